@@ -1,0 +1,251 @@
+/* agent.c: the three entry points that thunks call. */
+#include "agent.h"
+
+uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
+void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
+void gib_count(uint32_t counter, struct gib_shared *shared);
+
+/* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
+__asm__(".pushsection .head, \"a\"\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, 0, gib_image_size\n"
+        ".popsection\n");
+
+/* Whether the call counts for an action that has filters. */
+static bool passes_filters(struct gib_shared *shared, const struct gib_action *action, const struct gib_thread *thread,
+                           uint64_t caller)
+{
+    if ((action->flags & GIB_ACTION_THREAD) && thread->tid != action->thread)
+        return false;
+    if (action->flags & GIB_ACTION_FROM) {
+        uint32_t i = 0;
+        for (; i < action->from_count; i++) {
+            const struct gib_range *range = &shared->range[action->from + i];
+            if (caller > range->start && caller <= range->end) /* the call is before its return address */
+                break;
+        }
+        if (i == action->from_count)
+            return false;
+    }
+    if (action->flags & GIB_ACTION_LIMITS) {
+        struct gib_patch_state *patch = &shared->patch[action->patch];
+        uint64_t number = __atomic_fetch_add(&patch->seen, 1, __ATOMIC_RELAXED);
+        if (number < patch->after)
+            return false;
+        if (patch->every && (number - patch->after + 1) % patch->every)
+            return false;
+        if (patch->times && __atomic_fetch_add(&patch->accepted, 1, __ATOMIC_RELAXED) >= patch->times)
+            return false;
+    }
+    return true;
+}
+
+/* Counts the call for each action that it concerns; the result says which of them want a record. */
+static uint32_t decide(struct gib_shared *shared, const struct gib_site *site, struct gib_thread *thread, uint64_t caller,
+                       uint32_t *depth)
+{
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < site->actions; i++) {
+        const struct gib_action *action = &site->action[i];
+        uint32_t flags = action->flags;
+        if (!(flags & GIB_ACTION_ENABLED))
+            continue;
+        if ((flags & (GIB_ACTION_THREAD | GIB_ACTION_FROM | GIB_ACTION_LIMITS)) &&
+            !passes_filters(shared, action, thread, caller))
+            continue;
+        ++*gib_thread_counter(shared, thread, action->counter);
+        if (flags & GIB_ACTION_RECORD)
+            accepted |= 1u << i;
+        if ((flags & GIB_ACTION_BACKTRACE) && action->depth > *depth)
+            *depth = action->depth;
+    }
+    return accepted;
+}
+
+static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth, char *end)
+{
+    bool cut;
+    uint64_t *frames = (uint64_t *)(end + sizeof(struct gib_chunk));
+    uint32_t count = gib_backtrace(view, frame, frames, depth < GIB_MAX_FRAMES ? depth : GIB_MAX_FRAMES, &cut);
+    struct gib_chunk *chunk = (struct gib_chunk *)end;
+    *chunk = (struct gib_chunk){GIB_CHUNK_BACKTRACE, 0, cut ? GIB_CHUNK_CUT : 0, 0, count * 8};
+    return end + sizeof *chunk + count * 8ul;
+}
+
+static int32_t target_errno(const struct gib_shared *shared)
+{
+    int32_t *(*location)(void) = (int32_t * (*)(void)) shared->errno_location;
+    return *location();
+}
+
+/* How far the caller's stack arguments can be repeated when nobody knows how many there are. */
+static uint64_t copyable(struct gib_view *view, const struct gib_site *site, const struct gib_frame *frame)
+{
+    if (site->stack_copy != GIB_COPY_UNKNOWN)
+        return site->stack_copy;
+    return gib_readable_run(view, (uint64_t)(&frame->caller + 1), GIB_COPY_UNKNOWN) & ~7u;
+}
+
+/* 1: the thunk calls the original and then leave(); 0: it jumps to the original. */
+uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
+{
+    struct gib_thread *thread = gib_thread_here(shared);
+    if (!thread)
+        return 0;
+    uint32_t depth = 0;
+    uint32_t accepted = decide(shared, site, thread, frame->caller, &depth);
+    if (!accepted)
+        return 0;
+    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread)))
+        return 0;
+    thread->busy = 1;
+    gib_barrier();
+    if (thread->open)
+        gib_ring_publish_open(shared, thread);
+    struct gib_record *record = gib_ring_reserve(shared, thread, site->lines);
+    struct gib_view view;
+    gib_view_open(&view, shared, thread, (uint64_t)frame);
+    record->site = site->index;
+    record->accepted = (uint8_t)accepted;
+    record->caller = frame->caller;
+    char *end = gib_capture_arguments(&view, site, frame, record);
+    if (depth)
+        end = capture_backtrace(&view, frame, depth, end);
+    gib_capture_finish(record, end);
+    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY;
+    if (!entry_only)
+        frame->copy = copyable(&view, site, frame);
+    if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
+        frame->errno_before = (uint64_t)target_errno(shared);
+    frame->thread = (uint64_t)thread;
+    frame->position = thread->head;
+    frame->generation = thread->generation;
+    frame->accepted = accepted;
+    record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
+    record->entered = gib_ticks();
+    if (entry_only)
+        gib_store(&thread->head, thread->head + (uint64_t)record->lines * GIB_LINE);
+    else
+        thread->open = thread->head + 1;
+    gib_barrier();
+    thread->busy = 0;
+    return !entry_only;
+}
+
+/* Whether the function says, by its own convention, that it failed. */
+static bool has_failed(const struct gib_site *site, uint64_t result)
+{
+    switch (site->errno_rule) {
+    case GIB_ERRNO_MINUS_ONE:
+    case GIB_ERRNO_MINUS_ONE_CHANGED:
+        return site->result_size == 4 ? (uint32_t)result == UINT32_MAX : result == UINT64_MAX;
+    case GIB_ERRNO_NULL:
+    case GIB_ERRNO_NULL_CHANGED:
+        return result == 0 || result == UINT64_MAX; /* MAP_FAILED */
+    default:
+        return false;
+    }
+}
+
+static char *capture_result(struct gib_view *view, const struct gib_site *site, struct gib_frame *frame,
+                            struct gib_record *record, char *end)
+{
+    switch (site->result) {
+    case GIB_RESULT_XMM0:
+        record->result = frame->result_xmm;
+        break;
+    case GIB_RESULT_X87:
+        record->result = frame->result_x87[0];
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
+        break;
+    case GIB_RESULT_RAX_RDX:
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result[1], 8);
+        /* fall through */
+    default:
+        record->result = frame->result[0];
+    }
+    if (gib_unlikely(has_failed(site, frame->result[0]))) {
+        if (view->shared->errno_location) {
+            int32_t code = target_errno(view->shared);
+            bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
+            if (always || code != (int32_t)frame->errno_before)
+                end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
+        }
+        for (uint32_t i = 0; i < site->actions; i++)
+            if (frame->accepted & 1u << i)
+                ++*gib_thread_counter(view->shared, view->thread, site->action[i].counter + 1);
+    } else if (site->result_string && frame->result[0]) {
+        end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->result[0]);
+    }
+    return end;
+}
+
+/* The call's own record is gone from the end of the ring: others followed it, or this is another process or thread. */
+static void record_return(struct gib_shared *shared, const struct gib_site *site, struct gib_frame *frame, uint64_t now)
+{
+    struct gib_thread *thread = gib_thread_here(shared);
+    if (thread && thread->busy)
+        thread = gib_thread_above(shared, thread);
+    if (!thread)
+        return;
+    bool elsewhere = (uint64_t)thread != frame->thread || thread->generation != frame->generation;
+    thread->busy = 1;
+    gib_barrier();
+    if (thread->open)
+        gib_ring_publish_open(shared, thread);
+    struct gib_record *record = gib_ring_reserve(shared, thread, site->lines);
+    struct gib_view view;
+    gib_view_open(&view, shared, thread, (uint64_t)frame);
+    record->site = site->index | (elsewhere ? (uint32_t)GIB_RECORD_ELSEWHERE << 24 : 0);
+    record->kind = GIB_RECORD_RETURN;
+    record->accepted = (uint8_t)frame->accepted;
+    record->caller = frame->caller;
+    record->entered = now;
+    record->duration = now;
+    record->word[0] = frame->position;
+    record->word[1] = frame->thread - (uint64_t)shared;
+    char *end = capture_result(&view, site, frame, record, (char *)(record->word + 3));
+    gib_capture_finish(record, end);
+    gib_store(&thread->head, thread->head + (uint64_t)record->lines * GIB_LINE);
+    gib_barrier();
+    thread->busy = 0;
+}
+
+void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
+{
+    uint64_t now = gib_ticks();
+    struct gib_thread *thread = (struct gib_thread *)frame->thread;
+    const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    if (gib_unlikely(thread->open != frame->position + 1 || hash->generation != frame->generation ||
+                     thread->owner != gib_thread_pointer(shared) || thread->busy)) {
+        record_return(shared, site, frame, now);
+        return;
+    }
+    thread->busy = 1;
+    gib_barrier();
+    struct gib_record *record = gib_ring_at(shared, thread, frame->position);
+    record->duration = now - record->entered;
+    record->kind = GIB_RECORD_CALL;
+    struct gib_view view;
+    gib_view_open(&view, shared, thread, (uint64_t)frame);
+    if (gib_likely(!site->result_string && !site->errno_rule && site->result <= GIB_RESULT_RAX)) {
+        record->result = frame->result[0];
+    } else {
+        char *end = gib_capture_end(site, record);
+        char *grown = capture_result(&view, site, frame, record, end);
+        if (grown != end)
+            gib_capture_finish(record, grown);
+    }
+    thread->open = 0;
+    gib_store(&thread->head, frame->position + (uint64_t)record->lines * GIB_LINE);
+    gib_barrier();
+    thread->busy = 0;
+}
+
+/* The slow path of a thunk that only counts: this thread was not in the first slot of the table. */
+void gib_count(uint32_t counter, struct gib_shared *shared)
+{
+    uint64_t pointer = gib_thread_pointer(shared);
+    struct gib_thread *thread = gib_thread_slow(shared, pointer);
+    if (thread)
+        ++*gib_thread_counter(shared, thread, counter);
+}

@@ -1,0 +1,81 @@
+/* memory.c: reading through pointers that may be bad, without a fault. */
+#include "agent.h"
+
+enum { PAGE = 4096 };
+
+/* The kernel proves the page readable without side effect: rt_sigprocmask reads the new set (EFAULT) before it rejects
+ * the operation -1 (EINVAL). */
+static bool probe(uint64_t address)
+{
+    enum { EFAULT = 14 };
+    return gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
+}
+
+void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)
+{
+    view->shared = shared;
+    view->thread = thread;
+    view->sp = sp;
+    if (sp < thread->stack_low || sp >= thread->stack_high) {
+        /* Another stack, or deeper than before: all that is known is the page we are on. */
+        thread->stack_low = sp & ~(uint64_t)(PAGE - 1);
+        thread->stack_high = thread->stack_low + PAGE;
+    }
+}
+
+bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size)
+{
+    struct gib_thread *thread = view->thread;
+    if (address >= view->sp && address + size <= thread->stack_high)
+        return true;
+    const struct gib_shared *shared = view->shared;
+    for (uint32_t i = 0; i < shared->stable_count; i++) {
+        if (address >= shared->stable[i].start && address + size <= shared->stable[i].end)
+            return true;
+    }
+    if (!probe(address))
+        return false;
+    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high)
+        thread->stack_high += PAGE; /* the stack goes on: no need to ask again */
+    return true;
+}
+
+uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size)
+{
+    uint32_t done = 0;
+    while (done < size) {
+        uint32_t step = PAGE - (uint32_t)((address + done) & (PAGE - 1));
+        if (step > size - done)
+            step = size - done;
+        if (!gib_readable(view, address + done, step))
+            break;
+        done += step;
+    }
+    return done;
+}
+
+uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit, uint8_t *flags)
+{
+    uint32_t done = 0;
+    *flags = 0;
+    while (done < limit) {
+        uint32_t step = PAGE - (uint32_t)((address + done) & (PAGE - 1));
+        if (step > limit - done)
+            step = limit - done;
+        if (!gib_readable(view, address + done, 1)) {
+            *flags = GIB_CHUNK_UNREADABLE;
+            return done;
+        }
+        const volatile char *in = (const volatile char *)(address + done);
+        for (uint32_t i = 0; i < step; i++) {
+            char c = in[i];
+            if (!c)
+                return done + i;
+            out[done + i] = c;
+        }
+        done += step;
+    }
+    if (gib_readable(view, address + done, 1) && *(const volatile char *)(address + done))
+        *flags = GIB_CHUNK_CUT;
+    return done;
+}

@@ -1,0 +1,96 @@
+/*
+ * ring.c: one writer, the thread itself; one reader, in the debugger; no locks.
+ *
+ *      tail            read                       head          open
+ *       |  overwritable |  not yet read            | being built |
+ *  -----+---------------+--------------------------+-------------+------ positions only grow; offset = position % ring_size
+ *
+ * A record is built at `head`, unpublished; one release store of `head` publishes it. `open` says that an unpublished record is
+ * complete enough to be shown if the thread never comes back.
+ */
+#include "agent.h"
+
+struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_thread *thread, uint64_t position)
+{
+    char *ring = (char *)thread + shared->ring_offset;
+    return (struct gib_record *)(ring + (position & (shared->ring_size - 1)));
+}
+
+/* Waits until the reader has made room, as long as it is alive, but not for ever: it may have been stopped with its debugger. */
+static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
+{
+    enum { PATIENCE = 500 }; /* times 1 ms without a sign of life */
+    if (!gib_load(&shared->reader) || shared->overflow)
+        return false;
+    uint32_t beat = gib_load(&shared->reader_beat);
+    int silent = 0, spins = 0;
+    for (;;) {
+        thread->read_cache = gib_load(&thread->read);
+        if (end - thread->read_cache <= shared->ring_size)
+            return true;
+        if (spins++ < 64) {
+            gib_syscall(GIB_SYS_SCHED_YIELD, 0, 0, 0, 0);
+            continue;
+        }
+        struct {
+            long seconds, nanoseconds;
+        } pause = {0, 1000000};
+        gib_syscall(GIB_SYS_NANOSLEEP, (long)&pause, 0, 0, 0);
+        uint32_t now = gib_load(&shared->reader_beat);
+        if (now != beat) {
+            beat = now;
+            silent = 0;
+        } else if (++silent > PATIENCE || !gib_load(&shared->reader)) {
+            gib_store(&shared->reader, 0); /* nobody waits for it again until it says so */
+            return false;
+        }
+    }
+}
+
+/* Gives up the oldest records. The tail moves before their bytes change, so that the reader can tell. */
+static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
+{
+    uint64_t tail = thread->tail;
+    while (end - tail > shared->ring_size && tail < thread->head) {
+        const struct gib_record *oldest = gib_ring_at(shared, thread, tail);
+        uint64_t size = (uint64_t)(oldest->lines ? oldest->lines : 1) * GIB_LINE;
+        if (oldest->kind != GIB_RECORD_PAD && oldest->kind != GIB_RECORD_THREAD && tail >= thread->read_cache)
+            thread->lost++;
+        tail += size;
+    }
+    gib_store(&thread->tail, tail);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread *thread, uint32_t lines)
+{
+    uint64_t size = (uint64_t)lines * GIB_LINE;
+    uint64_t left = shared->ring_size - (thread->head & (shared->ring_size - 1));
+    uint64_t pad = left < size ? left : 0;
+    uint64_t end = thread->head + pad + size;
+    uint64_t oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
+    if (gib_unlikely(end - oldest > shared->ring_size)) {
+        if (!wait_for_reader(shared, thread, end)) {
+            /* What was read, or is being read, may be overwritten at once; the rest is lost and counted. */
+            thread->read_cache = gib_load(&thread->read);
+            overwrite(shared, thread, end);
+        }
+    }
+    if (gib_unlikely(pad)) {
+        struct gib_record *filler = gib_ring_at(shared, thread, thread->head);
+        filler->site = 0;
+        filler->lines = (uint16_t)(pad / GIB_LINE);
+        filler->kind = GIB_RECORD_PAD;
+        gib_store(&thread->head, thread->head + pad);
+    }
+    return gib_ring_at(shared, thread, thread->head);
+}
+
+void gib_ring_publish_open(struct gib_shared *shared, struct gib_thread *thread)
+{
+    uint64_t position = thread->open - 1;
+    struct gib_record *record = gib_ring_at(shared, thread, position);
+    record->kind = GIB_RECORD_OPEN;
+    thread->open = 0;
+    gib_store(&thread->head, position + (uint64_t)record->lines * GIB_LINE);
+}

@@ -1,0 +1,9 @@
+/* The agent's flat image as bytes of the library. */
+    .section .rodata
+    .globl gib_agent_image_start, gib_agent_image_end
+    .hidden gib_agent_image_start, gib_agent_image_end
+    .balign 64
+gib_agent_image_start:
+    .incbin GIBBON_AGENT_BIN
+gib_agent_image_end:
+    .section .note.GNU-stack, "", @progbits
