@@ -1,5 +1,6 @@
 /* capture.c: what a record keeps of a call: argument words, texts, variadic arguments. */
 #include "agent.h"
+#include "format.h"
 
 static uint64_t word_from(const struct gib_frame *frame, uint8_t source)
 {
@@ -58,52 +59,6 @@ static uint64_t next_double(struct variadic *v)
     return v->xmm < 8 ? v->frame->xmm[v->xmm++] : next_stack(v);
 }
 
-static bool is_one_of(char c, const char *set)
-{
-    for (; *set; set++)
-        if (*set == c)
-            return true;
-    return false;
-}
-
-/* One conversion of a printf format, C11 7.21.6.1; `at` is behind the percent sign. */
-struct conversion {
-    uint32_t stars; /* `*` widths and precisions: an int each */
-    char kind;      /* i, f (double), L (long double), s, or 0: nothing is taken, or not understood */
-    bool stop;
-};
-static uint32_t parse_conversion(const char *format, uint32_t size, uint32_t at, struct conversion *out)
-{
-    out->stars = 0;
-    out->kind = 0;
-    out->stop = false;
-    while (at < size && is_one_of(format[at], "-+ #0'I123456789.*")) {
-        if (format[at] == '*')
-            out->stars++;
-        at++;
-    }
-    bool is_long_double = false, is_wide = false;
-    while (at < size && is_one_of(format[at], "hlLqjzt")) {
-        is_long_double |= format[at] == 'L';
-        is_wide |= format[at] == 'l';
-        at++;
-    }
-    if (at >= size) {
-        out->stop = true;
-        return at;
-    }
-    char c = format[at++];
-    if (is_one_of(c, "diouxXcCpnS"))
-        out->kind = 'i';
-    else if (c == 's')
-        out->kind = is_wide ? 'i' : 's';
-    else if (is_one_of(c, "eEfFgGaA"))
-        out->kind = is_long_double ? 'L' : 'f';
-    else if (c != '%' && c != 'm')
-        out->stop = true; /* %1$s and the unknown: what follows cannot be told */
-    return at;
-}
-
 enum { EXTRA_VALUES = 12, EXTRA_STRINGS = 4 };
 
 /* Values are read before any text, and the count is bounded by what the caller can have passed. */
@@ -117,8 +72,8 @@ static char *capture_printf(struct gib_view *view, const struct gib_site *site, 
     for (uint32_t at = 0; at < size && count < EXTRA_VALUES;) {
         if (format[at++] != '%')
             continue;
-        struct conversion c;
-        at = parse_conversion(format, size, at, &c);
+        struct gib_conversion c;
+        at = gib_parse_conversion(format, size, at, &c);
         for (uint32_t i = 0; i < c.stars && count < EXTRA_VALUES; i++)
             values[count++] = next_integer(&v);
         if (c.stop || count >= EXTRA_VALUES)

@@ -1,0 +1,301 @@
+#include "elf/modules.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct description {
+    uint64_t address;
+    bool is_return;
+    char *text;
+};
+enum { DESCRIPTIONS = 4096 };
+
+struct gib_modules {
+    struct gib_module **list;
+    size_t count;
+    pthread_mutex_t lock;
+    struct description cache[DESCRIPTIONS]; /* callers repeat: DWARF is asked once for each */
+};
+
+/* ---- open files ---------------------------------------------------------------------------------- */
+
+struct open_file {
+    struct open_file *next;
+    dev_t device;
+    ino_t inode;
+    struct timespec modified;
+    struct gib_elf *elf;
+};
+static struct open_file *open_files;
+static pthread_mutex_t open_files_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct gib_elf *gib_elf_shared(const char *path, const char *shown, struct gib_error *error)
+{
+    struct stat status;
+    if (stat(path, &status)) {
+        if (error) {
+            error->code = GIB_E_FILE;
+            error->address = 0;
+            snprintf(error->message, sizeof error->message, "%.200s is no longer there", shown);
+        }
+        return NULL;
+    }
+    pthread_mutex_lock(&open_files_lock);
+    struct open_file *file = open_files;
+    while (file && !(file->device == status.st_dev && file->inode == status.st_ino &&
+                     file->modified.tv_sec == status.st_mtim.tv_sec && file->modified.tv_nsec == status.st_mtim.tv_nsec))
+        file = file->next;
+    struct gib_elf *elf = file ? file->elf : gib_elf_open(path, NULL, error);
+    if (!file && elf && (file = calloc(1, sizeof *file))) {
+        *file = (struct open_file){open_files, status.st_dev, status.st_ino, status.st_mtim, elf};
+        open_files = file;
+    }
+    pthread_mutex_unlock(&open_files_lock);
+    return elf;
+}
+
+/* ---- the table ----------------------------------------------------------------------------------- */
+
+struct gib_modules *gib_modules_new(void)
+{
+    struct gib_modules *modules = calloc(1, sizeof *modules);
+    if (!modules)
+        return NULL;
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&modules->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+    return modules;
+}
+
+void gib_modules_free(struct gib_modules *modules)
+{
+    if (!modules)
+        return;
+    for (size_t i = 0; i < modules->count; i++) {
+        free(modules->list[i]->path);
+        free(modules->list[i]->problem);
+        free(modules->list[i]);
+    }
+    for (size_t i = 0; i < DESCRIPTIONS; i++)
+        free(modules->cache[i].text);
+    free(modules->list);
+    pthread_mutex_destroy(&modules->lock);
+    free(modules);
+}
+
+void gib_modules_lock(struct gib_modules *modules)
+{
+    pthread_mutex_lock(&modules->lock);
+}
+
+void gib_modules_unlock(struct gib_modules *modules)
+{
+    pthread_mutex_unlock(&modules->lock);
+}
+
+size_t gib_modules_count(struct gib_modules *modules)
+{
+    gib_modules_lock(modules);
+    size_t count = modules->count;
+    gib_modules_unlock(modules);
+    return count;
+}
+
+struct gib_module *gib_modules_get(struct gib_modules *modules, size_t index)
+{
+    gib_modules_lock(modules);
+    struct gib_module *module = index < modules->count ? modules->list[index] : NULL;
+    gib_modules_unlock(modules);
+    return module;
+}
+
+struct gib_module *gib_modules_at(struct gib_modules *modules, uint64_t address)
+{
+    gib_modules_lock(modules);
+    struct gib_module *found = NULL;
+    for (size_t i = 0; i < modules->count; i++) {
+        struct gib_module *module = modules->list[i];
+        if (address >= module->start && address < module->end && (!found || found->gone))
+            found = module;
+    }
+    gib_modules_unlock(modules);
+    return found;
+}
+
+/* The file as the process sees it: it may live in another mount namespace. */
+static void open_module(struct gib_module *module, pid_t pid)
+{
+    char path[4200];
+    struct gib_error error = {0};
+    snprintf(path, sizeof path, "/proc/%d/root%s", (int)pid, module->path);
+    module->elf = gib_elf_shared(access(path, R_OK) ? module->path : path, module->path, &error);
+    if (!module->elf) {
+        module->problem = strdup(error.message);
+        return;
+    }
+    const struct gib_elf_info *info = gib_elf_info(module->elf);
+    if (info->segment_count && info->is_dynamic_object)
+        module->bias = module->start - (info->segments[0].vaddr & ~0xfffull);
+}
+
+static struct gib_module *add(struct gib_modules *modules, const char *path, uint64_t start, uint64_t end)
+{
+    struct gib_module **list = realloc(modules->list, (modules->count + 1) * sizeof *list);
+    struct gib_module *module = list ? calloc(1, sizeof *module) : NULL;
+    if (list)
+        modules->list = list;
+    if (!module || !(module->path = strdup(path))) {
+        free(module);
+        return NULL;
+    }
+    module->name = strrchr(module->path, '/') + 1;
+    module->start = start;
+    module->end = end;
+    module->seen = true;
+    modules->list[modules->count++] = module;
+    return module;
+}
+
+/* One file in the process while its lines of /proc/PID/maps are read. */
+struct found {
+    char path[4096];
+    uint64_t start, end;
+    bool executable;
+};
+
+/* Returns 1 when the module is new. */
+static int keep(struct gib_modules *modules, const struct found *found, pid_t pid)
+{
+    if (!found->path[0] || !found->executable)
+        return 0;
+    for (size_t i = 0; i < modules->count; i++) {
+        struct gib_module *module = modules->list[i];
+        if (!module->gone && module->start == found->start && !strcmp(module->path, found->path)) {
+            module->end = found->end;
+            module->seen = true;
+            return 0;
+        }
+    }
+    struct gib_module *module = add(modules, found->path, found->start, found->end);
+    if (!module)
+        return 0;
+    open_module(module, pid);
+    return 1;
+}
+
+static void mark_special(struct gib_modules *modules, pid_t pid)
+{
+    char link[64], program[4096];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t size = readlink(link, program, sizeof program - 1);
+    program[size > 0 ? size : 0] = '\0';
+    for (size_t i = 0; i < modules->count; i++) {
+        modules->list[i]->main = !strcmp(modules->list[i]->path, program);
+        modules->list[i]->interpreter = !strncmp(modules->list[i]->name, "ld-", 3) || !strncmp(modules->list[i]->name, "ld.so", 5);
+    }
+}
+
+int gib_modules_update(struct gib_modules *modules, pid_t pid)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(name, "re");
+    if (!maps)
+        return -1;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < modules->count; i++)
+        modules->list[i]->seen = false;
+    int changes = 0;
+    struct found found = {.path = ""};
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, maps) > 0) {
+        uint64_t start, end, offset;
+        char permissions[8];
+        int at = 0;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %n", &start, &end, permissions, &offset, &at) < 4 ||
+            at == 0 || line[at] != '/' || !strncmp(line + at, "/memfd:", 7))
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(found.path, line + at) || (offset == 0 && permissions[1] != 'w' && found.executable)) {
+            /* Another file, or the same one mapped again (dlmopen): it begins with its first bytes. */
+            if (offset)
+                continue;
+            changes += keep(modules, &found, pid);
+            snprintf(found.path, sizeof found.path, "%s", line + at);
+            found.start = start;
+            found.executable = false;
+        }
+        found.end = end;
+        found.executable |= permissions[2] == 'x';
+    }
+    changes += keep(modules, &found, pid);
+    free(line);
+    fclose(maps);
+    for (size_t i = 0; i < modules->count; i++) {
+        struct gib_module *module = modules->list[i];
+        changes += !module->seen && !module->gone;
+        module->gone |= !module->seen;
+    }
+    mark_special(modules, pid);
+    if (changes) {
+        for (size_t i = 0; i < DESCRIPTIONS; i++) {
+            free(modules->cache[i].text);
+            modules->cache[i].text = NULL;
+        }
+    }
+    gib_modules_unlock(modules);
+    return changes;
+}
+
+/* ---- describing an address ------------------------------------------------------------------------- */
+
+static void describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size)
+{
+    struct gib_module *module = gib_modules_at(modules, address);
+    if (!module) {
+        snprintf(out, size, "0x%" PRIx64, address);
+        return;
+    }
+    uint64_t vaddr = address - module->bias;
+    uint64_t asked = vaddr - is_return;
+    const struct gib_elf_symbol *symbol = module->elf ? gib_elf_symbol_at(module->elf, asked) : NULL;
+    if (!symbol) {
+        snprintf(out, size, "0x%" PRIx64 " (%s+0x%" PRIx64 ")", address, module->name, address - module->start);
+        return;
+    }
+    char *name = gib_elf_demangle(symbol->name);
+    const char *shown = name ? name : symbol->name;
+    uint64_t offset = vaddr - symbol->value;
+    char plus[32] = "";
+    if (offset)
+        snprintf(plus, sizeof plus, "+0x%" PRIx64, offset);
+    const char *file;
+    unsigned line;
+    if (gib_elf_line(module->elf, asked, &file, &line))
+        snprintf(out, size, "%.300s%s (%s:%u)", shown, plus, file, line);
+    else
+        snprintf(out, size, "%.300s%s (%s)", shown, plus, module->name);
+    free(name);
+}
+
+void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size)
+{
+    gib_modules_lock(modules);
+    struct description *slot = &modules->cache[(address ^ address >> 12) % DESCRIPTIONS];
+    if (!slot->text || slot->address != address || slot->is_return != is_return) {
+        char text[512];
+        describe(modules, address, is_return, text, sizeof text);
+        free(slot->text);
+        *slot = (struct description){address, is_return, strdup(text)};
+    }
+    snprintf(out, size, "%s", slot->text ? slot->text : "?");
+    gib_modules_unlock(modules);
+}

@@ -1,0 +1,105 @@
+/* jsonl.c: one JSON object a line and call. The fields are documented in docs/commands.md, section log. */
+#include <inttypes.h>
+#include <string.h>
+#include "log/log.h"
+
+static void write_string_field(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, ",\"%s\":", name);
+    gib_escape_json(out, value, strlen(value));
+}
+
+static void write_arguments(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_log_site *site = view->site;
+    const struct gib_prototype *prototype = site->prototype;
+    fputs(",\"arguments\":{", out);
+    bool named = prototype && !prototype->unspecified;
+    size_t count = named ? prototype->parameter_count : site->convention.words;
+    for (size_t i = 0; i < count && (!named || i < site->convention.parameters); i++) {
+        const struct gib_parameter *parameter = named ? &prototype->parameters[i] : NULL;
+        char number[16];
+        snprintf(number, sizeof number, "arg%zu", i + 1);
+        const char *name = parameter && parameter->name ? parameter->name : number;
+        int first = named ? site->convention.parameter[i].first : (int)i;
+        int words = named ? site->convention.parameter[i].count : 1;
+        uint64_t word[2] = {0, 0};
+        memcpy(word, &view->record->word[first], sizeof(uint64_t) * (words > 2 ? 2 : (size_t)words));
+        fputs(i ? "," : "", out);
+        gib_escape_json(out, name, strlen(name));
+        fputc(':', out);
+        gib_value_write(out, GIB_VALUE_JSON, parameter ? &parameter->type : NULL, word, words,
+                        gib_log_chunk(view, GIB_CHUNK_STRING, first));
+    }
+    fputc('}', out);
+}
+
+static void write_result(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    uint64_t word[2] = {view->record->result, 0};
+    const struct gib_chunk *second = gib_log_chunk(view, GIB_CHUNK_RESULT2, -1);
+    const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
+    const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
+    if (second)
+        memcpy(&word[1], gib_log_chunk_bytes(second), 8);
+    if (!prototype || prototype->result.kind != GIB_TYPE_VOID) {
+        fputs(",\"result\":", out);
+        gib_value_write(out, GIB_VALUE_JSON, prototype ? &prototype->result : NULL, word, 2, NULL);
+    }
+    if (text) {
+        fputs(",\"result_text\":", out);
+        gib_escape_json(out, gib_log_chunk_bytes(text), text->size);
+    }
+    if (code) {
+        int32_t number;
+        memcpy(&number, gib_log_chunk_bytes(code), 4);
+        const char *name = strerrorname_np(number);
+        fprintf(out, ",\"errno\":%d", number);
+        if (name)
+            write_string_field(out, "error", name);
+    }
+}
+
+static void write_address(const struct gib_log_view *view, uint64_t address, FILE *out)
+{
+    char text[600];
+    gib_modules_describe(view->modules, address, true, text, sizeof text);
+    fprintf(out, "{\"address\":\"0x%" PRIx64 "\",\"symbol\":", address);
+    gib_escape_json(out, text, strlen(text));
+    fputc('}', out);
+}
+
+void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
+{
+    static const char *const status[] = {"call", "entry", "unfinished", "resumed", "lost"};
+    const struct gib_call *call = view->call;
+    fprintf(out, "{\"type\":\"%s\",\"process\":%u,\"pid\":%d,\"tid\":%d", status[call->status], call->process, call->pid, call->tid);
+    if (call->status == GIB_CALL_LOST) {
+        fprintf(out, ",\"lost\":%" PRIu64 "}\n", view->record->word[0]);
+        return;
+    }
+    fprintf(out, ",\"time\":%.9f,\"patch\":%d", view->seconds, view->patch);
+    write_string_field(out, "function", view->site->function);
+    write_string_field(out, "module", view->site->module);
+    if (call->status != GIB_CALL_RESUMED)
+        write_arguments(view, out);
+    if (call->status == GIB_CALL_DONE || call->status == GIB_CALL_RESUMED)
+        write_result(view, out);
+    if (call->status == GIB_CALL_DONE)
+        fprintf(out, ",\"duration\":%.9f", view->duration);
+    fputs(",\"caller\":", out);
+    write_address(view, view->record->caller, out);
+    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    if (chunk) {
+        fputs(",\"backtrace\":[", out);
+        for (uint32_t i = 0; i < chunk->size / 8; i++) {
+            uint64_t address;
+            memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
+            fputs(i ? "," : "", out);
+            write_address(view, address, out);
+        }
+        fputc(']', out);
+    }
+    fputs("}\n", out);
+}

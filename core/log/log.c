@@ -1,0 +1,322 @@
+/* log.c: the spool, what is shown of it, and the sites it refers to. The reader is in reader.c. */
+#include "log/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct gib_log *gib_log_new(void (*wake)(void *context), void *context)
+{
+    struct gib_log *log = calloc(1, sizeof *log);
+    if (!log)
+        return NULL;
+    log->wake = wake;
+    log->wake_context = context;
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&log->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+    log->spool = tmpfile();
+    log->spool_fd = log->spool ? fileno(log->spool) : -1;
+    return log;
+}
+
+static void free_site(struct gib_log_site *site)
+{
+    if (!site)
+        return;
+    free(site->function);
+    free(site->module);
+    gib_prototype_free(site->prototype);
+    free(site);
+}
+
+void gib_log_free(struct gib_log *log)
+{
+    if (!log)
+        return;
+    gib_log_detach(log);
+    for (uint32_t p = 0; p < log->process_count; p++) {
+        for (uint32_t i = 0; i < log->process[p].site_count; i++)
+            free_site(log->process[p].site[i]);
+        free(log->process[p].site);
+    }
+    free(log->process);
+    free(log->buffer);
+    if (log->spool)
+        fclose(log->spool);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+struct gib_log_process *gib_log_current(struct gib_log *log)
+{
+    return log->process_count ? &log->process[log->process_count - 1] : NULL;
+}
+
+void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site)
+{
+    pthread_mutex_lock(&log->lock);
+    struct gib_log_process *process = gib_log_current(log);
+    if (process && index >= process->site_count) {
+        uint32_t count = process->site_count ? process->site_count : 64;
+        while (count <= index)
+            count *= 2;
+        struct gib_log_site **grown = realloc(process->site, count * sizeof *grown);
+        if (grown) {
+            memset(grown + process->site_count, 0, (count - process->site_count) * sizeof *grown);
+            process->site = grown;
+            process->site_count = count;
+        }
+    }
+    if (!process || index >= process->site_count) {
+        free_site(site);
+    } else {
+        free_site(process->site[index]);
+        process->site[index] = site;
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* ---- the spool ------------------------------------------------------------------------------------- */
+
+/* Written in large pieces; `spool_size` counts what is in the buffer too. */
+static bool write_buffer(struct gib_log *log)
+{
+    size_t done = 0;
+    while (done < log->buffer_used) {
+        ssize_t n = pwrite(log->spool_fd, log->buffer + done, log->buffer_used - done, (off_t)(log->buffer_offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            /* The disk is full. What cannot be kept is counted as lost; the target never waits for a disk. */
+            log->spool_size = log->buffer_offset;
+            log->lost += log->buffer_calls;
+            log->buffer_used = log->buffer_calls = 0;
+            return false;
+        }
+        done += (size_t)n;
+    }
+    log->buffer_offset += log->buffer_used;
+    log->buffer_used = log->buffer_calls = 0;
+    return true;
+}
+
+void gib_log_append(struct gib_log *log, const struct gib_call *call, const void *record)
+{
+    enum { BUFFER = 1 << 20 };
+    if (!log->buffer && !(log->buffer = malloc(BUFFER)))
+        return;
+    if (log->buffer_used + call->size > BUFFER)
+        write_buffer(log);
+    if (call->size > BUFFER || log->spool_fd < 0)
+        return;
+    memcpy(log->buffer + log->buffer_used, call, sizeof *call);
+    memcpy(log->buffer + log->buffer_used + sizeof *call, record, call->size - sizeof *call);
+    log->buffer_used += call->size;
+    log->buffer_calls++;
+    log->spool_size += call->size;
+    log->calls += call->status != GIB_CALL_LOST;
+}
+
+/* Copies a call of the spool to `out` (grown as needed); false at the end. */
+struct cursor {
+    uint64_t offset;
+    uint8_t *block;
+    uint64_t block_offset, block_size;
+    bool failed;
+};
+enum { BLOCK = 1 << 20 };
+
+static const struct gib_call *next_call(struct gib_log *log, struct cursor *c)
+{
+    if (c->offset + sizeof(struct gib_call) > log->buffer_offset)
+        return NULL;
+    if (!c->block && !(c->block = malloc(BLOCK)))
+        return NULL;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (c->offset >= c->block_offset && c->offset + sizeof(struct gib_call) <= c->block_offset + c->block_size) {
+            const struct gib_call *call = (const struct gib_call *)(c->block + (c->offset - c->block_offset));
+            if (call->size < sizeof *call + sizeof(struct gib_record) || call->size > BLOCK)
+                break;
+            if (c->offset + call->size <= c->block_offset + c->block_size) {
+                c->offset += call->size;
+                return call;
+            }
+        }
+        ssize_t n = pread(log->spool_fd, c->block, BLOCK, (off_t)c->offset);
+        c->block_offset = c->offset;
+        c->block_size = n > 0 ? (uint64_t)n : 0;
+    }
+    c->failed = true;
+    return NULL;
+}
+
+/* ---- views ----------------------------------------------------------------------------------------- */
+
+static uint32_t fixed_words(const struct gib_log_view *view)
+{
+    uint32_t words = view->call->status == GIB_CALL_RESUMED ? 3 : view->site->convention.words;
+    return words > 3 ? words : 3;
+}
+
+const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type, int index)
+{
+    const char *at = (const char *)(view->record->word + fixed_words(view));
+    const char *end = (const char *)view->record + (view->call->size - sizeof *view->call);
+    while (at + sizeof(struct gib_chunk) <= end) {
+        const struct gib_chunk *chunk = (const struct gib_chunk *)at;
+        if (chunk->type == GIB_CHUNK_END || chunk->size > (size_t)(end - at) - sizeof *chunk)
+            return NULL;
+        if (chunk->type == type && (index < 0 || chunk->index == index))
+            return chunk;
+        at += sizeof *chunk + ((chunk->size + 7) & ~7u);
+    }
+    return NULL;
+}
+
+/* Ticks to seconds; the first record of the process is 0. */
+static bool make_view(struct gib_log *log, const struct gib_call *call, struct gib_log_view *view)
+{
+    if (call->process == 0 || call->process > log->process_count)
+        return false;
+    const struct gib_log_process *process = &log->process[call->process - 1];
+    *view = (struct gib_log_view){.call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
+    if (call->status == GIB_CALL_LOST)
+        return true;
+    uint32_t index = view->record->site & 0xffffff;
+    view->site = index < process->site_count ? process->site[index] : NULL;
+    if (!view->site)
+        return false;
+    uint64_t needed = offsetof(struct gib_record, word) + 8ull * fixed_words(view);
+    if (call->size - sizeof *call < needed)
+        return false;
+    view->seconds = (double)(int64_t)(view->record->entered - process->first) / log->ticks_per_second;
+    view->duration = (double)view->record->duration / log->ticks_per_second;
+    return true;
+}
+
+/* One line for each patch of the site that wanted the record. */
+static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch, bool print, FILE *out)
+{
+    unsigned written = 0;
+    if (view->call->status == GIB_CALL_LOST) {
+        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        return 0;
+    }
+    for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
+        int number = view->site->action[i].patch;
+        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) || (print && view->site->action[i].quiet))
+            continue;
+        view->patch = number;
+        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        written++;
+    }
+    return written;
+}
+
+char *gib_log_next_text(struct gib_log *log)
+{
+    enum { ENOUGH = 64 << 10 };
+    char *text = NULL;
+    size_t size = 0;
+    pthread_mutex_lock(&log->lock);
+    write_buffer(log);
+    if (log->printed < log->buffer_offset) {
+        FILE *out = open_memstream(&text, &size);
+        struct cursor cursor = {.offset = log->printed};
+        const struct gib_call *call;
+        while (out && ftello(out) < ENOUGH && (call = next_call(log, &cursor))) {
+            struct gib_log_view view;
+            if (make_view(log, call, &view))
+                render_call(&view, GIB_LOG_TEXT, 0, true, out);
+        }
+        log->printed = cursor.failed ? log->buffer_offset : cursor.offset;
+        free(cursor.block);
+        if (out)
+            fclose(out);
+        bool more = log->printed < log->buffer_offset;
+        if (text && !*text && !more) {
+            free(text);
+            text = NULL;
+        }
+    }
+    pthread_mutex_unlock(&log->lock);
+    return text;
+}
+
+void gib_log_skip(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    write_buffer(log);
+    log->printed = log->buffer_offset;
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* How many lines the calls from the start make, for -last. */
+static uint64_t count_lines(struct gib_log *log, int patch)
+{
+    struct cursor cursor = {.offset = 0};
+    const struct gib_call *call;
+    uint64_t lines = 0;
+    while ((call = next_call(log, &cursor))) {
+        struct gib_log_view view;
+        if (!make_view(log, call, &view) || call->status == GIB_CALL_LOST)
+            continue;
+        for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
+            int number = view.site->action[i].patch;
+            lines += (view.record->accepted & 1u << i) && number && (!patch || number == patch);
+        }
+    }
+    free(cursor.block);
+    return lines;
+}
+
+int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch, FILE *out)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    write_buffer(log);
+    uint64_t lines = last ? count_lines(log, patch) : 0;
+    uint64_t skip = last && lines > last ? lines - last : 0, seen = 0;
+    int64_t written = 0;
+    struct cursor cursor = {.offset = 0};
+    const struct gib_call *call;
+    FILE *nowhere = skip ? fopen("/dev/null", "we") : NULL;
+    while ((call = next_call(log, &cursor))) {
+        struct gib_log_view view;
+        if (!make_view(log, call, &view))
+            continue;
+        unsigned n = render_call(&view, format, patch, false, seen < skip && nowhere ? nowhere : out);
+        written += seen < skip ? 0 : n;
+        seen += n;
+    }
+    if (nowhere)
+        fclose(nowhere);
+    free(cursor.block);
+    pthread_mutex_unlock(&log->lock);
+    return fflush(out) || ferror(out) ? -1 : written;
+}
+
+uint64_t gib_log_lost(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t lost = log->lost;
+    pthread_mutex_unlock(&log->lock);
+    return lost;
+}
+
+void gib_log_clear(struct gib_log *log)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    log->buffer_used = log->buffer_calls = 0;
+    log->buffer_offset = log->spool_size = log->printed = 0;
+    log->calls = log->lost = 0;
+    if (log->spool_fd >= 0 && ftruncate(log->spool_fd, 0))
+        log->spool_size = 0; /* nothing to do: the offsets alone decide what is read */
+    pthread_mutex_unlock(&log->lock);
+}

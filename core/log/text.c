@@ -1,0 +1,215 @@
+/* text.c: one line a call, in the manner of strace and ltrace; its callers below it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "agent/format.h"
+#include "log/log.h"
+
+static const struct gib_chunk *chunk_of_word(const struct gib_log_view *view, int word)
+{
+    return gib_log_chunk(view, GIB_CHUNK_STRING, word);
+}
+
+/* What followed the named arguments of a printf, shown as its format says. */
+static void write_format_values(const struct gib_log_view *view, const struct gib_chunk *format, const struct gib_chunk *extra, FILE *out)
+{
+    static const struct gib_type integer = {.kind = GIB_TYPE_INT, .size = 4, .is_signed = true};
+    static const struct gib_type wide = {.kind = GIB_TYPE_INT, .size = 8, .is_signed = true};
+    static const struct gib_type number = {.kind = GIB_TYPE_FLOAT, .size = 8};
+    static const struct gib_type wide_number = {.kind = GIB_TYPE_FLOAT, .size = 16};
+    static const struct gib_type text = {.kind = GIB_TYPE_STRING, .size = 8};
+    static const struct gib_type pointer = {.kind = GIB_TYPE_POINTER, .size = 8};
+    const char *bytes = gib_log_chunk_bytes(format);
+    uint32_t count = extra->size / 8, next = 0;
+    uint64_t values[64];
+    if (count > 64)
+        count = 64;
+    memcpy(values, gib_log_chunk_bytes(extra), count * 8);
+    for (uint32_t at = 0; at < format->size && next < count;) {
+        if (bytes[at++] != '%')
+            continue;
+        struct gib_conversion c;
+        uint32_t begin = at;
+        at = gib_parse_conversion(bytes, format->size, at, &c);
+        for (uint32_t i = 0; i < c.stars && next < count; i++, next++) {
+            fputs(", ", out);
+            gib_value_write(out, GIB_VALUE_TEXT, &integer, &values[next], 1, NULL);
+        }
+        if (c.stop || next >= count)
+            break;
+        if (!c.kind)
+            continue;
+        fputs(", ", out);
+        char letter = bytes[at - 1];
+        bool is_wide = memchr(bytes + begin, 'l', at - begin) || memchr(bytes + begin, 'z', at - begin) ||
+                       memchr(bytes + begin, 'j', at - begin) || memchr(bytes + begin, 't', at - begin);
+        struct gib_type type = is_wide ? wide : integer;
+        type.is_signed = letter == 'd' || letter == 'i';
+        if (c.kind == 'L' && next + 1 < count) {
+            gib_value_write(out, GIB_VALUE_TEXT, &wide_number, &values[next], 2, NULL);
+            next++;
+        } else if (c.kind == 'f') {
+            gib_value_write(out, GIB_VALUE_TEXT, &number, &values[next], 1, NULL);
+        } else if (c.kind == 's') {
+            gib_value_write(out, GIB_VALUE_TEXT, &text, &values[next], 1, gib_log_chunk(view, GIB_CHUNK_EXTRA_STRING, (int)next));
+        } else if (letter == 'p' || letter == 'n' || letter == 's' || letter == 'S') {
+            gib_value_write(out, GIB_VALUE_TEXT, &pointer, &values[next], 1, NULL);
+        } else if (letter == 'c' || letter == 'C') {
+            type = (struct gib_type){.kind = GIB_TYPE_CHAR, .size = 1, .is_signed = true};
+            gib_value_write(out, GIB_VALUE_TEXT, &type, &values[next], 1, NULL);
+        } else {
+            gib_value_write(out, GIB_VALUE_TEXT, &type, &values[next], 1, NULL);
+        }
+        next++;
+    }
+}
+
+static void write_extra(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    const struct gib_chunk *extra = gib_log_chunk(view, GIB_CHUNK_EXTRA, -1);
+    if (prototype->variadic == GIB_VARIADIC_OPEN && extra && extra->size == 8) {
+        uint64_t mode;
+        memcpy(&mode, gib_log_chunk_bytes(extra), 8);
+        fprintf(out, ", mode=0%o", (unsigned)mode);
+    } else if (prototype->variadic == GIB_VARIADIC_PRINTF && prototype->parameter_count) {
+        size_t last = prototype->parameter_count - 1;
+        const struct gib_chunk *format =
+            last < view->site->convention.parameters ? chunk_of_word(view, view->site->convention.parameter[last].first) : NULL;
+        if (format && extra)
+            write_format_values(view, format, extra, out);
+    } else if (prototype->variadic == GIB_VARIADIC_UNKNOWN) {
+        fputs(prototype->parameter_count ? ", ..." : "...", out);
+    }
+}
+
+static void write_arguments(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_log_site *site = view->site;
+    const struct gib_prototype *prototype = site->prototype;
+    if (!prototype || prototype->unspecified) {
+        for (int i = 0; i < site->convention.words; i++) {
+            fputs(i ? ", " : "", out);
+            gib_value_write(out, GIB_VALUE_TEXT, NULL, &view->record->word[i], 1, NULL);
+        }
+        return;
+    }
+    for (size_t i = 0; i < prototype->parameter_count; i++) {
+        const struct gib_parameter *parameter = &prototype->parameters[i];
+        fputs(i ? ", " : "", out);
+        if (i >= site->convention.parameters) {
+            fputs("...", out);
+            break;
+        }
+        if (parameter->name) {
+            gib_escape_name(out, parameter->name);
+            fputc('=', out);
+        }
+        int first = site->convention.parameter[i].first, count = site->convention.parameter[i].count;
+        uint64_t word[2] = {0, 0};
+        memcpy(word, &view->record->word[first], sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
+        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count, chunk_of_word(view, first));
+    }
+    write_extra(view, out);
+}
+
+static void write_result(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    uint64_t word[2] = {view->record->result, 0};
+    const struct gib_chunk *second = gib_log_chunk(view, GIB_CHUNK_RESULT2, -1);
+    const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
+    if (second)
+        memcpy(&word[1], gib_log_chunk_bytes(second), 8);
+    if (prototype && prototype->result.kind == GIB_TYPE_VOID)
+        return;
+    fputs(" = ", out);
+    if (code) {
+        int32_t number;
+        memcpy(&number, gib_log_chunk_bytes(code), 4);
+        const char *name = strerrorname_np(number), *text = strerrordesc_np(number);
+        /* -1 also for MAP_FAILED and for results that C calls unsigned. */
+        fputs(word[0] ? "-1" : "NULL", out);
+        if (name)
+            fprintf(out, " %s (%s)", name, text);
+        else
+            fprintf(out, " errno %d", number);
+        return;
+    }
+    if (prototype && prototype->result.kind == GIB_TYPE_STRING) {
+        /* The pointer says whose memory it is; the text is what people want. */
+        gib_value_write(out, GIB_VALUE_TEXT, NULL, word, 1, NULL);
+        const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
+        if (text && (text->size || !text->flags)) {
+            fputc(' ', out);
+            gib_value_write(out, GIB_VALUE_TEXT, &prototype->result, word, 1, text);
+        }
+        return;
+    }
+    gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
+}
+
+/* Three significant digits in the unit that suits. */
+static void write_duration(double seconds, FILE *out)
+{
+    static const struct {
+        double unit;
+        const char *name;
+    } units[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
+    size_t i = 0;
+    while (i < 3 && seconds < units[i].unit)
+        i++;
+    double value = seconds / units[i].unit;
+    int decimals = i == 3 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    fprintf(out, " <%.*f%s>", decimals, value, units[i].name);
+}
+
+static void write_backtrace(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    if (!chunk)
+        return;
+    uint32_t count = chunk->size / 8;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t address;
+        char text[600];
+        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
+        gib_modules_describe(view->modules, address, true, text, sizeof text);
+        fprintf(out, "    #%u ", i);
+        gib_escape_name(out, text);
+        fputc('\n', out);
+    }
+    if (chunk->flags & GIB_CHUNK_CUT)
+        fputs("    (more frames follow)\n", out);
+}
+
+void gib_log_text(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_call *call = view->call;
+    if (call->status == GIB_CALL_LOST) {
+        fprintf(out, "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a larger ring helps (gibbon set ring-size)\n",
+                call->tid, view->record->word[0]);
+        return;
+    }
+    fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);
+    if (call->status == GIB_CALL_RESUMED) {
+        fputs("<... ", out);
+        gib_escape_name(out, view->site->function);
+        fputs(" resumed>", out);
+        write_result(view, out);
+        fputc('\n', out);
+        return;
+    }
+    gib_escape_name(out, view->site->function);
+    fputc('(', out);
+    write_arguments(view, out);
+    fputc(')', out);
+    if (call->status == GIB_CALL_DONE) {
+        write_result(view, out);
+        write_duration(view->duration, out);
+    } else if (call->status == GIB_CALL_UNFINISHED) {
+        fputs(" <unfinished ...>", out);
+    }
+    fputc('\n', out);
+    write_backtrace(view, out);
+}
