@@ -51,13 +51,26 @@ def public_headers():
 
 
 def exported_functions():
-    names = set()
+    """Each function that the shared libraries export, and where it is."""
+    places = {}
     for library in LIBRARIES:
         for line in run("nm", "-D", "--defined-only", "/lib/x86_64-linux-gnu/" + library).splitlines():
-            _, kind, name = line.split()
+            address, kind, name = line.split()
             if kind in "TtWwi":
-                names.add(name.split("@")[0])
-    return names
+                places.setdefault(name.split("@")[0], (library, address))
+    return places
+
+
+def add_aliases(functions, exported):
+    """_IO_puts is puts: an undeclared name at the address of a declared one has its prototype."""
+    declared = {}
+    for name in sorted(functions):
+        if name in exported:
+            declared.setdefault(exported[name], []).append(name)
+    for name, place in exported.items():
+        if name not in functions and place in declared:
+            plain = name.removeprefix("_IO_").lstrip("_")
+            functions[name] = functions[plain if plain in declared[place] else declared[place][0]]
 
 
 def skip_group(tokens, start):
@@ -130,11 +143,11 @@ class Headers:
 
     def __init__(self, include_lines):
         source = run("gcc", "-D_GNU_SOURCE", "-w", "-E", "-P", "-x", "c", "-", text=include_lines)
-        self.functions = {}  # name: (tokens before the name, tokens of the parameter list)
+        self.functions = {}  # name: (tokens before the name, tokens of the parameter list, annotations)
         self.typedefs = {}   # name: (tokens, index of the name)
         self.tags = set()    # "struct stat", complete ones
         self.enums = {}      # "enum idtype" or a typedef's name: enumerator names
-        tokens = TOKEN.findall(source)
+        tokens = TOKEN.findall(re.sub(r"^\s*#.*$", "", source, flags=re.M))
         for i in range(len(tokens) - 2):
             if tokens[i] in ("struct", "union") and tokens[i + 2] == "{":
                 self.tags.add(tokens[i] + " " + tokens[i + 1])
@@ -151,8 +164,10 @@ class Headers:
             return
         for i in range(len(tokens) - 1):
             if re.match(r"[A-Za-z_]", tokens[i]) and tokens[i + 1] == "(" and tokens[i] not in KEYWORDS:
+                # Wide formats have no attribute, which is right: they are shown as pointers.
+                meaning = {"printf"} if "__printf__" in attributes and "..." in tokens else set()
                 for name in {tokens[i], asm_name or tokens[i]}:
-                    self.functions.setdefault(name, (tokens[:i], tokens[i + 1:]))
+                    self.functions.setdefault(name, (tokens[:i], tokens[i + 1:], meaning))
                 return
 
     def without_bodies(self, tokens):
@@ -300,10 +315,10 @@ def function_lines(headers, exported):
     for name in sorted(headers.functions):
         if name not in exported:
             continue
-        before, parameters = headers.functions[name]
+        before, parameters, meaning = headers.functions[name]
         before = [alias.get(t, t) for t in before]
         parameters = with_plain_names([alias.get(t, t) for t in parameters], headers.typedefs)
-        note = annotations.of(name, variadic="..." in parameters)
+        note = annotations.of(name, fails=before != ["void"], meaning=meaning)
         lines.append(spell(before + [name] + parameters) + ";" + (f" // {note}" if note else ""))
     for name in annotations.unused(headers.functions):
         print(f"annotations.txt: {name} is not a function of these headers", file=sys.stderr)
@@ -347,7 +362,9 @@ def type_lines(headers, include_lines, function_text):
 def main():
     include_lines = "".join(f"#include <{h}>\n" for h in public_headers())
     headers = Headers(include_lines)
-    functions = function_lines(headers, exported_functions())
+    exported = exported_functions()
+    add_aliases(headers.functions, exported)
+    functions = function_lines(headers, exported)
     types = type_lines(headers, include_lines, "\n".join(functions))
     write("libc.proto", FUNCTIONS_HEADING, functions)
     write("types.proto", TYPES_HEADING, types)
