@@ -62,15 +62,19 @@ def exported_functions():
 
 
 def add_aliases(functions, exported):
-    """_IO_puts is puts: an undeclared name at the address of a declared one has its prototype."""
-    declared = {}
+    """_IO_puts is puts: an undeclared name at the address of a declared one has its prototype.
+
+    Returns the declared name of each such alias."""
+    declared, origin = {}, {}
     for name in sorted(functions):
         if name in exported:
             declared.setdefault(exported[name], []).append(name)
     for name, place in exported.items():
         if name not in functions and place in declared:
             plain = name.removeprefix("_IO_").lstrip("_")
-            functions[name] = functions[plain if plain in declared[place] else declared[place][0]]
+            origin[name] = plain if plain in declared[place] else declared[place][0]
+            functions[name] = functions[origin[name]]
+    return origin
 
 
 def skip_group(tokens, start):
@@ -151,8 +155,10 @@ class Headers:
         for i in range(len(tokens) - 2):
             if tokens[i] in ("struct", "union") and tokens[i + 2] == "{":
                 self.tags.add(tokens[i] + " " + tokens[i + 1])
+        self.redirected = {}
         for declaration in top_level(tokens):
             self.add(declaration)
+        self.functions = self.redirected | self.functions
 
     def add(self, declaration):
         tokens, asm_name, attributes = cleaned(declaration)
@@ -166,8 +172,10 @@ class Headers:
             if re.match(r"[A-Za-z_]", tokens[i]) and tokens[i + 1] == "(" and tokens[i] not in KEYWORDS:
                 # Wide formats have no attribute, which is right: they are shown as pointers.
                 meaning = {"printf"} if "__printf__" in attributes and "..." in tokens else set()
-                for name in {tokens[i], asm_name or tokens[i]}:
-                    self.functions.setdefault(name, (tokens[:i], tokens[i + 1:], meaning))
+                function = (tokens[:i], tokens[i + 1:], meaning)
+                if asm_name:  # a redirection never overrules the plain declaration of that name
+                    self.redirected.setdefault(asm_name, function)
+                self.functions.setdefault(tokens[i], function)
                 return
 
     def without_bodies(self, tokens):
@@ -191,8 +199,8 @@ class Headers:
         return out
 
     def add_typedefs(self, tokens, attributes):
-        if tokens[-1] == "{}":
-            return  # one of the SPELLED_OUT
+        if tokens[-1] == "{}" or "__vector_size__" in attributes:
+            return  # one of the SPELLED_OUT; the audit interface's vectors, which no function takes
         if "__mode__" in attributes:
             mode = {"__word__": "long", "__HI__": "short"}[attributes[attributes.index("__mode__") + 2]]
             tokens = [mode if t == "int" else t for t in tokens]
@@ -308,7 +316,7 @@ TYPES_HEADING = """\
 """
 
 
-def function_lines(headers, exported):
+def function_lines(headers, exported, origin):
     alias = headers.public_alias()
     annotations = manual.Annotations(os.path.join(HERE, "annotations.txt"))
     lines = []
@@ -318,7 +326,7 @@ def function_lines(headers, exported):
         before, parameters, meaning = headers.functions[name]
         before = [alias.get(t, t) for t in before]
         parameters = with_plain_names([alias.get(t, t) for t in parameters], headers.typedefs)
-        note = annotations.of(name, fails=before != ["void"], meaning=meaning)
+        note = annotations.of(origin.get(name, name), fails=before != ["void"], meaning=meaning)
         lines.append(spell(before + [name] + parameters) + ";" + (f" // {note}" if note else ""))
     for name in annotations.unused(headers.functions):
         print(f"annotations.txt: {name} is not a function of these headers", file=sys.stderr)
@@ -360,14 +368,16 @@ def type_lines(headers, include_lines, function_text):
 
 
 def main():
-    include_lines = "".join(f"#include <{h}>\n" for h in public_headers())
+    names = public_headers()
+    include_lines = "".join(f"#include <{h}>\n" for h in names)
     headers = Headers(include_lines)
     exported = exported_functions()
-    add_aliases(headers.functions, exported)
-    functions = function_lines(headers, exported)
+    origin = add_aliases(headers.functions, exported)
+    functions = function_lines(headers, exported, origin)
     types = type_lines(headers, include_lines, "\n".join(functions))
     write("libc.proto", FUNCTIONS_HEADING, functions)
     write("types.proto", TYPES_HEADING, types)
+    write("headers.txt", "", names)  # for the test that asks the compiler again
 
 
 if __name__ == "__main__":

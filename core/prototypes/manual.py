@@ -22,7 +22,7 @@ def page_of(name, depth=0):
 def candidates(name):
     """The function's name and those of the functions it is a variant of: the page may be under any."""
     yield name
-    for pattern, plain in ((r"^__isoc99_", ""), (r"^__xpg_", ""), (r"^_IO_", ""), (r"64$", ""), (r"_unlocked$", ""), (r"_l$", ""),
+    for pattern, plain in ((r"^__isoc99_", ""), (r"^__xpg_", ""), (r"64$", ""), (r"_unlocked$", ""), (r"_l$", ""),
                            (r"^_+", ""), (r"64(_r)$", r"\1"), (r"64v(\d)$", r"v\1")):
         if re.search(pattern, name):
             yield re.sub(pattern, plain, name)
@@ -53,8 +53,7 @@ class Annotations:
 
     def of(self, name, fails, meaning):
         """The annotations of a function; one without a result (`fails` false) cannot say that it failed."""
-        plain = name.removeprefix("_IO_").lstrip("_")
-        reviewed = self.by_name.get(name) or self.by_name.get(plain, set())
+        reviewed = self.by_name.get(name, set())
         failure = sorted(reviewed & {"errno", "errno?", "nothing"}) or [failure_in_manual(name)]
         assert len(failure) == 1, (name, failure)
         words = [w for w in failure if w not in ("", "nothing") and fails]

@@ -93,9 +93,11 @@ static void write_prefix(FILE *out, const struct gib_derivation *items, size_t c
             fputc('(', out);
         fputc(items[i].kind == GIB_DERIVED_POINTER ? '*' : '&', out);
         if (items[i].is_const)
-            fputs(i ? "const " : "const", out);
+            fputs("const", out);
         if (items[i].is_volatile)
-            fputs(i ? "volatile " : "volatile", out);
+            fputs(items[i].is_const ? " volatile" : "volatile", out);
+        if (i && (items[i].is_const || items[i].is_volatile))
+            fputc(' ', out);
     }
 }
 
@@ -193,7 +195,7 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
                     const struct gib_derivation *derived, size_t count, bool decay,
                     struct gib_type *out)
 {
-    struct gib_derivations all;
+    struct gib_derivations all = {.count = 0};
     int code = combine(parser, base, derived, count, decay, &all);
     if (code)
         return code;
