@@ -243,6 +243,9 @@ class Headers:
             if len(tokens) == 2 and tokens[0].startswith("_") and not name.startswith("_"):
                 if tokens[0] not in alias or tokens[0].strip("_") == name:
                     alias[tokens[0]] = name
+            plain = name.lstrip("_")
+            if name != plain and self.typedefs.get(plain, [])[:-1] == tokens[:-1] != []:
+                alias[name] = plain  # __FILE and FILE, both declared in full
         return alias
 
 
