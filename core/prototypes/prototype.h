@@ -47,7 +47,8 @@ struct gib_type {
     uint32_t align; /* bytes; 16 matters for arguments in memory */
     bool is_signed; /* BOOL, CHAR, INT, ENUM */
     bool indirect;  /* a C++ record the ABI passes by invisible reference */
-    /* Classes of the first two eightbytes; eightbyte[0] is MEMORY when the value is passed in memory. A
+    /* long double is X87, NONE; _Complex long double is X87, X87 (the ABI's COMPLEX_X87: result in st0 and st1). Both
+     * are in memory as arguments. Classes of the first two eightbytes; eightbyte[0] is MEMORY when the value is passed in memory. A
      * record of unknown size has NONE and known_layout false. */
     enum gib_abi_class eightbyte[2];
     bool known_layout;
@@ -105,11 +106,16 @@ void gib_prototypes_close(struct gib_prototypes *store);
  * names are looked up literally; the caller tries aliases. */
 const struct gib_prototype *gib_prototypes_find(struct gib_prototypes *store, const char *function);
 
+/* How many functions the store knows. */
+size_t gib_prototypes_count(const struct gib_prototypes *store);
+
 /*
  * Parses one C function declaration as a user types it, `int f(const char *path, struct stat *buf, ...)`, with
  * or without the semicolon, and with the typedefs of the store (size_t, mode_t, FILE...). Parameters may be
  * unnamed; arrays and functions decay; `f` may also be a pointer-returning or function-pointer-taking function.
- * 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that names the column and what was expected.
+ * A comment behind it may hold the annotations of the data files (data/README.md): `// errno? printf`.
+ * `store` may be NULL: then there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that names the column and what was expected,
+ * or GIB_E_NOT_FOUND for a type by value whose layout is not known; *out is untouched then.
  */
 int gib_prototype_parse(struct gib_prototypes *store, const char *declaration, struct gib_prototype **out,
                         struct gib_error *error);
