@@ -1,0 +1,313 @@
+/* location.c: from what the user typed to entry addresses: parse, then resolve against the modules of a process. */
+#include "engine/internal.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- parsing ------------------------------------------------------------------------------------------- */
+
+static bool is_glob(const char *text)
+{
+    /* A C++ parameter list or operator has stars of its own. */
+    return strpbrk(text, "*?[") && !strchr(text, '(') && !strstr(text, "operator");
+}
+
+void gib_location_free(struct gib_location *location)
+{
+    free(location->text);
+    free(location->module);
+    free(location->file);
+    free(location->function);
+    memset(location, 0, sizeof *location);
+}
+
+/* FILE:FUNCTION, not the :: of C++. */
+static const char *file_colon(const char *text)
+{
+    for (const char *at = strchr(text, ':'); at; at = strchr(at + 1, ':')) {
+        if (at[1] == ':') {
+            at++;
+            continue;
+        }
+        return at > text && memchr(text, '.', (size_t)(at - text)) ? at : NULL;
+    }
+    return NULL;
+}
+
+int gib_location_parse(const char *text, struct gib_location *out, struct gib_error *error)
+{
+    memset(out, 0, sizeof *out);
+    out->text = strdup(text);
+    const char *rest = text, *bang = strchr(text, '!');
+    if (text[0] == '/' && strlen(text) > 1 && text[strlen(text) - 1] == '/' && !bang) {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Regular expressions are not supported yet; a glob, \"%.60s*\", is.", "libc.so.6!str");
+    }
+    if (text[0] == '*' && text[1] && !bang) {
+        out->kind = GIB_LOCATION_ADDRESS;
+        out->function = strdup(text + 1);
+        return 0;
+    }
+    /* `operator!` has no module before it. */
+    if (bang && bang[1] != '=' && !(bang - text >= 8 && !strncmp(bang - 8, "operator", 8))) {
+        size_t size = (size_t)(bang - text);
+        if (size && text[size - 1] == '?') {
+            out->optional = true;
+            size--;
+        }
+        out->module = strndup(text, size);
+        rest = bang + 1;
+        if (!size || !*rest) {
+            gib_location_free(out);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: MODULE!FUNCTION needs a module and a function.", text);
+        }
+    }
+    const char *colon = file_colon(rest);
+    if (colon) {
+        out->kind = GIB_LOCATION_FILE;
+        out->file = strndup(rest, (size_t)(colon - rest));
+        rest = colon + 1;
+        if (*rest >= '0' && *rest <= '9') {
+            gib_location_free(out);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" names a line; a patch needs a function: FILE:FUNCTION, or *ADDRESS.", text);
+        }
+    }
+    if (!*rest) {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.", text);
+    }
+    out->function = strdup(rest);
+    out->glob = is_glob(rest);
+    return 0;
+}
+
+/* ---- resolving ------------------------------------------------------------------------------------------ */
+
+void gib_found_free(struct gib_found_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->item[i].name);
+    free(list->item);
+    *list = (struct gib_found_list){NULL, 0};
+}
+
+struct search {
+    struct gib_engine *engine;
+    struct gib_module *module;
+    const struct gib_location *location;
+    struct gib_found_list *out;
+};
+
+static void add(struct search *s, uint64_t address, const char *name, uint64_t resolver)
+{
+    struct gib_found_list *out = s->out;
+    for (size_t i = 0; i < out->count; i++)
+        if (out->item[i].address == address && out->item[i].resolver == resolver)
+            return;
+    if ((out->count & (out->count - 1)) == 0) {
+        struct gib_found *grown = realloc(out->item, (out->count ? out->count * 2 : 1) * sizeof *grown);
+        if (!grown)
+            return;
+        out->item = grown;
+    }
+    out->item[out->count++] = (struct gib_found){s->module, address, strdup(name), resolver};
+}
+
+struct slots {
+    struct gib_engine *engine;
+    const struct gib_module *module;
+    uint64_t value;
+};
+static void read_slot(uint64_t slot, void *context)
+{
+    struct slots *s = context;
+    uint64_t value;
+    struct gib_error ignored;
+    if (gib_read(s->engine, s->module->bias + slot, &value, 8, &ignored) == 0 && value)
+        s->value = value;
+}
+
+/* Whether the dynamic linker has done its work on the module: a relative slot holds a relocated address. */
+static bool is_relocated(struct gib_engine *engine, const struct gib_module *module)
+{
+    uint64_t slot, value, now;
+    struct gib_error ignored;
+    if (!gib_elf_relative_slot(module->elf, &slot, &value))
+        return false;
+    return gib_read(engine, module->bias + slot, &now, 8, &ignored) == 0 && now == module->bias + value;
+}
+
+static bool in_text(struct gib_engine *engine, uint64_t address)
+{
+    struct gib_module *module = gib_modules_at(engine->process->modules, address);
+    if (!module || !module->elf)
+        return false;
+    const struct gib_elf_info *info = gib_elf_info(module->elf);
+    for (size_t i = 0; i < info->segment_count; i++) {
+        uint64_t start = info->segments[i].vaddr + module->bias;
+        if (info->segments[i].executable && address >= start && address < start + info->segments[i].memory_size)
+            return true;
+    }
+    return false;
+}
+
+/* An IFUNC's symbol is its resolver; what runs is the implementation it chose. The dynamic linker has written that into the module's own slots, or
+ * the resolver says it again when it is called; before relocation neither is known. */
+static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
+{
+    uint64_t resolver = s->module->bias + symbol->value, chosen = 0;
+    struct slots slots = {s->engine, s->module, 0};
+    struct gib_error ignored;
+    size_t count = gib_elf_ifunc_slots(s->module->elf, symbol->value, read_slot, &slots);
+    bool relocated = is_relocated(s->engine, s->module);
+    if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value) && (relocated || !gib_elf_info(s->module->elf)->is_dynamic_object))
+        chosen = slots.value;
+    /* A lazy PLT slot of a static program points back into its PLT until it is relocated. */
+    const struct gib_elf_symbol *target = chosen ? gib_elf_symbol_at(s->module->elf, chosen - s->module->bias) : NULL;
+    uint64_t start, end;
+    if (chosen && !target && !gib_elf_function_range(s->module->elf, chosen - s->module->bias, &start, &end))
+        chosen = 0;
+    if (!chosen && relocated && gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 && !in_text(s->engine, chosen))
+        chosen = 0;
+    add(s, chosen, symbol->name, chosen ? 0 : resolver);
+}
+
+static bool file_matches(struct search *s, const struct gib_elf_symbol *symbol)
+{
+    return s->location->kind != GIB_LOCATION_FILE || gib_elf_declared_in(s->module->elf, symbol->value, s->location->file);
+}
+
+static void visit(const struct gib_elf_symbol *symbol, void *context)
+{
+    struct search *s = context;
+    if (!file_matches(s, symbol))
+        return;
+    if (symbol->ifunc)
+        add_ifunc(s, symbol);
+    else
+        add(s, s->module->bias + symbol->value, symbol->name, 0);
+}
+
+static void search_glob(struct search *s)
+{
+    const struct gib_elf_symbol *symbols;
+    size_t count = gib_elf_functions(s->module->elf, &symbols);
+    for (size_t i = 0; i < count; i++) {
+        /* Names of one address stand together; the first that matches speaks for it. Clones and compiler's names are not what a glob means. */
+        if (strchr(symbols[i].name, '.') || fnmatch(s->location->function, symbols[i].name, 0))
+            continue;
+        visit(&symbols[i], s);
+    }
+}
+
+static bool module_matches(const struct gib_module *module, const char *wanted)
+{
+    return !wanted || !fnmatch(wanted, module->name, 0) || !strcmp(wanted, module->path);
+}
+
+static int resolve_address(struct gib_engine *engine, struct gib_patch *patch, struct gib_found_list *out, struct gib_error *error)
+{
+    char text[256] = "";
+    if (!patch->address_known) {
+        if (engine->ops.evaluate(engine->context, patch->location.function, &patch->address, text))
+            return gib_fail(error, GIB_E_NOT_FOUND, 0, "%.200s", text);
+        patch->address_known = true;
+    }
+    struct gib_module *module = gib_modules_at(engine->process->modules, patch->address);
+    if (!module || module->gone)
+        return gib_fail(error, GIB_E_NOT_FOUND, patch->address, "No file is mapped at 0x%" PRIx64 "; only functions of files can be patched.", patch->address);
+    struct search s = {engine, module, &patch->location, out};
+    char name[32];
+    snprintf(name, sizeof name, "*0x%" PRIx64, patch->address);
+    const struct gib_elf_symbol *symbol = module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
+    if (symbol && symbol->value + module->bias != patch->address)
+        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address, "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64 "; a patch goes on a function's entry.",
+                        patch->address, symbol->name, symbol->value + module->bias);
+    if (symbol && symbol->ifunc)
+        add_ifunc(&s, symbol);
+    else
+        add(&s, patch->address, symbol ? symbol->name : name, 0);
+    return 0;
+}
+
+int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, size_t from, struct gib_found_list *out, struct gib_error *error)
+{
+    struct gib_modules *modules = engine->process->modules;
+    const struct gib_location *location = &patch->location;
+    *out = (struct gib_found_list){NULL, 0};
+    if (location->kind == GIB_LOCATION_ADDRESS) {
+        gib_modules_lock(modules);
+        int failed = resolve_address(engine, patch, out, error);
+        gib_modules_unlock(modules);
+        return failed;
+    }
+    gib_modules_lock(modules);
+    for (size_t i = from; i < gib_modules_count(modules); i++) {
+        struct gib_module *module = gib_modules_get(modules, i);
+        if (module->gone || !module->elf || !module_matches(module, location->module))
+            continue;
+        struct search s = {engine, module, location, out};
+        if (location->glob)
+            search_glob(&s);
+        else
+            gib_elf_find(module->elf, location->function, visit, &s);
+    }
+    gib_modules_unlock(modules);
+    return 0;
+}
+
+/* ---- a name like the one misspelt ------------------------------------------------------------------------- */
+
+/* Levenshtein's distance, at most `limit`. */
+static unsigned distance(const char *a, const char *b, unsigned limit)
+{
+    enum { LONGEST = 64 };
+    size_t m = strlen(a), n = strlen(b);
+    unsigned row[LONGEST + 1];
+    if (m > LONGEST || n > LONGEST || (m > n ? m - n : n - m) > limit)
+        return limit + 1;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= m; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= n; j++) {
+            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+            if (above + 1 < best)
+                best = above + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = above;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+char *gib_location_nearest(struct gib_engine *engine, const char *name)
+{
+    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
+    unsigned best = strlen(name) > 5 ? 2 : 1;
+    const char *found = NULL;
+    if (!modules)
+        return NULL;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        struct gib_module *module = gib_modules_get(modules, i);
+        const struct gib_elf_symbol *symbols;
+        size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
+        for (size_t k = 0; k < count; k++) {
+            unsigned d = symbols[k].name[0] == '_' && name[0] != '_' ? best + 1 : distance(name, symbols[k].name, best);
+            if (d < best || (d == best && !found)) {
+                best = d;
+                found = symbols[k].name;
+            }
+        }
+    }
+    char *result = found ? strdup(found) : NULL;
+    gib_modules_unlock(modules);
+    return result;
+}
