@@ -39,12 +39,14 @@ static bool is_part(Dwarf_Die *die)
            !dwarf_hasattr(die, DW_AT_external) && !dwarf_hasattr(die, DW_AT_declaration);
 }
 
-static bool record_align(Dwarf_Die *record, uint64_t *align, int *budget, unsigned depth)
+/* DWARF does not say "packed": it shows in members and a size that their alignment does not divide. */
+static bool record_align(Dwarf_Die *record, uint64_t record_size, uint64_t *align, int *budget,
+                         unsigned depth)
 {
     Dwarf_Die child, type;
     *align = 1;
     for (bool more = gib_die_first(record, &child); more; more = gib_die_next(&child)) {
-        uint64_t size, own;
+        uint64_t size, own, at = 0;
         if (--*budget < 0)
             return false;
         if (!is_part(&child) || !gib_type_of(&child, &type))
@@ -53,9 +55,14 @@ static bool record_align(Dwarf_Die *record, uint64_t *align, int *budget, unsign
             return false;
         if (gib_die_number(&child, DW_AT_alignment, &size) && size)
             own = size;
+        gib_die_number(&child, DW_AT_data_member_location, &at);
+        while (own > 1 && at % own)
+            own /= 2;
         if (own > *align)
             *align = own;
     }
+    while (*align > 1 && record_size % *align)
+        *align /= 2;
     return true;
 }
 
@@ -97,7 +104,7 @@ static bool bare_layout(Dwarf_Die *bare, uint64_t *size, uint64_t *align, int *b
     case DW_TAG_union_type:
         return !dwarf_hasattr(bare, DW_AT_declaration) &&
                gib_die_number(bare, DW_AT_byte_size, size) &&
-               record_align(bare, align, budget, depth);
+               record_align(bare, *size, align, budget, depth);
     case DW_TAG_base_type:
     case DW_TAG_enumeration_type:
         if (!gib_die_number(bare, DW_AT_byte_size, size) || !*size)

@@ -136,10 +136,16 @@ static void fill_pointer(struct gib_type *out, Dwarf_Die *type)
 void gib_type_fill(struct gib_type *out, Dwarf_Die *type, bool cxx)
 {
     *out = (struct gib_type){.kind = GIB_TYPE_VOID, .known_layout = true};
+    /* A const parameter is the callee's business, and a const result nobody's. */
+    Dwarf_Die bare, target;
+    for (int steps = 0; type && steps < gib_type_depth && is_qualifier(dwarf_tag(type)); steps++)
+        type = gib_type_of(type, &target) ? (bare = target, &bare) : NULL;
     out->name = gib_type_spell(type, cxx);
     if (!type)
         return;
-    Dwarf_Die bare = *type, target;
+    Dwarf_Die outer = *type;
+    type = &outer;
+    bare = outer;
     if (!gib_type_strip(&bare))
         return;
     switch (dwarf_tag(&bare)) {

@@ -244,15 +244,22 @@ static bool sort_by_value(struct gib_elf_symbol **symbols, size_t count)
     return done;
 }
 
-/* Global before local, then by name; of one name, first what .dynsym says, which knows the
- * versions. */
+/* Of one name, first what .dynsym says, which knows the versions. */
 static int by_name(const void *a, const void *b)
 {
     const struct gib_elf_symbol *left = a, *right = b;
-    if (left->global != right->global)
-        return left->global ? -1 : 1;
     int order = strcmp(left->name, right->name);
-    return order ? order : right->exported - left->exported;
+    if (order)
+        return order;
+    return left->exported != right->exported ? right->exported - left->exported
+                                             : right->global - left->global;
+}
+
+static int by_binding(const void *a, const void *b)
+{
+    const struct gib_elf_symbol *left = a, *right = b;
+    return left->global != right->global ? right->global - left->global
+                                         : strcmp(left->name, right->name);
 }
 
 /* Makes one symbol of all those with the same name and value. Returns the number left. */
@@ -267,19 +274,24 @@ static size_t merge(struct gib_elf_symbol *symbols, size_t count)
         size_t group = used;
         for (size_t j = i; j < end; j++) {
             struct gib_elf_symbol *last = used > group ? &symbols[used - 1] : NULL;
-            if (!last || last->global != symbols[j].global || strcmp(last->name, symbols[j].name)) {
+            if (!last || strcmp(last->name, symbols[j].name)) {
                 symbols[used++] = symbols[j];
                 continue;
             }
             /* The default version wins. .symtab has a say only on what .dynsym does not list. */
             if (last->exported == symbols[j].exported && !symbols[j].old_version)
                 last->old_version = false;
+            last->global |= symbols[j].global;
             last->ifunc |= symbols[j].ifunc;
             if (!last->size)
                 last->size = symbols[j].size;
             if (!last->file)
                 last->file = symbols[j].file;
+            if (last->global)
+                last->file = NULL;
         }
+        if (used - group > 1)
+            qsort(symbols + group, used - group, sizeof *symbols, by_binding);
     }
     return used;
 }
