@@ -39,7 +39,8 @@ static bool is_part(Dwarf_Die *die)
            !dwarf_hasattr(die, DW_AT_external) && !dwarf_hasattr(die, DW_AT_declaration);
 }
 
-/* DWARF does not say "packed": it shows in members and a size that their alignment does not divide. */
+/* DWARF does not say "packed": it shows in members and a size that their alignment does not divide.
+ */
 static bool record_align(Dwarf_Die *record, uint64_t record_size, uint64_t *align, int *budget,
                          unsigned depth)
 {
@@ -189,7 +190,7 @@ static void classify_base(struct classes *classes, Dwarf_Die *base, uint64_t off
     uint64_t encoding = 0;
     gib_die_number(base, DW_AT_encoding, &encoding);
     bool wide = size == 16, x87 = is_long_double(base);
-    if (encoding == DW_ATE_complex_float && size == 32 && x87)
+    if (encoding == DW_ATE_complex_float && size == 32) /* of long double */
         put(classes, offset, 16, GIB_CLASS_X87, GIB_CLASS_X87);
     else if (encoding == DW_ATE_complex_float)
         put(classes, offset, size, GIB_CLASS_SSE, GIB_CLASS_SSE);

@@ -22,10 +22,9 @@ bool gib_type_strip(Dwarf_Die *type)
     for (int steps = 0; steps < gib_type_depth; steps++) {
         int tag = dwarf_tag(type);
         if (tag != DW_TAG_typedef && !is_qualifier(tag)) {
-            /* A declaration may say in which type unit the definition is. */
+            /* An entry may do no more than say in which type unit the definition is. */
             Dwarf_Die definition;
-            if (dwarf_hasattr(type, DW_AT_declaration) &&
-                gib_die_reference(type, DW_AT_signature, &definition))
+            if (gib_die_reference(type, DW_AT_signature, &definition))
                 *type = definition;
             return true;
         }
@@ -288,6 +287,19 @@ static const char *keyword(int tag, bool cxx)
     }
 }
 
+static const char *name_of(Dwarf_Die *type)
+{
+    Dwarf_Die definition;
+    uint64_t size;
+    const char *name = dwarf_diename(type);
+    if (!name && gib_die_reference(type, DW_AT_signature, &definition))
+        name = dwarf_diename(&definition);
+    /* clang keeps half of the name to itself. */
+    if (name && !strcmp(name, "complex") && gib_die_number(type, DW_AT_byte_size, &size))
+        name = size == 8 ? "complex float" : size == 16 ? "complex double" : "complex long double";
+    return name ? name : "{...}";
+}
+
 static char *spell(Dwarf_Die *start, bool cxx, unsigned depth)
 {
     char *declarator = strdup("");
@@ -344,10 +356,9 @@ static char *spell(Dwarf_Die *start, bool cxx, unsigned depth)
             break;
         }
         default: {
-            const char *name = dwarf_diename(&type);
             char *text = NULL;
             if (asprintf(&text, "%s%s%.*s%s%s", qualifiers(set), keyword(tag, cxx), spelling_limit,
-                         name ? name : "{...}", *declarator ? " " : "", declarator) < 0)
+                         name_of(&type), *declarator ? " " : "", declarator) < 0)
                 text = NULL;
             free(declarator);
             return text;

@@ -26,7 +26,8 @@ static struct gib_unwind_row row_at(struct gib_elf *elf, uint64_t vaddr)
 static bool is_base(const Dwarf_Op *op, int reg, int64_t *offset)
 {
     *offset = op->atom == DW_OP_bregx ? (int64_t)op->number2 : (int64_t)op->number;
-    return op->atom == DW_OP_breg0 + reg || (op->atom == DW_OP_bregx && op->number == (unsigned)reg);
+    return op->atom == DW_OP_breg0 + reg ||
+           (op->atom == DW_OP_bregx && op->number == (unsigned)reg);
 }
 
 /* The saved place of a register in libdw's words, "CFA + n" or "rbp + n". */
@@ -38,9 +39,9 @@ static bool is_at(const Dwarf_Op *ops, size_t count, bool in_frame, int64_t offs
                found == offset;
     if (!count || ops[0].atom != DW_OP_call_frame_cfa)
         return false;
-    return count == 1 ? offset == 0
-                      : count == 2 && ops[1].atom == DW_OP_plus_uconst &&
-                            (int64_t)ops[1].number == offset;
+    return count == 1
+               ? offset == 0
+               : count == 2 && ops[1].atom == DW_OP_plus_uconst && (int64_t)ops[1].number == offset;
 }
 
 /* The row that libdw's frame amounts to; an independent reading of what elf.h promises. */
@@ -196,7 +197,8 @@ static void special_frames(void **state)
     assert_int_equal(row.rbp_offset, -16);
     gib_elf_close(elf);
 
-    /* and rsp, -32 with a pointer to the arguments: the CFA is stored in the frame, and so is rbp */
+    /* and rsp, -32 with a pointer to the arguments: the CFA is stored in the frame, and so is rbp
+     */
     elf = open_elf(program("realigned.so"));
     symbol = find_one(elf, "realigned");
     size_t deref = 0;
@@ -216,7 +218,8 @@ static void special_frames(void **state)
     assert_true(kinds[GIB_UNWIND_CFA_DEREF_RBP] > 0);
 }
 
-/* A file without section headers gives the same rows, found through the run-time unwinder's table. */
+/* A file without section headers gives the same rows, found through the run-time unwinder's table.
+ */
 static void without_section_headers(void **state)
 {
     const struct gib_unwind_row *rows, *other_rows;
@@ -244,8 +247,10 @@ static void debug_frame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(libraries_agree_with_libdw), cmocka_unit_test(programs_agree_with_libdw),
-        cmocka_unit_test(special_frames),             cmocka_unit_test(without_section_headers),
+        cmocka_unit_test(libraries_agree_with_libdw),
+        cmocka_unit_test(programs_agree_with_libdw),
+        cmocka_unit_test(special_frames),
+        cmocka_unit_test(without_section_headers),
         cmocka_unit_test(debug_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
