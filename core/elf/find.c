@@ -37,6 +37,40 @@ static size_t normalise(char *to, const char *from)
     return length;
 }
 
+/* Length of the type at the start of `text`, up to what its declarator adds or what ends the
+ * parameter. */
+static size_t base_length(const char *text)
+{
+    size_t depth = 0, i = 0;
+    for (; text[i]; i++) {
+        if (text[i] == '<')
+            depth++;
+        else if (text[i] == '>' && depth)
+            depth--;
+        else if (!depth && strchr("*&,()>[", text[i]))
+            break;
+    }
+    return i;
+}
+
+/* People write "const char*", the demangler "char const*": moves the qualifier behind the type, in
+ * place. */
+static void move_const(char *text)
+{
+    static const char word[] = "const ";
+    enum { length = sizeof word - 1 };
+    for (char *at = text; *at; at++) {
+        if (!strchr("(,<", *at) || strncmp(at + 1, word, length))
+            continue;
+        char *type = at + 1 + length;
+        size_t size = base_length(type);
+        if (!size)
+            continue;
+        memmove(at + 1, type, size);
+        memcpy(at + 1 + size, " const", length);
+    }
+}
+
 /* Length of the operator's symbol when `text` is the inside of a name at "operator<<": its < and >
  * do not nest. */
 static size_t operator_length(const char *text, size_t at)
@@ -176,6 +210,22 @@ static void read_names(struct gib_elf *elf)
         gib_hash_add(&elf->names, gib_hash_of(symbols[i].name, strlen(symbols[i].name)), i);
 }
 
+static size_t visit_aliases(struct gib_elf *elf, const char *text, size_t size,
+                            void (*visit)(const struct gib_elf_symbol *symbol, void *context),
+                            void *context)
+{
+    size_t found = 0;
+    uint32_t key = gib_hash_of(text, size), number;
+    for (size_t cursor = key; gib_hash_next(&elf->alias_names, key, &cursor, &number);) {
+        const struct gib_alias *alias = &elf->aliases[number];
+        if (alias->size != size || memcmp(elf->alias_text + alias->text, text, size))
+            continue;
+        visit(&elf->symbols[alias->symbol], context);
+        found++;
+    }
+    return found;
+}
+
 static size_t find_alias(struct gib_elf *elf, const char *name,
                          void (*visit)(const struct gib_elf_symbol *symbol, void *context),
                          void *context)
@@ -183,18 +233,14 @@ static size_t find_alias(struct gib_elf *elf, const char *name,
     char *text = malloc(strlen(name) + 1);
     if (!text)
         return 0;
-    size_t found = 0, size = normalise(text, name);
-    uint32_t key = gib_hash_of(text, size), number;
     if (!elf->aliases_read) {
         elf->aliases_read = true;
         read_aliases(elf);
     }
-    for (size_t cursor = key; gib_hash_next(&elf->alias_names, key, &cursor, &number);) {
-        const struct gib_alias *alias = &elf->aliases[number];
-        if (alias->size != size || memcmp(elf->alias_text + alias->text, text, size))
-            continue;
-        visit(&elf->symbols[alias->symbol], context);
-        found++;
+    size_t size = normalise(text, name), found = visit_aliases(elf, text, size, visit, context);
+    if (!found && strstr(text, "const ")) {
+        move_const(text);
+        found = visit_aliases(elf, text, size, visit, context);
     }
     free(text);
     return found;
