@@ -149,6 +149,7 @@ static const struct expectation cxx_functions[] = {
      "R 4/4 M- indirect 'Holder' holder; R 4/4 M- indirect 'Copied' copied; "
      "R 4/4 I- 'Defaulted' defaulted; R 16/8 M- indirect 'Virtual' virt; R 1/1 -- 'Empty' empty; "
      "R 16/8 IS 'Derived' derived"},
+    {"_ZN2ns7DiamondC1Ei", "v 0/0 -- 'void': p 8/8 I- 'Diamond *' this; i- 4/4 I- 'int' n"},
     {"c_name", "i- 4/4 I- 'int': s 8/8 I- 'const char *' text"},
     {"(anonymous namespace)::hidden", "i- 4/4 I- 'int': i- 4/4 I- 'int' n"},
 };
@@ -173,6 +174,12 @@ static void cxx_prototypes(void **state)
         }
         assert_string_equal(prototype->parameters[0].type.name, "Plain &");
         assert_string_equal(prototype->parameters[1].type.name, "const Class &");
+        gib_prototype_free(prototype);
+        /* Only the constructor of a part is passed the table; the compilers name it differently. */
+        prototype = prototype_of(elf, "_ZN2ns7DiamondC2Ei");
+        assert_int_equal(prototype->parameter_count, 3);
+        assert_int_equal(prototype->parameters[1].type.kind, GIB_TYPE_POINTER);
+        assert_string_equal(prototype->parameters[2].name, "n");
         gib_prototype_free(prototype);
         gib_elf_close(elf);
     }

@@ -272,6 +272,10 @@ static void symbol_at(void **state)
     assert_string_equal(gib_elf_symbol_at(elf, find_one(elf, "__libc_malloc").value)->name,
                         "malloc");
     assert_string_equal(gib_elf_symbol_at(elf, find_one(elf, "_IO_puts").value + 3)->name, "puts");
+    struct gib_elf *sample = open_elf(program("c-gcc-O0"));
+    assert_string_equal(gib_elf_symbol_at(sample, find_one(sample, "f_a_longer_name").value)->name,
+                        "f_lines");
+    gib_elf_close(sample);
     assert_null(gib_elf_symbol_at(elf, 0));
     assert_null(gib_elf_symbol_at(elf, UINT64_MAX));
     gib_elf_close(elf);

@@ -63,8 +63,9 @@ static struct gib_unwind_row expected_row(Dwarf_Frame *frame)
         return none;
     Dwarf_Op rsp_dummy[3], rbp_dummy[3];
     assert_int_equal(dwarf_frame_register(frame, 7, rsp_dummy, &rsp, &rsp_count), 0);
-    /* libdw answers "CFA" for an rsp of which nothing is said. */
-    if (rsp_count && !(rsp_count <= 2 && rsp[0].atom == DW_OP_call_frame_cfa))
+    /* libdw answers "the CFA itself" for an rsp of which nothing is said. */
+    if (rsp_count && !(rsp_count == 2 && rsp[0].atom == DW_OP_call_frame_cfa &&
+                       rsp[1].atom == DW_OP_stack_value))
         return none;
     assert_int_equal(dwarf_frame_register(frame, 6, rbp_dummy, &rbp, &rbp_count), 0);
     if (rbp_count == 0) {
@@ -218,6 +219,31 @@ static void special_frames(void **state)
     assert_true(kinds[GIB_UNWIND_CFA_DEREF_RBP] > 0);
 }
 
+/* At each address of functions that use every instruction of call frame information there is. */
+static void odd_frames(void **state)
+{
+    static const char *const functions[] = {"saved_rsp", "odd_return", "odd_rbp",
+                                            "odd_cfa",   "long_moves", "signal_frame"};
+    const char *path = program("frames.so");
+    struct gib_elf *elf = open_elf(path);
+    int fd = open(path, O_RDONLY);
+    Elf *other = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+    Dwarf_CFI *cfi = dwarf_getcfi_elf(other);
+    assert_non_null(cfi);
+    size_t kinds[8] = {0};
+    for (size_t i = 0; i < COUNT(functions); i++) {
+        struct gib_elf_symbol symbol = find_one(elf, functions[i]);
+        for (uint64_t at = 0; at < symbol.size + 3; at++)
+            compare_at(elf, cfi, symbol.value + at, kinds);
+    }
+    for (size_t i = 0; i < 8; i++)
+        assert_true(kinds[i] > 0 || i == GIB_UNWIND_PLT);
+    dwarf_cfi_end(cfi);
+    elf_end(other);
+    close(fd);
+    gib_elf_close(elf);
+}
+
 /* A file without section headers gives the same rows, found through the run-time unwinder's table.
  */
 static void without_section_headers(void **state)
@@ -252,6 +278,7 @@ int main(void)
         cmocka_unit_test(special_frames),
         cmocka_unit_test(without_section_headers),
         cmocka_unit_test(debug_frame),
+        cmocka_unit_test(odd_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,9 @@ KEEP int f_lines(int n)
     return n;
 }
 
+/* Sorted before f_lines, and as good, but longer. */
+int f_a_longer_name(int) __attribute__((alias("f_lines")));
+
 static void *resolve_chosen(void);
 long f_chosen(long) __attribute__((ifunc("resolve_chosen")));
 static KEEP long chosen_here(long n) { return n + 1; }

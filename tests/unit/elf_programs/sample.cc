@@ -51,6 +51,10 @@ template <typename T> KEEP T Class::convert(T value) { sink += value; return val
 template int Class::convert<int>(int);
 template unsigned long Class::convert<unsigned long>(unsigned long);
 
+/* Its constructors have hidden parameters: the one for a part of an object is passed a table. */
+struct Diamond : virtual Base { Diamond(int n); int own; };
+KEEP Diamond::Diamond(int n) : own(n) { sink += n; }
+
 KEEP void values(Plain plain, Destroyed destroyed, Holder holder, Copied copied, Defaulted defaulted, Virtual virt, Empty empty, Derived derived)
 {
     sink += plain.a + destroyed.a + holder.inside.a + copied.a + defaulted.a + virt.v + derived.d;
