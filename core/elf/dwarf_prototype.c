@@ -147,7 +147,7 @@ struct gib_prototype *gib_elf_prototype(struct gib_elf *elf, uint64_t vaddr)
     fill_parameters(prototype, &die, cxx);
     bool prototyped = inherited(&die, DW_AT_prototyped, &attribute);
     bool c = language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
-             language == DW_LANG_C11;
+             language == DW_LANG_C11 || language == 0x2c; /* DW_LANG_C17 */
     if (c && !prototyped && !prototype->parameter_count) {
         prototype->unspecified = true;
         prototype->variadic = GIB_VARIADIC_NO;

@@ -249,6 +249,13 @@ static void libc_prototypes(void **state)
     gib_elf_close(elf);
 }
 
+/* Types that dwz has moved to a file that several programs share. */
+static void alternate_file(void **state)
+{
+    static const struct expectation expected = {"shared_result", "i 4/4 I- 'shared_type'"};
+    check_prototypes(program("alternate.so"), &expected, 1);
+}
+
 /* Compares with addr2line at `count` addresses of functions. Returns how many lines were known to
  * both. */
 static size_t compare_lines(const char *path, const char *debug_path, size_t wanted)
@@ -353,9 +360,13 @@ static void lines_of_a_function(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(c_prototypes),        cmocka_unit_test(cxx_prototypes),
-        cmocka_unit_test(enumerators),         cmocka_unit_test(no_prototype),
-        cmocka_unit_test(libc_prototypes),     cmocka_unit_test(lines_agree_with_addr2line),
+        cmocka_unit_test(c_prototypes),
+        cmocka_unit_test(cxx_prototypes),
+        cmocka_unit_test(enumerators),
+        cmocka_unit_test(no_prototype),
+        cmocka_unit_test(libc_prototypes),
+        cmocka_unit_test(alternate_file),
+        cmocka_unit_test(lines_agree_with_addr2line),
         cmocka_unit_test(lines_of_a_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
