@@ -87,7 +87,7 @@ static bool find_cfa(struct gib_view *view, const struct gib_unwind_row *row, co
     case GIB_UNWIND_CFA_DEREF_RSP:
         return load(view, c->sp + (int64_t)row->cfa_offset, cfa);
     case GIB_UNWIND_PLT:
-        *cfa = c->sp + 8 + ((c->pc & 15) >= 11 ? 8 : 0);
+        *cfa = c->sp + 8 + ((c->pc & 15) >= (uint64_t)row->cfa_offset ? 8 : 0);
         return true;
     default:
         return false;
@@ -106,7 +106,7 @@ static bool step(struct gib_view *view, struct cursor *c)
     uint64_t cfa, pc, bp = c->bp;
     if (!find_cfa(view, row, c, &cfa) || cfa <= c->sp || !load(view, cfa - 8, &pc))
         return false;
-    if (row->rbp_offset && !load(view, cfa + (int64_t)row->rbp_offset, &bp))
+    if ((row->rbp_offset || row->rbp_in_frame) && !load(view, (row->rbp_in_frame ? c->bp : cfa) + (uint64_t)(int64_t)row->rbp_offset, &bp))
         return false;
     c->sp = cfa;
     c->bp = bp;

@@ -118,7 +118,8 @@ enum gib_unwind_kind {
     GIB_UNWIND_CFA_RBP,   /* CFA = rbp + cfa_offset */
     GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n; DW_OP_deref) */
     GIB_UNWIND_CFA_DEREF_RSP, /* CFA = *(rsp + cfa_offset) */
-    GIB_UNWIND_PLT,       /* CFA = rsp + 8 + ((rip & 15) >= 11 ? 8 : 0): binutils' lazy PLT */
+    GIB_UNWIND_PLT,       /* CFA = rsp + 8 + ((rip & 15) >= cfa_offset ? 8 : 0): binutils' lazy PLT; cfa_offset is 11,
+                           * in CET's .plt 10 or less */
     GIB_UNWIND_SIGNAL,    /* a signal trampoline: registers are in the ucontext at rsp */
     GIB_UNWIND_END,       /* outermost: the return address is undefined */
 };
@@ -127,7 +128,8 @@ struct gib_unwind_row {
     int32_t cfa_offset;
     int32_t rbp_offset;  /* saved rbp is at CFA + rbp_offset; 0: rbp is unchanged. The return address is at CFA - 8 */
     uint8_t kind;        /* enum gib_unwind_kind */
-    uint8_t reserved[3];
+    uint8_t rbp_in_frame; /* 1: saved rbp is at rbp + rbp_offset instead (realigned frames), also when that is 0 */
+    uint8_t reserved[2];
 };
 /* All rows sorted by start; gaps between functions are NONE rows. Built on first use, valid until close. 0 rows when the file has no
  * unwind information. */

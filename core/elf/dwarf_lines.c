@@ -1,0 +1,76 @@
+/*
+ * dwarf_lines.c: source files and lines.
+ */
+#include "elf/file.h"
+#include "elf/dwarf_walk.h"
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line)
+{
+    Dwarf_Die unit;
+    Dwarf_Lines *lines;
+    size_t count;
+    if (!gib_elf_cu_at(elf, vaddr, &unit) || dwarf_getsrclines(&unit, &lines, &count))
+        return false;
+    /* libdw sorts the rows of all sequences by address, ends before beginnings: find the last one
+     * not above vaddr. */
+    size_t low = 0, high = count;
+    Dwarf_Addr address;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (dwarf_lineaddr(dwarf_onesrcline(lines, middle), &address))
+            return false;
+        if (address <= vaddr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low)
+        return false;
+    Dwarf_Line *row = dwarf_onesrcline(lines, low - 1);
+    bool end;
+    int number;
+    const char *path = dwarf_linesrc(row, NULL, NULL);
+    if (dwarf_lineendsequence(row, &end) || end || dwarf_lineno(row, &number) || number <= 0 ||
+        !path)
+        return false;
+    *file = base_name(path);
+    *line = number;
+    return true;
+}
+
+/* Whether `path` is `file` or ends with it, in whole components. */
+static bool ends_with(const char *path, const char *file)
+{
+    size_t length = strlen(path), wanted = strlen(file);
+    return wanted && length >= wanted && !strcmp(path + length - wanted, file) &&
+           (length == wanted || file[0] == '/' || path[length - wanted - 1] == '/');
+}
+
+bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file)
+{
+    Dwarf_Die die;
+    if (gib_elf_subprogram(elf, vaddr, &die)) {
+        const char *path = dwarf_decl_file(&die);
+        if (path)
+            return ends_with(path, file);
+    }
+    const struct gib_elf_symbol *symbols;
+    size_t count = gib_elf_functions(elf, &symbols), low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (symbols[middle].value < vaddr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && symbols[low].value == vaddr; low++)
+        if (symbols[low].file && ends_with(symbols[low].file, file))
+            return true;
+    return false;
+}
