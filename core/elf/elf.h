@@ -108,6 +108,10 @@ size_t gib_elf_ifunc_slots(struct gib_elf *elf, uint64_t resolver,
  * has none. Prefer one in .data or .data.rel.ro outside of DT_RELR. */
 bool gib_elf_relative_slot(struct gib_elf *elf, uint64_t *slot, uint64_t *value);
 
+/* Where glibc keeps a thread's kernel id, in bytes behind the thread pointer: from the libc's own description of itself for debuggers
+ * (_thread_db_pthread_tid, nptl_db). 0 when the file has none. */
+uint32_t gib_elf_pthread_tid_offset(struct gib_elf *elf);
+
 /*
  * One row of the unwind table: how to find the caller's frame for program counters from `start` up to the next row's. From
  * .eh_frame (and .debug_frame when there is no .eh_frame), reduced to what a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include "agent/layout.h"
 #include "code/x86_64/convention.h"
+#include "code/x86_64/returns.h"
 #include "code/x86_64/thunk.h"
 #include "elf/modules.h"
 #include "gibbon/engine.h"
@@ -203,6 +204,14 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process, const 
 void gib_site_free(struct gib_site_state *site);
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site, const struct gib_patch *patch);
 
+/* site.c */
+bool gib_site_in_use(const struct gib_site_state *site);
+/* Writes what the agent does at this site, and its active word. */
+void gib_site_publish(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site);
+enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
+/* A new thunk of site->kind in an arena, and the detour to it. */
+int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site, struct gib_error *error);
+
 /* apply.c */
 /* Puts the patch on the functions found. With strict, the first refusal undoes everything; else refusals are counted. */
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found_list *found, bool strict,
@@ -223,7 +232,12 @@ void gib_resolve_pending(struct gib_engine *engine);
 uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch, uint64_t *failures);
 void gib_refresh_spent(struct gib_engine *engine);
 void gib_watch_reached(struct gib_engine *engine, uint64_t address);
+/* Tells a debugger that has no load events where to stop so that pending patches are in time. */
+void gib_expect_modules(struct gib_engine *engine);
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver, const struct gib_module *module);
+
+/* release.c: restores all code, and unmaps Gibbon's memory when no thread is in it. */
+void gib_release(struct gib_engine *engine);
 
 /* patch.c */
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);

@@ -75,7 +75,12 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
     if (!process || index >= process->site_count) {
         free_site(site);
     } else {
-        free_site(process->site[index]);
+        /* A place whose patch was deleted keeps its number: its calls can still be shown. */
+        struct gib_log_site *before = process->site[index];
+        for (int i = 0; before && i < GIB_MAX_ACTIONS; i++)
+            if (!site->action[i].patch)
+                site->action[i] = before->action[i];
+        free_site(before);
         process->site[index] = site;
     }
     pthread_mutex_unlock(&log->lock);

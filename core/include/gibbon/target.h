@@ -69,6 +69,9 @@ struct gib_target_operations {
     /* Locations of the user's enabled software breakpoints: fills up to `max`, returns how many there are. */
     size_t (*breakpoints)(void *context, struct gib_target_breakpoint *breakpoints, size_t max);
 
+    /* Makes the location at `from` of the user's breakpoint stop at `to` instead. */
+    int (*move_breakpoint)(void *context, int32_t number, uint64_t from, uint64_t to);
+
     /* The value of an expression of the debugger's language as an address, as in "*EXPRESSION". On failure -1 and a
      * sentence in `error` (256 bytes). */
     int (*evaluate)(void *context, const char *expression, uint64_t *value, char *error);

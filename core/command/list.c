@@ -1,0 +1,164 @@
+/* list.c: list, stats, enable, disable, delete, save. */
+#include "command/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- list ---------------------------------------------------------------------------------------------------- */
+
+static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    struct gib_site_state *site;
+    size_t sites = gib_patch_sites(engine, patch, &site);
+    char address[32], *what = NULL;
+    if (sites == 1) {
+        snprintf(address, sizeof address, "0x%016" PRIx64, site->entry);
+        what = patch->location.glob || patch->location.kind != GIB_LOCATION_NAME
+                   ? gib_format("%s in %s (%s)", site->function, site->module->name, patch->location.text)
+                   : gib_format("%s in %s", patch->location.function, site->module->name);
+    } else {
+        snprintf(address, sizeof address, sites ? "<MULTIPLE>" : "<PENDING>");
+        what = sites ? gib_format("%s, %zu functions", patch->location.text, sites) : strdup(patch->location.text);
+    }
+    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s\n", patch->number, "wrap", patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
+              address, what ? what : "", patch->options);
+    free(what);
+    uint64_t calls = gib_patch_calls(engine, patch, NULL);
+    size_t inside = sites ? gib_patch_inside(engine, patch) : 0;
+    if (sites || calls)
+        gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls, calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
+    if (patch->refused)
+        gib_print(engine, "        %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+}
+
+int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_patch **patches;
+    size_t count;
+    int failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error);
+    if (failed)
+        return failed;
+    if (!count)
+        gib_print(engine, "No patches.\n");
+    else
+        gib_print(engine, "%-4s %-8s %-4s %-3s %-18s %s\n", "Num", "Type", "Disp", "Enb", "Address", "What");
+    for (size_t i = 0; i < count; i++)
+        list_patch(engine, patches[i]);
+    free(patches);
+    return 0;
+}
+
+/* ---- stats --------------------------------------------------------------------------------------------------- */
+
+int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_patch **patches;
+    size_t count;
+    int failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error);
+    if (failed)
+        return failed;
+    if (!count)
+        gib_print(engine, "No patches.\n");
+    else
+        gib_print(engine, "%-4s %12s %12s  %s\n", "Num", "Calls", "Failed", "What");
+    for (size_t i = 0; i < count; i++) {
+        uint64_t failures, calls = gib_patch_calls(engine, patches[i], &failures);
+        if (patches[i]->count_only)
+            gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, "-", patches[i]->location.text);
+        else
+            gib_print(engine, "%-4d %12" PRIu64 " %12" PRIu64 "  %s\n", patches[i]->number, calls, failures, patches[i]->location.text);
+    }
+    uint64_t lost = gib_log_lost(engine->log), unseen = engine->process && engine->process->installed ? engine->process->shared->unrecorded : 0;
+    if (lost)
+        gib_print(engine, "%" PRIu64 " records were lost: the target was faster than the reader (gibbon set ring-size).\n", lost);
+    if (unseen)
+        gib_print(engine, "%" PRIu64 " calls were neither counted nor recorded: more than %d threads.\n", unseen, GIB_MAX_THREADS);
+    free(patches);
+    return 0;
+}
+
+/* ---- enable, disable, delete ------------------------------------------------------------------------------------ */
+
+static int switch_patches(struct gib_engine *engine, const struct gib_arguments *arguments, bool on, struct gib_error *error)
+{
+    struct gib_patch **patches;
+    size_t count;
+    int failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error);
+    for (size_t i = 0; i < count && !failed; i++) {
+        struct gib_patch *patch = patches[i];
+        patch->enabled = on;
+        if (on && patch->spent && !patch->temporary && engine->process && engine->process->installed && patch->state) {
+            patch->spent = false;
+            engine->process->shared->patch[patch->state].accepted = 0;
+        }
+        gib_patch_update(engine, patch);
+    }
+    if (!failed)
+        free(patches);
+    return failed;
+}
+
+int gib_command_enable(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    return switch_patches(engine, arguments, true, error);
+}
+
+int gib_command_disable(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    return switch_patches(engine, arguments, false, error);
+}
+
+int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_patch **patches;
+    struct gib_process *process;
+    size_t count;
+    int failed = gib_process_ready(engine, &process, error);
+    if (failed || (failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error)))
+        return failed;
+    if (!arguments->words && count && arguments->interactive && engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
+        count = 0;
+    for (size_t i = 0; i < count && !failed; i++) {
+        failed = gib_patch_remove(engine, patches[i], error);
+        if (failed)
+            break;
+        gib_patch_forget(engine, patches[i]);
+        gib_patch_free(patches[i]);
+    }
+    free(patches);
+    return failed;
+}
+
+/* ---- save ---------------------------------------------------------------------------------------------------- */
+
+/* A word that the parser reads back as it is. */
+static void write_word(FILE *out, const char *word)
+{
+    if (!strpbrk(word, " \t'\"") || strchr(word, '('))
+        fputs(word, out);
+    else
+        fprintf(out, "\"%s\"", word);
+}
+
+int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    if (arguments->words != 1)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon save\" needs one file name.");
+    FILE *out = fopen(arguments->word[0], "we");
+    if (!out)
+        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", arguments->word[0], strerror(errno));
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        fputs("gibbon wrap ", out);
+        write_word(out, patch->location.text);
+        fprintf(out, "%s%s -pending\n", patch->options, patch->enabled ? "" : " -disabled");
+    }
+    bool bad = ferror(out);
+    if (fclose(out) || bad)
+        return gib_fail(error, GIB_E_FILE, 0, "%.150s could not be written to the end: %s.", arguments->word[0], strerror(errno));
+    gib_print(engine, "Saved %zu patch%s to %s.\n", engine->patch_count, engine->patch_count == 1 ? "" : "es", arguments->word[0]);
+    return 0;
+}

@@ -1,0 +1,238 @@
+/*
+ * parse.c: words, quotes, options.
+ *
+ * Options take one dash or two, their names may be abbreviated as long as they are unambiguous, `--` ends them, and `if` begins the condition, as
+ * GDB's own commands do it.
+ */
+#include "command/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void gib_arguments_free(struct gib_arguments *arguments)
+{
+    free(arguments->text);
+    memset(arguments, 0, sizeof *arguments);
+}
+
+/*
+ * Takes the next word, cut out in place: quotes group and vanish; parentheses and angle brackets group, so that `ns::f(int, char)` is one
+ * word. NULL at the end; *bad is set when a quote is not closed.
+ */
+static char *next_word(char **at, bool *bad, bool *quoted)
+{
+    char *in = *at, *out;
+    while (isspace((unsigned char)*in))
+        in++;
+    *quoted = false;
+    if (!*in) {
+        *at = in;
+        return NULL;
+    }
+    char *word = out = in;
+    int depth = 0;
+    while (*in && (depth > 0 || !isspace((unsigned char)*in))) {
+        if (*in == '"' || *in == '\'') {
+            char quote = *in++;
+            *quoted = true;
+            while (*in && *in != quote) {
+                if (*in == '\\' && in[1] == quote)
+                    in++;
+                *out++ = *in++;
+            }
+            if (!*in) {
+                *bad = true;
+                return NULL;
+            }
+            in++;
+            continue;
+        }
+        depth += *in == '(';
+        depth -= *in == ')' && depth > 0;
+        *out++ = *in++;
+    }
+    bool more = *in != '\0';
+    *out = '\0';
+    *at = more ? in + 1 : in;
+    return word;
+}
+
+static const struct gib_option *find_option(const struct gib_command *command, const char *name, struct gib_error *error)
+{
+    const struct gib_option *found = NULL;
+    size_t length = strlen(name);
+    for (const struct gib_option *o = command->options; o && o->name; o++) {
+        if (!strcmp(o->name, name))
+            return o;
+        if (strncmp(o->name, name, length))
+            continue;
+        if (found) {
+            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: -%s, -%s.", name, found->name, o->name);
+            return NULL;
+        }
+        found = o;
+    }
+    if (!found)
+        gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.", command->name, name, command->name);
+    return found;
+}
+
+int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error)
+{
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 0);
+    int shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : 0;
+    if (shift)
+        end++;
+    if (!isdigit((unsigned char)*text) || *end || errno || *number >> (63 - shift))
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is not a number.", text);
+    *number <<= shift;
+    return 0;
+}
+
+static bool is_number(const char *text)
+{
+    return isdigit((unsigned char)*text);
+}
+
+/* The option's own argument: behind `=`, or the next word. */
+static int take_argument(const struct gib_option *option, char *attached, char **at, struct gib_arguments *out, struct gib_error *error)
+{
+    bool bad = false, quoted;
+    char *text = attached;
+    if (option->argument == GIB_TAKES_NOTHING && attached)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s takes no value.", option->name);
+    if (option->argument == GIB_TAKES_OPTIONAL_NUMBER && !attached) {
+        char *look = *at;
+        while (isspace((unsigned char)*look))
+            look++;
+        if (is_number(look) && strspn(look, "0123456789") == strcspn(look, " \t"))
+            text = next_word(at, &bad, &quoted);
+    } else if (option->argument != GIB_TAKES_NOTHING && !attached) {
+        text = next_word(at, &bad, &quoted);
+        if (!text)
+            return gib_fail(error, GIB_E_SYNTAX, 0, bad ? "A quote is not closed after -%s." : "Option -%s needs a value.", option->name);
+    }
+    if (out->options == sizeof out->option / sizeof *out->option)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Too many options.");
+    uint64_t number = 0;
+    if (text && (option->argument == GIB_TAKES_NUMBER || option->argument == GIB_TAKES_OPTIONAL_NUMBER)) {
+        struct gib_error why;
+        if (gib_parse_number(text, &number, &why))
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number, not \"%.60s\".", option->name, text);
+    }
+    out->option[out->options].option = option;
+    out->option[out->options].text = text;
+    out->option[out->options++].number = number;
+    return 0;
+}
+
+int gib_arguments_parse(const struct gib_command *command, const char *text, struct gib_arguments *out, struct gib_error *error)
+{
+    memset(out, 0, sizeof *out);
+    out->text = strdup(text);
+    if (!out->text)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    char *at = out->text, *word;
+    bool bad = false, quoted, options = true;
+    int failed = 0;
+    while (!failed && (word = next_word(&at, &bad, &quoted))) {
+        if (options && !quoted && !strcmp(word, "--")) {
+            options = false;
+        } else if (options && !quoted && !strcmp(word, "if") && command->takes_condition) {
+            while (isspace((unsigned char)*at))
+                at++;
+            out->condition = at;
+            break;
+        } else if (options && !quoted && word[0] == '-' && word[1] && command->options && command->options->name) {
+            char *name = word + 1 + (word[1] == '-');
+            char *equals = strchr(name, '=');
+            if (equals)
+                *equals = '\0';
+            const struct gib_option *option = find_option(command, name, error);
+            failed = option ? take_argument(option, equals ? equals + 1 : NULL, &at, out, error) : error->code;
+        } else if (out->words == sizeof out->word / sizeof *out->word) {
+            failed = gib_fail(error, GIB_E_SYNTAX, 0, "Too many words.");
+        } else {
+            out->word[out->words++] = word;
+        }
+    }
+    if (!failed && bad)
+        failed = gib_fail(error, GIB_E_SYNTAX, 0, "A quote is not closed.");
+    if (failed)
+        gib_arguments_free(out);
+    return failed;
+}
+
+const char *gib_argument_text(const struct gib_arguments *arguments, const char *option)
+{
+    for (size_t i = arguments->options; i > 0; i--)
+        if (!strcmp(arguments->option[i - 1].option->name, option))
+            return arguments->option[i - 1].text ? arguments->option[i - 1].text : "";
+    return NULL;
+}
+
+bool gib_argument_given(const struct gib_arguments *arguments, const char *option)
+{
+    return gib_argument_text(arguments, option) != NULL;
+}
+
+uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option, uint64_t otherwise)
+{
+    for (size_t i = arguments->options; i > 0; i--)
+        if (!strcmp(arguments->option[i - 1].option->name, option) && arguments->option[i - 1].text)
+            return arguments->option[i - 1].number;
+    return otherwise;
+}
+
+/* "7" or "5-7"; whole numbers from 1. */
+static int parse_range(const char *word, int *first, int *last, struct gib_error *error)
+{
+    char *end;
+    long low = strtol(word, &end, 10), high = low;
+    bool good = end != word && low >= 1 && low <= 1000000000;
+    if (good && *end == '-') {
+        const char *from = end + 1;
+        high = strtol(from, &end, 10);
+        good = end != from && high >= low && high <= 1000000000;
+    }
+    if (!good || *end)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is no patch number; numbers and ranges look like this: 1 3 5-7.", word);
+    *first = (int)low;
+    *last = (int)high;
+    return 0;
+}
+
+int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments, size_t first_word, struct gib_patch ***patches, size_t *count,
+                      struct gib_error *error)
+{
+    *count = 0;
+    *patches = calloc(engine->patch_count + 1, sizeof **patches);
+    if (!*patches)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    bool *chosen = calloc(engine->patch_count + 1, sizeof *chosen);
+    int failed = chosen ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    for (size_t i = first_word; i < arguments->words && !failed; i++) {
+        int first, last;
+        bool any = false;
+        failed = parse_range(arguments->word[i], &first, &last, error);
+        for (size_t k = 0; k < engine->patch_count && !failed; k++) {
+            if (engine->patch[k]->number >= first && engine->patch[k]->number <= last)
+                any = chosen[k] = true;
+        }
+        if (!failed && !any)
+            failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %.60s.", arguments->word[i]);
+    }
+    for (size_t k = 0; k < engine->patch_count && !failed; k++)
+        if (chosen[k] || arguments->words <= first_word)
+            (*patches)[(*count)++] = engine->patch[k];
+    free(chosen);
+    if (failed) {
+        free(*patches);
+        *patches = NULL;
+    }
+    return failed;
+}

@@ -1,0 +1,207 @@
+/* wrap.c: gibbon wrap. */
+#include "command/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- definition ------------------------------------------------------------------------------------------------ */
+
+/* The options as `save` writes them, one form for each. */
+static char *write_options(const struct gib_patch *p)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    if (p->backtrace)
+        fprintf(out, " -backtrace %u", p->backtrace);
+    if (p->count_only)
+        fputs(" -count", out);
+    if (p->from)
+        fprintf(out, " -from %s", p->from);
+    if (p->thread)
+        fprintf(out, " -thread %d", p->thread);
+    if (p->after)
+        fprintf(out, " -after %" PRIu64, p->after);
+    if (p->every)
+        fprintf(out, " -every %" PRIu64, p->every);
+    if (p->times)
+        fprintf(out, " -times %" PRIu64, p->times);
+    if (p->temporary)
+        fputs(" -temporary", out);
+    if (p->prototype_text)
+        fprintf(out, " -prototype '%s'", p->prototype_text);
+    if (p->quiet)
+        fputs(" -quiet", out);
+    fclose(out);
+    return text;
+}
+
+static int positive(const struct gib_arguments *arguments, const char *option, uint64_t *value, struct gib_error *error)
+{
+    *value = gib_argument_number(arguments, option, 0);
+    if (gib_argument_given(arguments, option) && (*value == 0 || *value > (1ull << 62)))
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number of at least 1.", option);
+    return 0;
+}
+
+static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_patch *p, struct gib_error *error)
+{
+    enum { DEPTH = 16 };
+    uint64_t thread;
+    p->after = gib_argument_number(arguments, "after", 0);
+    int failed = positive(arguments, "every", &p->every, error);
+    if (!failed)
+        failed = positive(arguments, "times", &p->times, error);
+    if (!failed)
+        failed = positive(arguments, "thread", &thread, error);
+    if (failed)
+        return failed;
+    if (thread > INT32_MAX)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Thread %" PRIu64 " cannot exist.", thread);
+    p->thread = (int)thread;
+    p->count_only = gib_argument_given(arguments, "count");
+    p->temporary = gib_argument_given(arguments, "temporary");
+    p->quiet = gib_argument_given(arguments, "quiet");
+    p->enabled = !gib_argument_given(arguments, "disabled");
+    if (gib_argument_given(arguments, "backtrace")) {
+        uint64_t depth = gib_argument_number(arguments, "backtrace", DEPTH);
+        if (depth == 0 || depth > GIB_MAX_FRAMES)
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -backtrace takes a depth from 1 to %d.", GIB_MAX_FRAMES);
+        p->backtrace = (unsigned)depth;
+    }
+    if (p->count_only && p->backtrace)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "-count makes no records, so it cannot have a -backtrace.");
+    if (p->temporary && p->times)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "-temporary is one call; it cannot have -times as well.");
+    const char *from = gib_argument_text(arguments, "from"), *prototype = gib_argument_text(arguments, "prototype");
+    if (from)
+        p->from = strdup(from);
+    if (prototype) {
+        struct gib_error why;
+        if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
+            return gib_fail(error, why.code, 0, "-prototype: %.240s", why.message);
+        p->prototype_text = strdup(prototype);
+    }
+    p->options = write_options(p);
+    return p->options ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+}
+
+static int check_thread(struct gib_engine *engine, const struct gib_patch *patch, struct gib_error *error)
+{
+    struct gib_target_thread *threads;
+    size_t count;
+    if (!patch->thread || !engine->process)
+        return 0;
+    int failed = gib_target_threads(engine, &threads, &count, error);
+    if (failed)
+        return failed;
+    bool known = false;
+    for (size_t i = 0; i < count; i++)
+        known |= threads[i].tid == patch->thread || threads[i].number == patch->thread;
+    free(threads);
+    return known ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "Unknown thread %d.", patch->thread);
+}
+
+/* ---- what happens to it ------------------------------------------------------------------------------------------ */
+
+/* The function is nowhere: wait for it, ask, or say so. */
+static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") || engine->settings.pending == 1)
+        return 0;
+    char *nearest = gib_location_nearest(engine, patch->location.function);
+    char *hint = nearest ? gib_format(" Did you mean %s?", nearest) : NULL;
+    char *sentence = patch->location.module
+                         ? gib_format("Function \"%s\" not found in a loaded module \"%s\".%s", patch->location.function, patch->location.module, hint ? hint : "")
+                         : gib_format("Function \"%s\" not found in any loaded module.%s", patch->location.function, hint ? hint : "");
+    int answer = 0;
+    if (sentence && engine->settings.pending == 2 && arguments->interactive) {
+        gib_print(engine, "%s\n", sentence);
+        answer = engine->ops.query(engine->context, "Make the patch pending on future shared library load? (y or [n]) ");
+    }
+    int failed = answer == 1 ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.", sentence ? sentence : "Function not found.");
+    free(nearest);
+    free(hint);
+    free(sentence);
+    return failed;
+}
+
+static void announce(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    struct gib_site_state *site;
+    size_t sites = gib_patch_sites(engine, patch, &site);
+    if (sites == 0)
+        gib_print(engine, "Patch %d: wrap %s <PENDING>.\n", patch->number, patch->location.text);
+    else if (sites == 1)
+        gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number, patch->location.text, site->entry, site->module->name);
+    else
+        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number, patch->location.text, sites);
+    if (patch->refused)
+        gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+}
+
+/* Makes one patch real, or pending; on failure the caller takes it away again. */
+static int place(struct gib_engine *engine, struct gib_patch *patch, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_found_list found = {NULL, 0};
+    if (!engine->process)
+        return 0;
+    int failed = gib_location_resolve(engine, patch, 0, &found, error);
+    if (failed)
+        return failed;
+    size_t count = found.count;
+    if (count)
+        failed = gib_patch_apply(engine, patch, &found, count == 1, error);
+    gib_found_free(&found);
+    if (failed && gib_patch_sites(engine, patch, NULL))
+        failed = 0; /* some of many: announce() says how many were refused */
+    return count || failed ? failed : decide_pending(engine, patch, arguments, error);
+}
+
+int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_process *process;
+    if (!arguments->words)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon wrap\" needs a function: gibbon wrap mkdtemp.");
+    if (arguments->condition)
+        return gib_fail(error, GIB_E_UNSUPPORTED, 0, "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
+    int failed = gib_process_ready(engine, &process, error);
+    struct gib_patch *made[256] = {NULL};
+    size_t count = 0;
+    for (; count < arguments->words && !failed; count++) {
+        struct gib_patch *patch = made[count] = calloc(1, sizeof *patch);
+        if (!patch) {
+            failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+            break;
+        }
+        patch->number = engine->next_number + (int)count;
+        failed = gib_location_parse(arguments->word[count], &patch->location, error);
+        if (!failed)
+            failed = fill_options(engine, arguments, patch, error);
+        if (!failed)
+            failed = check_thread(engine, patch, error);
+        if (!failed)
+            failed = gib_patch_add(engine, patch);
+        if (!failed)
+            failed = place(engine, patch, arguments, error);
+    }
+    for (size_t i = 0; i < count && failed; i++) {
+        struct gib_error ignored;
+        if (!made[i])
+            continue;
+        gib_patch_remove(engine, made[i], &ignored);
+        gib_patch_forget(engine, made[i]);
+        gib_patch_free(made[i]);
+    }
+    if (failed)
+        return failed;
+    engine->next_number += (int)count;
+    for (size_t i = 0; i < count; i++)
+        announce(engine, made[i]);
+    gib_expect_modules(engine);
+    return 0;
+}

@@ -1,0 +1,215 @@
+/* engine.c: the public functions, and what the debugger's events mean. */
+#include "engine/internal.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int gib_engine_interface(void)
+{
+    return GIB_ENGINE_INTERFACE;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------ */
+
+static void wake(void *context)
+{
+    struct gib_engine *engine = context;
+    engine->ops.wake(engine->context);
+}
+
+/* Beside the library in a build tree, below share/ in an installed one. */
+static char *data_directory(void)
+{
+    static const char *const places[] = {"%s/prototypes", "%s/../share/gibbon/prototypes", "%s/../../share/gibbon/prototypes"};
+    Dl_info info;
+    char *library = dladdr((void *)gib_engine_interface, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    char *slash = library ? strrchr(library, '/') : NULL;
+    char *found = NULL;
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; slash && !found && i < sizeof places / sizeof *places; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        char *path = gib_format(places[i], library);
+#pragma GCC diagnostic pop
+        if (path && access(path, R_OK) == 0)
+            found = path;
+        else
+            free(path);
+    }
+    free(library);
+    return found;
+}
+
+struct gib_engine *gib_engine_new(const struct gib_target_operations *operations, void *context, const char *debugger)
+{
+    struct gib_engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return NULL;
+    if (operations->size != sizeof engine->ops || !(engine->log = gib_log_new(wake, engine))) {
+        free(engine);
+        return NULL;
+    }
+    engine->ops = *operations;
+    engine->context = context;
+    snprintf(engine->debugger, sizeof engine->debugger, "%s", debugger);
+    engine->next_number = 1;
+    engine->settings = (struct gib_settings){.string_limit = 200, .follow = true, .ring_size = 1 << 20, .pending = 2};
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&engine->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+    char *directory = data_directory();
+    engine->prototypes = gib_prototypes_open(directory ? directory : "", NULL);
+    free(directory);
+    return engine;
+}
+
+void gib_engine_free(struct gib_engine *engine)
+{
+    if (!engine)
+        return;
+    gib_release(engine);
+    gib_process_end(engine);
+    gib_log_detach(engine->log);
+    gib_engine_flush(engine);
+    for (size_t i = 0; i < engine->patch_count; i++)
+        gib_patch_free(engine->patch[i]);
+    free(engine->patch);
+    gib_log_free(engine->log);
+    for (size_t i = 0; i < engine->old_module_count; i++)
+        gib_modules_free(engine->old_modules[i]);
+    free(engine->old_modules);
+    gib_prototypes_close(engine->prototypes);
+    free(engine->reply);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+}
+
+/* ---- printing what the reader found -------------------------------------------------------------------------- */
+
+void gib_engine_flush(struct gib_engine *engine)
+{
+    char *text;
+    gib_log_flushed(engine->log);
+    if (!engine->settings.follow) {
+        gib_log_skip(engine->log);
+        return;
+    }
+    while ((text = gib_log_next_text(engine->log))) {
+        if (*text)
+            engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+        free(text);
+    }
+}
+
+static void show_log(struct gib_engine *engine)
+{
+    gib_log_drain(engine->log);
+    gib_engine_flush(engine);
+}
+
+/* ---- commands and events --------------------------------------------------------------------------------------- */
+
+/* -temporary patches that were called are deleted at the next chance. */
+static void delete_spent(struct gib_engine *engine)
+{
+    gib_refresh_spent(engine);
+    if (engine->ops.state(engine->context) == GIB_TARGET_RUNNING)
+        return;
+    for (size_t i = 0; i < engine->patch_count;) {
+        struct gib_patch *patch = engine->patch[i];
+        struct gib_error ignored;
+        if (patch->temporary && patch->spent && gib_patch_remove(engine, patch, &ignored) == 0) {
+            gib_patch_forget(engine, patch);
+            gib_patch_free(patch);
+        } else {
+            i++;
+        }
+    }
+}
+
+int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive, struct gib_error *error)
+{
+    struct gib_error scratch;
+    if (!error)
+        error = &scratch;
+    *error = (struct gib_error){0};
+    pthread_mutex_lock(&engine->lock);
+    if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_NONE)
+        gib_process_end(engine);
+    show_log(engine);
+    delete_spent(engine);
+    int failed = gib_command_execute(engine, text, interactive, error);
+    pthread_mutex_unlock(&engine->lock);
+    return failed;
+}
+
+int64_t gib_engine_calls(struct gib_engine *engine, int number)
+{
+    pthread_mutex_lock(&engine->lock);
+    struct gib_patch *patch = gib_patch_find(engine, number);
+    int64_t calls = patch ? (int64_t)gib_patch_calls(engine, patch, NULL) : -1;
+    pthread_mutex_unlock(&engine->lock);
+    return calls;
+}
+
+/* Breakpoints that were set inside a detour would make the target execute half of it. */
+static void check_new_breakpoints(struct gib_engine *engine)
+{
+    struct gib_target_breakpoint breakpoint[256];
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed)
+        return;
+    size_t count = engine->ops.breakpoints(engine->context, breakpoint, 256);
+    for (size_t i = 0; i < count && i < 256; i++) {
+        for (uint32_t k = 0; k < process->site_count; k++) {
+            struct gib_site_state *site = process->site[k];
+            if (!site->installed || breakpoint[i].address <= site->address || breakpoint[i].address >= site->address + site->consumed)
+                continue;
+            bool moved = engine->ops.move_breakpoint(engine->context, breakpoint[i].number, breakpoint[i].address, site->entry) == 0;
+            gib_warn(engine, moved ? "gibbon: breakpoint %d was inside the patched entry of %s; it now stops at the entry itself, 0x%llx.\n"
+                                   : "gibbon: breakpoint %d is inside the patched entry of %s and would crash the program; delete it, or set it on *0x%llx.\n",
+                     breakpoint[i].number, site->function, (unsigned long long)site->entry);
+        }
+    }
+}
+
+void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)
+{
+    pthread_mutex_lock(&engine->lock);
+    switch (event) {
+    case GIB_EVENT_LOADED:
+        gib_resolve_pending(engine);
+        break;
+    case GIB_EVENT_STOPPED:
+        show_log(engine);
+        gib_resolve_pending(engine);
+        delete_spent(engine);
+        break;
+    case GIB_EVENT_REACHED:
+        gib_watch_reached(engine, value);
+        break;
+    case GIB_EVENT_EXITED:
+        gib_process_end(engine);
+        delete_spent(engine);
+        gib_engine_flush(engine);
+        break;
+    case GIB_EVENT_DETACHING:
+        show_log(engine);
+        gib_release(engine);
+        gib_process_end(engine);
+        gib_engine_flush(engine);
+        break;
+    case GIB_EVENT_BREAKPOINT:
+        check_new_breakpoints(engine);
+        break;
+    case GIB_EVENT_RESUMED:
+        break;
+    }
+    pthread_mutex_unlock(&engine->lock);
+}

@@ -1,0 +1,141 @@
+/* patch.c: the list of patches, and what the target says about them. */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gib_patch *gib_patch_find(struct gib_engine *engine, int number)
+{
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->number == number)
+            return engine->patch[i];
+    return NULL;
+}
+
+void gib_patch_free(struct gib_patch *patch)
+{
+    if (!patch)
+        return;
+    gib_location_free(&patch->location);
+    gib_prototype_free(patch->prototype);
+    free(patch->options);
+    free(patch->from);
+    free(patch->prototype_text);
+    free(patch);
+}
+
+int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch)
+{
+    struct gib_patch **grown = realloc(engine->patch, (engine->patch_count + 1) * sizeof *grown);
+    if (!grown)
+        return GIB_E_MEMORY;
+    engine->patch = grown;
+    engine->patch[engine->patch_count++] = patch;
+    return 0;
+}
+
+void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch)
+{
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        if (engine->patch[i] == patch) {
+            memmove(&engine->patch[i], &engine->patch[i + 1], (engine->patch_count - i - 1) * sizeof *engine->patch);
+            engine->patch_count--;
+            break;
+        }
+    }
+}
+
+size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch, struct gib_site_state **first)
+{
+    size_t count = 0;
+    if (first)
+        *first = NULL;
+    for (uint32_t i = 0; engine->process && i < engine->process->site_count; i++) {
+        struct gib_site_state *site = engine->process->site[i];
+        for (size_t k = 0; k < GIB_MAX_ACTIONS && site->installed; k++) {
+            if (site->chain[k].patch == patch) {
+                if (first && !*first)
+                    *first = site;
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+/* Counters are the target's: they are added up, never trusted for anything else. */
+uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch, uint64_t *failures)
+{
+    const struct gib_process *process = engine->process;
+    uint64_t calls = patch->earlier_calls;
+    if (failures)
+        *failures = 0;
+    if (!process || !process->installed)
+        return calls;
+    const struct gib_shared *shared = process->shared;
+    uint64_t threads = (process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE);
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++) {
+            const struct gib_chain_link *link = &process->site[i]->chain[k];
+            if (link->patch != patch)
+                continue;
+            for (uint32_t t = 0; t < shared->threads_used && t < GIB_MAX_THREADS; t++) {
+                uint64_t at = shared->threads + t * shared->thread_size + shared->counters_offset + 8ull * link->counter;
+                if (at + 16 > threads)
+                    break;
+                const uint64_t *counter = (const uint64_t *)((const char *)shared + at);
+                calls += counter[0];
+                if (failures)
+                    *failures += counter[1];
+            }
+        }
+    }
+    return calls;
+}
+
+/* Threads with a call of the patch's functions that has not returned: an address of its thunk is on their stack. */
+size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    enum { DEPTH = 64 << 10, STEP = 4096 };
+    struct gib_target_thread *threads;
+    size_t count, inside = 0;
+    uint64_t words[STEP / 8];
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed || engine->ops.state(engine->context) != GIB_TARGET_STOPPED || gib_target_threads(engine, &threads, &count, NULL))
+        return 0;
+    for (size_t t = 0; t < count; t++) {
+        bool found = false;
+        for (uint64_t at = threads[t].sp & ~7ull, limit = at + DEPTH; at < limit && !found;) {
+            size_t size = STEP - (at & (STEP - 1));
+            if (engine->ops.read(engine->context, at, words, size))
+                break;
+            for (size_t k = 0; k < size / 8 && !found; k++) {
+                if (words[k] < process->shared->arena_low || words[k] >= process->shared->arena_high)
+                    continue;
+                for (uint32_t i = 0; i < process->site_count && !found; i++) {
+                    const struct gib_site_state *site = process->site[i];
+                    for (size_t c = 0; c < GIB_MAX_ACTIONS; c++)
+                        found |= site->chain[c].patch == patch && words[k] > site->thunk && words[k] <= site->thunk + GIB_THUNK_MAX;
+                }
+            }
+            at += size;
+        }
+        inside += found;
+    }
+    free(threads);
+    return inside;
+}
+
+/* -times and -temporary are carried out by the agent; here the definitions follow. */
+void gib_refresh_spent(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed)
+        return;
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        uint64_t limit = patch->temporary ? 1 : patch->times;
+        if (limit && patch->state && !patch->spent && process->shared->patch[patch->state].accepted >= limit)
+            patch->spent = true;
+    }
+}

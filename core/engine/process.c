@@ -1,0 +1,314 @@
+/* process.c: a process comes, maps libraries, goes; patches follow it. */
+#include "engine/internal.h"
+
+#include <elf.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what the agent must know of the process --------------------------------------------------------------- */
+
+/* Text of AT_HWCAP2 bit 1: the kernel lets user space read the thread pointer by rdfsbase (Linux 5.9). */
+static bool may_use_rdfsbase(int32_t pid)
+{
+    char name[64];
+    uint64_t pair[2];
+    bool allowed = false;
+    snprintf(name, sizeof name, "/proc/%d/auxv", pid);
+    FILE *file = fopen(name, "re");
+    while (file && fread(pair, sizeof pair, 1, file) == 1 && pair[0] != AT_NULL)
+        if (pair[0] == AT_HWCAP2)
+            allowed = pair[1] & 2;
+    if (file)
+        fclose(file);
+    return allowed;
+}
+
+struct one_symbol {
+    uint64_t value;
+};
+static void take_symbol(const struct gib_elf_symbol *symbol, void *context)
+{
+    ((struct one_symbol *)context)->value = symbol->value;
+}
+
+/* ld.so, libc: what the agent needs of them, as soon as they are there. */
+static void learn_from(struct gib_process *process, struct gib_module *module)
+{
+    struct gib_shared *shared = process->shared;
+    struct one_symbol location = {0};
+    if (!shared->errno_location && gib_elf_find(module->elf, "__errno_location", take_symbol, &location))
+        shared->errno_location = module->bias + location.value;
+    uint32_t offset = gib_elf_pthread_tid_offset(module->elf);
+    if (!shared->tid_offset && offset)
+        shared->tid_offset = offset;
+    if (module->main) {
+        /* With a dynamic linker, thread-local storage is there before any library function runs. */
+        bool dynamic = gib_elf_info(module->elf)->has_interpreter;
+        shared->thread_pointer = dynamic ? GIB_POINTER_FS0 : may_use_rdfsbase(process->pid) ? GIB_POINTER_RDFSBASE : GIB_POINTER_SYSCALL;
+        const struct gib_elf_info *info = gib_elf_info(module->elf);
+        shared->stable_count = 0;
+        for (size_t i = 0; i < info->segment_count && shared->stable_count < 16; i++) {
+            const struct gib_elf_segment *segment = &info->segments[i];
+            if (segment->readable && !segment->writable)
+                shared->stable[shared->stable_count++] =
+                    (struct gib_range){segment->vaddr + module->bias, segment->vaddr + module->bias + segment->file_size};
+        }
+    }
+}
+
+static bool wants_backtraces(const struct gib_engine *engine)
+{
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->backtrace)
+            return true;
+    return false;
+}
+
+static void add_unwind_rows(struct gib_process *process, struct gib_module *module)
+{
+    struct gib_shared *shared = process->shared;
+    for (uint32_t i = 0; i < process->unwind_modules; i++)
+        if (shared->unwind_module[i].start == module->start && shared->unwind_module[i].end == module->end)
+            return;
+    const struct gib_unwind_row *rows;
+    size_t count = gib_elf_unwind_rows(module->elf, &rows);
+    uint64_t size = count * sizeof *rows;
+    if (!count || process->unwind_modules == GIB_MAX_UNWIND || process->unwind_used + size > GIB_UNWIND_SIZE)
+        return;
+    uint64_t place = shared->unwind + process->unwind_used;
+    memcpy((char *)shared + place, rows, size);
+    shared->unwind_module[process->unwind_modules] = (struct gib_unwind_module){module->start, module->end, place, count};
+    process->unwind_used += (size + 63) & ~63ull;
+    __atomic_store_n(&shared->unwind_count, ++process->unwind_modules, __ATOMIC_RELEASE);
+}
+
+/* Rows of a module that is gone must not be used for what is mapped there next. */
+static void drop_unwind_rows(struct gib_process *process)
+{
+    struct gib_shared *shared = process->shared;
+    for (uint32_t i = 0; i < process->unwind_modules; i++) {
+        struct gib_module *module = gib_modules_at(process->modules, shared->unwind_module[i].start);
+        if (!module || module->gone)
+            shared->unwind_module[i].start = shared->unwind_module[i].end = 0;
+    }
+}
+
+void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
+{
+    struct gib_shared *shared = process->shared;
+    if (!shared)
+        return;
+    shared->string_limit = engine->settings.string_limit;
+    shared->overflow = engine->settings.overwrite;
+    gib_modules_lock(process->modules);
+    drop_unwind_rows(process);
+    bool backtraces = wants_backtraces(engine);
+    for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
+        struct gib_module *module = gib_modules_get(process->modules, i);
+        if (module->gone || !module->elf)
+            continue;
+        learn_from(process, module);
+        if (backtraces)
+            add_unwind_rows(process, module);
+    }
+    gib_modules_unlock(process->modules);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
+{
+    struct gib_process *process = calloc(1, sizeof *process);
+    if (!process || !(process->modules = gib_modules_new())) {
+        free(process);
+        return NULL;
+    }
+    process->pid = pid;
+    process->fd = -1;
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        patch->state = 0;
+        patch->address_known = false;
+        patch->refused = 0;
+        patch->earlier_calls = 0;
+    }
+    return process;
+}
+
+void gib_process_end(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    if (!process)
+        return;
+    engine->process = NULL;
+    if (process->installed) {
+        gib_refresh_spent(engine);
+        gib_log_ended(engine->log);
+    }
+    for (size_t i = 0; i < process->watch_count; i++)
+        engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
+    /* The log describes addresses of ended processes: their modules stay. */
+    struct gib_modules **kept = realloc(engine->old_modules, (engine->old_module_count + 1) * sizeof *kept);
+    if (kept) {
+        engine->old_modules = kept;
+        kept[engine->old_module_count++] = process->modules;
+    }
+    for (uint32_t i = 0; i < process->site_count; i++)
+        gib_site_free(process->site[i]);
+    free(process->site);
+    if (process->fd >= 0)
+        close(process->fd);
+    free(process);
+    for (size_t i = 0; i < engine->patch_count; i++)
+        engine->patch[i]->state = 0;
+}
+
+/* The agent's memory is gone when the process has executed another program. */
+static bool image_changed(const struct gib_process *process)
+{
+    if (!process->installed)
+        return false;
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
+    FILE *maps = fopen(name, "re");
+    if (!maps)
+        return false;
+    char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+    uint64_t start;
+    while (!found && getline(&line, &room, maps) > 0)
+        found = sscanf(line, "%" SCNx64, &start) == 1 && start == process->data;
+    free(line);
+    fclose(maps);
+    return !found;
+}
+
+struct gib_process *gib_process_here(struct gib_engine *engine)
+{
+    int32_t pid = engine->ops.pid(engine->context);
+    if (engine->process && (engine->process->pid != pid || image_changed(engine->process)))
+        gib_process_end(engine);
+    if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
+        engine->process = new_process(engine, pid);
+    if (engine->process)
+        gib_modules_update(engine->process->modules, pid);
+    return engine->process;
+}
+
+int gib_process_ready(struct gib_engine *engine, struct gib_process **process, struct gib_error *error)
+{
+    enum gib_target_state state = engine->ops.state(engine->context);
+    *process = NULL;
+    if (state == GIB_TARGET_CORE)
+        return gib_fail(error, GIB_E_STATE, 0, "A core file cannot be patched; patches need a running program.");
+    if (state == GIB_TARGET_RUNNING)
+        return gib_fail(error, GIB_E_STATE, 0, "The program is running; interrupt it first (Ctrl-C).");
+    *process = state == GIB_TARGET_STOPPED ? gib_process_here(engine) : NULL;
+    return 0;
+}
+
+/* ---- pending ------------------------------------------------------------------------------------------------------ */
+
+/* Sites whose library was unmapped: their calls stay counted, their patches wait again. */
+static void forget_gone_sites(struct gib_process *process)
+{
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        struct gib_site_state *site = process->site[i];
+        if (!site->module->gone || !site->installed)
+            continue;
+        site->installed = false;
+    }
+}
+
+void gib_resolve_pending(struct gib_engine *engine)
+{
+    if (engine->busy)
+        return;
+    struct gib_process *process = gib_process_here(engine);
+    if (!process)
+        return;
+    engine->busy = true;
+    forget_gone_sites(process);
+    size_t from = process->modules_seen, count = gib_modules_count(process->modules);
+    if (process->installed && (from != count))
+        gib_update_agent(engine, process);
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        struct gib_found_list found;
+        struct gib_error error = {0};
+        if (patch->spent || (from == count && patch->state) || (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
+            continue;
+        if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 && found.count) {
+            if (gib_patch_apply(engine, patch, &found, false, &error) && error.message[0])
+                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text, error.message);
+        }
+        gib_found_free(&found);
+    }
+    process->modules_seen = count;
+    engine->busy = false;
+}
+
+/* ---- IFUNC: wait for the resolver's answer -------------------------------------------------------------------------- */
+
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver, const struct gib_module *module)
+{
+    uint64_t start, end;
+    uint8_t code[512];
+    for (size_t i = 0; i < process->watch_count; i++)
+        if (process->watch[i].resolver == resolver)
+            return 0;
+    if (!gib_elf_function_range(module->elf, resolver - module->bias, &start, &end) || end - start > sizeof code)
+        return GIB_E_UNSUPPORTED;
+    size_t size = gib_elf_read(module->elf, start, code, (size_t)(end - start));
+    uint16_t returns[8];
+    size_t count = gib_find_returns(code, size, returns, 8);
+    for (size_t i = 0; i < count && process->watch_count < sizeof process->watch / sizeof *process->watch; i++) {
+        uint64_t address = module->bias + start + returns[i];
+        process->watch[process->watch_count++] = (struct gib_watch_state){address, resolver};
+        engine->ops.watch(engine->context, NULL, address, true);
+    }
+    return count ? 0 : GIB_E_UNSUPPORTED;
+}
+
+/* A resolver is about to return: rax is the implementation that everybody will call. */
+void gib_watch_reached(struct gib_engine *engine, uint64_t address)
+{
+    struct gib_process *process = engine->process;
+    uint64_t chosen = 0, resolver = 0;
+    for (size_t i = 0; process && i < process->watch_count; i++)
+        if (process->watch[i].address == address)
+            resolver = process->watch[i].resolver;
+    if (!resolver || engine->ops.get_register(engine->context, "rax", &chosen))
+        return;
+    for (size_t i = 0; i < process->watch_count;) {
+        if (process->watch[i].resolver == resolver) {
+            engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
+            process->watch[i] = process->watch[--process->watch_count];
+        } else {
+            i++;
+        }
+    }
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        struct gib_found_list all, one = {NULL, 0};
+        struct gib_error error = {0};
+        if (patch->spent || gib_location_resolve(engine, patch, 0, &all, &error))
+            continue;
+        for (size_t k = 0; k < all.count; k++) {
+            struct gib_found *found = &all.item[k];
+            if (found->resolver != resolver)
+                continue;
+            found->address = chosen;
+            found->resolver = 0;
+            found->module = gib_modules_at(process->modules, chosen);
+            one = (struct gib_found_list){found, 1};
+            if (gib_patch_apply(engine, patch, &one, false, &error) && error.message[0])
+                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text, error.message);
+        }
+        gib_found_free(&all);
+    }
+}
