@@ -29,6 +29,7 @@ struct functions {
 struct tally {
     size_t files, functions, relocated, refused[GIB_E_REFUSED + 1];
     double seconds;
+    uint64_t to; /* where the present file's copies go */
 };
 
 static bool verbose;
@@ -89,38 +90,59 @@ static void read_symbols(Elf *elf, struct functions *functions)
     }
 }
 
-/*
- * The function's size and the gap behind it, up to the next symbol or the section's end: where a
- * debugger may look for padding.
- */
-static uint64_t extended_size(const struct functions *functions, size_t index, uint64_t section_end)
+/* Where what may follow the function begins: the next symbol or section, or the segment's end. */
+static uint64_t gap_end(Elf *elf, const struct functions *functions, size_t index,
+                        const GElf_Phdr *segment)
 {
+    GElf_Shdr header;
     const struct function *function = &functions->item[index];
-    uint64_t end = function->address + function->size, limit = section_end;
+    uint64_t end = function->address + function->size;
+    uint64_t limit = segment->p_vaddr + segment->p_filesz;
     if (index + 1 < functions->count && functions->item[index + 1].address < limit)
         limit = functions->item[index + 1].address;
-    /* Nothing is padding inside a function; two overlapping symbols are two entries of one. */
-    return (limit > end ? limit : end) - function->address;
+    for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));)
+        if (gelf_getshdr(section, &header) && (header.sh_flags & SHF_ALLOC) &&
+            header.sh_addr >= end && header.sh_addr < limit)
+            limit = header.sh_addr;
+    return limit;
 }
 
-static void relocate_one(const char *file, const struct functions *functions, size_t index,
-                         const GElf_Shdr *section, const uint8_t *bytes, uint64_t to,
+/*
+ * The function's size; when that is too short for a window, with the gap behind it, where a
+ * debugger may look for padding. Not always: in a stripped file the gap is other functions' code.
+ */
+static uint64_t size_to_search(Elf *elf, const struct functions *functions, size_t index,
+                               const GElf_Phdr *segment)
+{
+    const struct function *function = &functions->item[index];
+    const uint64_t endbr64 = 4, longest_padding = 15;
+    if (function->size >= min_bytes + endbr64)
+        return function->size;
+    uint64_t size = gap_end(elf, functions, index, segment) - function->address;
+    uint64_t enough = min_bytes + endbr64 + longest_padding;
+    if (size > enough)
+        size = enough;
+    return size > function->size ? size : function->size;
+}
+
+static void relocate_one(const char *file, Elf *elf, const struct functions *functions,
+                         size_t index, const GElf_Phdr *segment, const uint8_t *bytes,
                          struct tally *tally)
 {
     const struct function *function = &functions->item[index];
-    uint64_t offset = function->address - section->sh_addr;
+    uint64_t offset = function->address - segment->p_vaddr;
     struct gib_relocation copy;
     struct gib_error error;
     struct gib_relocation_request request = {
         .arch = GIB_ARCH_X86_64,
         .code = bytes + offset,
-        .code_size = extended_size(functions, index, section->sh_addr + section->sh_size),
+        .code_size = size_to_search(elf, functions, index, segment),
         .from = LOADED + function->address,
-        .to = to,
+        .to = tally->to,
         .min_bytes = min_bytes,
     };
-    if (offset + request.code_size > section->sh_size)
-        return; /* a symbol's size beyond its section: not a function we could read */
+    if (offset + request.code_size > segment->p_filesz)
+        return; /* a symbol's size beyond its segment: not a function we could read */
     if (request.code_size > 4 && !memcmp(request.code, "\xf3\x0f\x1e\xfa", 4)) {
         request.code += 4;
         request.from += 4;
@@ -138,16 +160,18 @@ static void relocate_one(const char *file, const struct functions *functions, si
                (unsigned long long)function->size, error.message);
 }
 
-static void relocate_section(const char *file, Elf_Scn *section, const GElf_Shdr *header,
-                             const struct functions *functions, uint64_t to, struct tally *tally)
+static void relocate_segment(const char *file, Elf *elf, const GElf_Phdr *segment,
+                             const struct functions *functions, struct tally *tally)
 {
-    Elf_Data *data = elf_rawdata(section, NULL);
-    if (!data || !data->d_buf || data->d_size < header->sh_size)
+    size_t size;
+    const char *image = elf_rawfile(elf, &size);
+    if (!image || segment->p_offset > size || segment->p_filesz > size - segment->p_offset)
         return;
     for (size_t i = 0; i < functions->count; i++)
-        if (functions->item[i].address >= header->sh_addr &&
-            functions->item[i].address < header->sh_addr + header->sh_size)
-            relocate_one(file, functions, i, header, data->d_buf, to, tally);
+        if (functions->item[i].address >= segment->p_vaddr &&
+            functions->item[i].address < segment->p_vaddr + segment->p_filesz)
+            relocate_one(file, elf, functions, i, segment,
+                         (const uint8_t *)image + segment->p_offset, tally);
 }
 
 static uint64_t first_segment(Elf *elf)
@@ -163,24 +187,31 @@ static uint64_t first_segment(Elf *elf)
     return first;
 }
 
+static void sweep_program(const char *path, Elf *elf, struct tally *tally)
+{
+    struct functions functions = {0};
+    GElf_Phdr segment;
+    size_t count = 0;
+    read_symbols(elf, &functions);
+    sort_and_merge(&functions);
+    tally->files++;
+    tally->to = LOADED + first_segment(elf) - (1 << 20);
+    elf_getphdrnum(elf, &count);
+    for (size_t i = 0; i < count; i++)
+        if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_LOAD &&
+            (segment.p_flags & PF_X))
+            relocate_segment(path, elf, &segment, &functions, tally);
+    free(functions.item);
+}
+
 static void sweep(const char *path, struct tally *tally)
 {
     int file = open(path, O_RDONLY);
     Elf *elf = file >= 0 ? elf_begin(file, ELF_C_READ_MMAP, NULL) : NULL;
     GElf_Ehdr header;
-    if (elf && gelf_getehdr(elf, &header) && header.e_machine == EM_X86_64) {
-        struct functions functions = {0};
-        GElf_Shdr section_header;
-        uint64_t to = LOADED + first_segment(elf) - (1 << 20);
-        read_symbols(elf, &functions);
-        sort_and_merge(&functions);
-        tally->files++;
-        for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));)
-            if (gelf_getshdr(section, &section_header) && section_header.sh_type == SHT_PROGBITS &&
-                (section_header.sh_flags & SHF_EXECINSTR))
-                relocate_section(path, section, &section_header, &functions, to, tally);
-        free(functions.item);
-    }
+    if (elf && gelf_getehdr(elf, &header) && header.e_machine == EM_X86_64 &&
+        (header.e_type == ET_EXEC || header.e_type == ET_DYN))
+        sweep_program(path, elf, tally);
     elf_end(elf);
     if (file >= 0)
         close(file);

@@ -4,6 +4,11 @@
  */
 #include "code/x86_64/relocator.h"
 
+#include <string.h>
+
+/* fxsave's. Only xsave's can be longer, and no program keeps its state right before a function. */
+enum { LONGEST_OPERAND = 512 };
+
 /* Offset of an address from code[0]; addresses before it become huge. */
 static uint64_t offset_of(const struct x86_function *function, uint64_t address)
 {
@@ -212,10 +217,8 @@ static int check_displaced_branch(const struct x86_function *function,
 static int check_data(const struct x86_function *function, const struct x86_window *window,
                       const struct x86_instruction *instruction)
 {
-    /* No operand is longer than a page; this spares most instructions a second decoding. */
-    const int64_t longest = 4096;
     int64_t start = (int64_t)offset_of(function, instruction->target);
-    if (start <= -longest || start >= (int64_t)window->consumed)
+    if (start <= -LONGEST_OPERAND || start >= (int64_t)window->consumed)
         return 0;
     if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_LEA)
         return start <= 0 ? 0
@@ -231,6 +234,37 @@ static int check_data(const struct x86_function *function, const struct x86_wind
 }
 
 /*
+ * Could any field behind the window be a distance into it? Every branch ends with its distance and
+ * a RIP-relative operand's is followed by an immediate of 4 bytes at most, so this misses nothing,
+ * and it spares nearly every function the decoding of its whole body.
+ */
+static bool may_refer_to_window(const struct x86_function *function,
+                                const struct x86_window *window)
+{
+    const uint8_t *bytes = function->bytes;
+    const uint64_t longest_immediate = 4;
+    for (size_t i = window->consumed; i + 4 <= function->size; i++) {
+        int32_t distance;
+        memcpy(&distance, bytes + i, 4);
+        /* from the longest operand before the entry to the last byte of the window */
+        uint64_t target = i + 4 + (uint64_t)(int64_t)distance;
+        if (target + LONGEST_OPERAND + longest_immediate <
+            window->consumed + LONGEST_OPERAND + longest_immediate)
+            return true;
+    }
+    for (size_t i = window->consumed; i + 1 < function->size && i < window->consumed + 128; i++) {
+        bool is_opcode = (bytes[i] & 0xf0) == 0x70 || (bytes[i] & 0xfc) == 0xe0 || bytes[i] == 0xeb;
+        uint64_t target = i + 2 + (uint64_t)(int64_t)(int8_t)bytes[i + 1];
+        if (is_opcode && target < window->consumed)
+            return true;
+    }
+    for (size_t i = window->consumed; i + 4 <= function->size; i++)
+        if (bytes[i] == 0xc7 && bytes[i + 1] == 0xf8) /* xbegin may have 16 bits */
+            return true;
+    return false;
+}
+
+/*
  * Reads the rest of the function for ways into the window. A jump to the entry itself counts,
  * because each turn of such a loop would look like a call; a call to it is one. *branch_end is set
  * when the only trouble is that the branch found is not displaced as well.
@@ -239,6 +273,8 @@ static int check_body(const struct x86_function *function, const struct x86_wind
                       size_t *branch_end)
 {
     struct x86_instruction instruction;
+    if (!may_refer_to_window(function, window))
+        return 0;
     for (size_t offset = window->consumed; offset < function->size;) {
         if (!gib_x86_decode(function, offset, &instruction)) {
             offset++; /* data between code: find the way back */
