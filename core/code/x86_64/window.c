@@ -312,9 +312,65 @@ static int try_window(const struct x86_function *function, size_t min_bytes, siz
     return code ? code : check_body(function, window, branch_end);
 }
 
+/* A jump whose target the bytes do not tell; [rip+d] holds another function's address. */
+static bool is_computed_jump(const struct x86_instruction *instruction)
+{
+    return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_JMP && instruction->kind == X86_PLAIN;
+}
+
+/*
+ * Of a window enlarged beyond what the patch overwrites, the original bytes may still be entered,
+ * and would then branch into the patch. That takes a switch or an exception's landing pad. So: no
+ * computed jump in the whole function, no call (its copy would not have the original's landing
+ * pads), and nothing that no branch leads to.
+ */
+static bool is_closed(const struct x86_function *function, const struct x86_window *window)
+{
+    struct x86_instruction instruction;
+    for (size_t i = 0; i < window->count; i++) {
+        const struct x86_instruction *displaced = &window->instruction[i];
+        if (displaced->decoded.mnemonic == ZYDIS_MNEMONIC_CALL)
+            return false;
+        if (i > 0 && gib_x86_ends_flow(displaced - 1) &&
+            !is_reached(function, window, displaced->offset))
+            return false;
+    }
+    for (size_t offset = 0; offset < function->size;) {
+        if (!gib_x86_decode(function, offset, &instruction)) {
+            offset++;
+            continue;
+        }
+        if (is_computed_jump(&instruction))
+            return false;
+        offset += instruction.decoded.length;
+    }
+    return true;
+}
+
+/*
+ * When the function branches back into the window (a loop that begins at or near the entry), a
+ * larger window that holds the branch too is as good: its copy goes to the copy.
+ */
+static bool enclose_branch(const struct x86_function *function, size_t branch_end,
+                           struct x86_window *window)
+{
+    struct x86_function quiet = *function;
+    quiet.error = NULL; /* a failure is reported as what made this necessary */
+    size_t wanted;
+    int code;
+    do {
+        wanted = branch_end;
+        code = try_window(&quiet, wanted, wanted, window, &branch_end);
+    } while (code == GIB_E_BRANCH && branch_end > wanted);
+    return code == 0 && is_closed(function, window);
+}
+
 int gib_x86_choose_window(const struct x86_function *function, size_t min_bytes,
                           struct x86_window *window)
 {
     size_t branch_end = 0;
-    return try_window(function, min_bytes, 0, window, &branch_end);
+    int code = try_window(function, min_bytes, 0, window, &branch_end);
+    if (code && branch_end != 0 && enclose_branch(function, branch_end, window))
+        code = 0;
+    return code;
 }
