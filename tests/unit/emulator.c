@@ -47,10 +47,12 @@ struct run {
     size_t steps;
     struct cpu last;
     uint64_t pc;
-    uint64_t return_address; /* when it left by a call: where the call pushed ... */
-    bool called;
+    uint64_t return_address; /* when it left by a call: what that pushed, as the original has it */
+    bool relocated, called, left, endless;
+    uint64_t start, size;
+    uint64_t rsp; /* before the instruction that runs now */
+    size_t instructions;
     uc_err error;
-    bool endless;
     struct written written[MAX_WRITTEN];
     size_t written_count;
 };
@@ -82,21 +84,27 @@ static void overlay(uint8_t *page, uint64_t address, const uint8_t *bytes, size_
             page[start + i - address] = bytes[i];
 }
 
-/* Memory exists where it is touched: a page's content depends on its address alone. */
+/*
+ * Memory exists where it is touched: a page's content depends on its address alone. It consists of
+ * bytes that end a block of code, because QEMU translates what it will not run and may abort on
+ * arbitrary bytes.
+ */
 static bool map_page(struct emulator *emulator, uint64_t address)
 {
-    uint64_t content[PAGE / 8], state = address;
+    /* ret, retf, iret, hlt, int3, int1: see above */
+    static const uint8_t enders[] = {0xc3, 0xcb, 0xcf, 0xf4, 0xcc, 0xf1};
+    uint8_t content[PAGE];
+    uint64_t state;
     address &= ~(uint64_t)(PAGE - 1);
     if (emulator->pages == MAX_PAGES || uc_mem_map(emulator->uc, address, PAGE, UC_PROT_ALL))
         return false;
     emulator->page[emulator->pages++] = address;
     state = address;
-    for (size_t i = 0; i < PAGE / 8; i++)
-        content[i] = random_next(&state);
-    overlay((uint8_t *)content, address, emulator->request->code, emulator->request->code_size,
+    for (size_t i = 0; i < PAGE; i++)
+        content[i] = enders[random_next(&state) % sizeof enders];
+    overlay(content, address, emulator->request->code, emulator->copy->consumed,
             emulator->request->from);
-    overlay((uint8_t *)content, address, emulator->copy->code, emulator->copy->size,
-            emulator->request->to);
+    overlay(content, address, emulator->copy->code, emulator->copy->size, emulator->request->to);
     return uc_mem_write(emulator->uc, address, content, PAGE) == UC_ERR_OK;
 }
 
@@ -129,24 +137,6 @@ static void on_write(uc_engine *uc, uc_mem_type type, uint64_t address, int size
             run->written_count++;
         run->written[at].address = address + (uint64_t)i;
     }
-}
-
-struct emulator *emulator_open(void)
-{
-    struct emulator *emulator = calloc(1, sizeof *emulator);
-    uc_hook hook;
-    if (!emulator || uc_open(UC_ARCH_X86, UC_MODE_64, &emulator->uc) ||
-        uc_hook_add(emulator->uc, &hook, UC_HOOK_MEM_UNMAPPED, (void *)on_unmapped, emulator, 1,
-                    0) ||
-        uc_hook_add(emulator->uc, &hook, UC_HOOK_MEM_WRITE, (void *)on_write, emulator, 1, 0))
-        abort();
-    return emulator;
-}
-
-void emulator_close(struct emulator *emulator)
-{
-    uc_close(emulator->uc);
-    free(emulator);
 }
 
 /* Mostly pointers to memory, some small numbers; rcx often small, for it counts. */
@@ -184,7 +174,8 @@ static void read_cpu(uc_engine *uc, struct cpu *cpu)
     cpu->flags &= FLAGS_MASK;
 }
 
-/* The original's offset for a PC in either code, or -1 where no instruction of the original begins. */
+/* The original's offset for a PC in either code, or -1 where no instruction of the original begins.
+ */
 static long boundary_of(const struct emulator *emulator, uint64_t pc, bool relocated)
 {
     const struct gib_relocation *copy = emulator->copy;
@@ -196,8 +187,8 @@ static long boundary_of(const struct emulator *emulator, uint64_t pc, bool reloc
 }
 
 /*
- * The original's address for a return address that a call in the copy pushed: behind the call's copy,
- * which may have a jump over a constant between it and the next boundary.
+ * The original's address for a return address that a call in the copy pushed: behind the call's
+ * copy, which may have a jump over a constant between it and the next boundary.
  */
 static uint64_t original_return(const struct emulator *emulator, uint64_t address)
 {
@@ -210,18 +201,19 @@ static uint64_t original_return(const struct emulator *emulator, uint64_t addres
 }
 
 /*
- * A call that leaves the window leaves it for good: recursion would otherwise begin anew. Returns the
- * address pushed, as the original has it, or 0.
+ * A call that leaves the window leaves it for good: recursion would otherwise begin anew. Returns
+ * the address pushed by the instruction that led to `pc`, as the original has it; 0 if that was no
+ * call.
  */
-static uint64_t pushed_by_call(const struct emulator *emulator, uint64_t rsp_before, bool relocated)
+static uint64_t pushed_by_call(const struct emulator *emulator, uint64_t pc)
 {
+    const struct run *run = emulator->run;
     const struct gib_relocation *copy = emulator->copy;
-    uint64_t rsp = 0, pushed = 0, pc = 0;
+    uint64_t rsp = 0, pushed = 0;
     uc_reg_read(emulator->uc, UC_X86_REG_RSP, &rsp);
-    uc_reg_read(emulator->uc, UC_X86_REG_RIP, &pc);
-    if (rsp != rsp_before - 8 || uc_mem_read(emulator->uc, rsp, &pushed, 8) || pc == pushed)
+    if (rsp != run->rsp - 8 || uc_mem_read(emulator->uc, rsp, &pushed, 8) || pc == pushed)
         return 0;
-    if (relocated)
+    if (run->relocated)
         return original_return(emulator, pushed);
     for (size_t i = 1; i < copy->boundaries; i++)
         if (pushed == emulator->request->from + copy->boundary[i].original)
@@ -229,49 +221,72 @@ static uint64_t pushed_by_call(const struct emulator *emulator, uint64_t rsp_bef
     return 0;
 }
 
+/* Before every instruction. Stepping by uc_emu_start's count instead runs two at some branches. */
+static void on_instruction(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct emulator *emulator = user;
+    struct run *run = emulator->run;
+    bool outside = address - run->start >= run->size;
+    if (run->left || run->endless)
+        return;
+    run->return_address = run->instructions ? pushed_by_call(emulator, address) : 0;
+    run->called = run->return_address != 0 && (outside || !run->relocated);
+    run->left = outside || run->called;
+    /* The copy may take several instructions for one. */
+    run->endless = !run->left && (run->steps == MAX_STEPS || ++run->instructions == 4 * MAX_STEPS);
+    uc_reg_read(uc, UC_X86_REG_RSP, &run->rsp);
+    long original = boundary_of(emulator, address, run->relocated);
+    if (run->left) {
+        run->pc = address;
+        read_cpu(uc, &run->last);
+    } else if (!run->endless && original >= 0) {
+        run->step[run->steps].original = (size_t)original;
+        read_cpu(uc, &run->step[run->steps++].cpu);
+    }
+    if (run->left || run->endless)
+        uc_emu_stop(uc);
+}
+
 static void store_written(struct emulator *emulator)
 {
     struct run *run = emulator->run;
     for (size_t i = 0; i < run->written_count; i++)
         uc_mem_read(emulator->uc, run->written[i].address, &run->written[i].value, 1);
-    for (size_t i = 0; i < emulator->pages; i++)
-        uc_mem_unmap(emulator->uc, emulator->page[i], PAGE);
+}
+
+/*
+ * Every run has an engine of its own (0.3 ms): Unicorn keeps translations of code that was
+ * unmapped, and x87 and other state that cannot be set.
+ */
+static void open_engine(struct emulator *emulator)
+{
+    uc_hook hook;
+    if (uc_open(UC_ARCH_X86, UC_MODE_64, &emulator->uc) ||
+        uc_hook_add(emulator->uc, &hook, UC_HOOK_CODE, (void *)on_instruction, emulator, 1, 0) ||
+        uc_hook_add(emulator->uc, &hook, UC_HOOK_MEM_UNMAPPED, (void *)on_unmapped, emulator, 1,
+                    0) ||
+        uc_hook_add(emulator->uc, &hook, UC_HOOK_MEM_WRITE, (void *)on_write, emulator, 1, 0))
+        abort();
     emulator->pages = 0;
 }
 
 static void execute(struct emulator *emulator, bool relocated, uint64_t seed)
 {
-    const struct gib_relocation_request *request = emulator->request;
     struct run *run = emulator->run = relocated ? &emulator->relocated : &emulator->original;
-    uc_engine *uc = emulator->uc;
-    uint64_t start = relocated ? request->to : request->from;
-    uint64_t size = relocated ? emulator->copy->size : emulator->copy->consumed;
-    size_t ran = 0;
-
-    run->steps = run->written_count = 0;
-    run->called = run->endless = false;
-    run->error = UC_ERR_OK;
-    run->pc = start;
-    draw_state(uc, seed);
-    while (run->pc - start < size && !run->called && !run->error) {
-        long original = boundary_of(emulator, run->pc, relocated);
-        uint64_t rsp = 0;
-        /* The copy may take several steps between two boundaries. */
-        run->endless = run->steps == MAX_STEPS || ++ran == 4 * MAX_STEPS;
-        if (run->endless)
-            break;
-        uc_reg_read(uc, UC_X86_REG_RSP, &rsp);
-        if (original >= 0) {
-            run->step[run->steps].original = (size_t)original;
-            read_cpu(uc, &run->step[run->steps++].cpu);
-        }
-        run->error = uc_emu_start(uc, run->pc, ~0ULL, 0, 1);
-        uc_reg_read(uc, UC_X86_REG_RIP, &run->pc);
-        run->return_address = run->error ? 0 : pushed_by_call(emulator, rsp, relocated);
-        run->called = run->return_address != 0 && (relocated ? run->pc - start >= size : true);
-    }
-    read_cpu(uc, &run->last);
+    run->relocated = relocated;
+    run->start = relocated ? emulator->request->to : emulator->request->from;
+    run->size = relocated ? emulator->copy->size : emulator->copy->consumed;
+    run->steps = run->written_count = run->instructions = 0;
+    run->called = run->endless = run->left = false;
+    open_engine(emulator);
+    draw_state(emulator->uc, seed);
+    run->error = uc_emu_start(emulator->uc, run->start, ~0ULL, 0, 0);
+    if (run->left)
+        run->error = UC_ERR_OK; /* what lies outside is not code */
+    else
+        read_cpu(emulator->uc, &run->last);
     store_written(emulator);
+    uc_close(emulator->uc);
 }
 
 static int by_address(const void *a, const void *b)
@@ -347,6 +362,25 @@ static bool same_steps(const struct emulator *emulator, char *why, size_t size)
     return true;
 }
 
+static bool writes_code(const struct run *run, const struct gib_relocation_request *request)
+{
+    for (size_t i = 0; i < run->written_count; i++)
+        if (run->written[i].address - request->from < request->code_size ||
+            run->written[i].address - request->to < sizeof((struct gib_relocation *)0)->code)
+            return true;
+    return false;
+}
+
+struct emulator *emulator_new(void)
+{
+    return calloc(1, sizeof(struct emulator));
+}
+
+void emulator_free(struct emulator *emulator)
+{
+    free(emulator);
+}
+
 enum verdict emulator_compare(struct emulator *emulator,
                               const struct gib_relocation_request *request,
                               const struct gib_relocation *copy, uint64_t seed, char *why,
@@ -358,6 +392,8 @@ enum verdict emulator_compare(struct emulator *emulator,
     execute(emulator, false, seed);
     execute(emulator, true, seed);
 
+    if (writes_code(a, request) || writes_code(b, request))
+        return WRITES_CODE;
     if (!same_steps(emulator, why, why_size))
         return DIFFERENT;
     if (a->endless || b->endless)

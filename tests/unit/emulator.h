@@ -1,6 +1,6 @@
 /*
- * Runs relocated code against its original in Unicorn: QEMU's decoder, which shares nothing with the
- * relocator's.
+ * Runs relocated code against its original in Unicorn: QEMU's decoder, which shares nothing with
+ * the relocator's.
  */
 #ifndef GIBBON_TESTS_EMULATOR_H
 #define GIBBON_TESTS_EMULATOR_H
@@ -13,19 +13,20 @@ enum verdict {
     SAME,
     FAULTS_ALIKE, /* both stopped at the same instruction with the same exception */
     CANNOT_RUN,   /* Unicorn does not know an instruction (AVX, TSX...) */
+    WRITES_CODE,  /* the code changes itself */
     TOO_LONG,     /* a loop without end; alike as far as it was run */
     DIFFERENT,
 };
 
 struct emulator;
 
-struct emulator *emulator_open(void);
-void emulator_close(struct emulator *emulator);
+struct emulator *emulator_new(void);
+void emulator_free(struct emulator *emulator);
 
 /*
- * Runs the request's code and its copy from the same state, drawn from `seed`, until each has left its
- * window, and compares every general register, flag, vector register and the PC at every boundary, and
- * all memory written. `why` gets a sentence for DIFFERENT.
+ * Runs the request's code and its copy from the same state, drawn from `seed`, until each has left
+ * its window, and compares every general register, flag, vector register and the PC at every
+ * boundary, and all memory written. `why` gets a sentence for DIFFERENT.
  */
 enum verdict emulator_compare(struct emulator *emulator,
                               const struct gib_relocation_request *request,
