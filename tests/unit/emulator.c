@@ -59,7 +59,7 @@ struct run {
 
 struct emulator {
     uc_engine *uc;
-    uint64_t page[MAX_PAGES];
+    uint64_t page[MAX_PAGES]; /* touched by this window's runs so far */
     size_t pages;
     const struct gib_relocation_request *request;
     const struct gib_relocation *copy;
@@ -95,13 +95,14 @@ static bool map_page(struct emulator *emulator, uint64_t address)
     static const uint8_t enders[] = {0xc3, 0xcb, 0xcf, 0xf4, 0xcc, 0xf1};
     uint8_t content[PAGE];
     uint64_t state;
-    address &= ~(uint64_t)(PAGE - 1);
-    if (emulator->pages == MAX_PAGES || uc_mem_map(emulator->uc, address, PAGE, UC_PROT_ALL))
+    if (uc_mem_map(emulator->uc, address, PAGE, UC_PROT_ALL))
         return false;
-    emulator->page[emulator->pages++] = address;
     state = address;
-    for (size_t i = 0; i < PAGE; i++)
-        content[i] = enders[random_next(&state) % sizeof enders];
+    for (size_t i = 0; i < PAGE; i += 8) {
+        uint64_t draw = random_next(&state);
+        for (size_t j = 0; j < 8; j++)
+            content[i + j] = enders[(draw >> (8 * j)) % sizeof enders];
+    }
     overlay(content, address, emulator->request->code, emulator->copy->consumed,
             emulator->request->from);
     overlay(content, address, emulator->copy->code, emulator->copy->size, emulator->request->to);
@@ -113,12 +114,16 @@ static bool on_unmapped(uc_engine *uc, uc_mem_type type, uint64_t address, int s
 {
     struct emulator *emulator = user;
     uint64_t first = address & ~(uint64_t)(PAGE - 1);
-    bool mapped = true;
+    bool mapped = first < -(uint64_t)PAGE; /* the loop must not wrap around */
     for (uint64_t page = first; mapped && page <= address + (uint64_t)size - 1; page += PAGE) {
         bool known = false;
         for (size_t i = 0; i < emulator->pages; i++)
             known = known || emulator->page[i] == page;
-        mapped = known || map_page(emulator, page);
+        if (known)
+            continue;
+        mapped = emulator->pages < MAX_PAGES && map_page(emulator, page);
+        if (mapped)
+            emulator->page[emulator->pages++] = page;
     }
     return mapped;
 }
@@ -267,7 +272,8 @@ static void open_engine(struct emulator *emulator)
                     0) ||
         uc_hook_add(emulator->uc, &hook, UC_HOOK_MEM_WRITE, (void *)on_write, emulator, 1, 0))
         abort();
-    emulator->pages = 0;
+    for (size_t i = 0; i < emulator->pages; i++)
+        map_page(emulator, emulator->page[i]);
 }
 
 static void execute(struct emulator *emulator, bool relocated, uint64_t seed)
@@ -356,16 +362,18 @@ static bool same_steps(const struct emulator *emulator, char *why, size_t size)
             return false;
     }
     if (a->steps != b->steps && !a->endless && !b->endless) {
-        snprintf(why, size, "%zu steps, %zu in the copy", a->steps, b->steps);
+        snprintf(why, size, "%zu steps, %zu in the copy (%s; %s)", a->steps, b->steps,
+                 uc_strerror(a->error), uc_strerror(b->error));
         return false;
     }
     return true;
 }
 
-static bool writes_code(const struct run *run, const struct gib_relocation_request *request)
+static bool writes_code(const struct run *run, const struct gib_relocation_request *request,
+                        size_t consumed)
 {
     for (size_t i = 0; i < run->written_count; i++)
-        if (run->written[i].address - request->from < request->code_size ||
+        if (run->written[i].address - request->from < consumed ||
             run->written[i].address - request->to < sizeof((struct gib_relocation *)0)->code)
             return true;
     return false;
@@ -381,18 +389,15 @@ void emulator_free(struct emulator *emulator)
     free(emulator);
 }
 
-enum verdict emulator_compare(struct emulator *emulator,
-                              const struct gib_relocation_request *request,
-                              const struct gib_relocation *copy, uint64_t seed, char *why,
-                              size_t why_size)
+static enum verdict run_both(struct emulator *emulator, uint64_t seed, char *why, size_t why_size)
 {
     const struct run *a = &emulator->original, *b = &emulator->relocated;
-    emulator->request = request;
-    emulator->copy = copy;
+    const struct gib_relocation_request *request = emulator->request;
+    const struct gib_relocation *copy = emulator->copy;
     execute(emulator, false, seed);
     execute(emulator, true, seed);
 
-    if (writes_code(a, request) || writes_code(b, request))
+    if (writes_code(a, request, copy->consumed) || writes_code(b, request, copy->consumed))
         return WRITES_CODE;
     if (!same_steps(emulator, why, why_size))
         return DIFFERENT;
@@ -415,4 +420,20 @@ enum verdict emulator_compare(struct emulator *emulator,
         !same_memory(emulator, why, why_size))
         return DIFFERENT;
     return SAME;
+}
+
+enum verdict emulator_compare(struct emulator *emulator,
+                              const struct gib_relocation_request *request,
+                              const struct gib_relocation *copy, uint64_t seed, char *why,
+                              size_t why_size)
+{
+    emulator->request = request;
+    emulator->copy = copy;
+    emulator->pages = 0;
+    enum verdict verdict = run_both(emulator, seed, why, why_size);
+    /*
+     * When memory had to be mapped in the middle of an instruction, Unicorn may have lost flags: by
+     * now all pages are known and are there from the start.
+     */
+    return verdict == DIFFERENT ? run_both(emulator, seed, why, why_size) : verdict;
 }

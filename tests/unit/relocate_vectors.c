@@ -22,7 +22,7 @@
     }
 
 const struct relocate_vector relocate_vectors[] = {
-/* clang-format off: one row a line, as in the catalogue */
+    /* clang-format off: one row a line, as in the catalogue */
     /* A. direct branches */
     COPY("X1 jmp rel8", "eb 10 90 90 90", 5, "e9 @12", "0:0 5:5"),
     COPY("X2 jmp rel32", "e9 10 00 00 00", 5, "e9 @15", "0:0 5:5"),
@@ -75,8 +75,8 @@ const struct relocate_vector relocate_vectors[] = {
          "0:0 2:2 4:4 6:6 8:8"),
     COPY("X22 over more than one turn", "31 c0 ff c0 39 f8 75 fa 39 f7 75 f8 c3", 5,
          "31 c0 ff c0 39 f8 75 fa 39 f7 75 f8 back", "0:0 2:2 4:4 6:6 8:8 a:a c:c"),
-    COPY("X22 among others", "31 c0 3b 05 10 00 00 00 75 f8 c3", 5,
-         "31 c0 3b 05 @18 0f 85 ^2 back", "0:0 2:2 8:8 a:e"),
+    COPY("X22 among others", "31 c0 3b 05 10 00 00 00 75 f8 c3", 5, "31 c0 3b 05 @18 0f 85 ^2 back",
+         "0:0 2:2 8:8 a:e"),
     COPY("X22 entered at its test", "90 31 c0 eb 02 ff c0 39 f8 75 fa 79 f5 c3", 5,
          "90 31 c0 eb 02 ff c0 39 f8 75 fa 79 f5 back", "0:0 1:1 3:3 5:5 7:7 9:9 b:b d:d"),
     REFUSED("X22 entered at its test, too early", "31 c0 eb 02 ff c0 39 f8 75 fa c3", 5,
@@ -87,16 +87,18 @@ const struct relocate_vector relocate_vectors[] = {
     REFUSED("X22 from a landing pad", "31 c0 ff c0 90 c3 89 f8 75 f8", 5, GIB_E_BRANCH, "byte 2"),
     COPY("X22 into an instruction", "31 c0 b8 01 00 00 00 75 fa c3", 5,
          "31 c0 b8 01 00 00 00 75 fa back", "0:0 2:2 7:7 9:9"),
-    REFUSED("X22 into an instruction, among others", "31 c0 b8 01 00 00 00 48 8b 05 10 00 00 00 75 f3 c3",
-            5, GIB_E_BRANCH, "byte 3"),
+    REFUSED("X22 into an instruction, among others",
+            "31 c0 b8 01 00 00 00 48 8b 05 10 00 00 00 75 f3 c3", 5, GIB_E_BRANCH, "byte 3"),
     REFUSED("X22 into padding", "c3 90 90 90 90 31 c0 eb fb", 5, GIB_E_BRANCH, "byte 4"),
-    REFUSED("X22 behind undecodable bytes", "31 c0 ff c0 90 ff e0 06 75 f8", 5, GIB_E_BRANCH, "byte 2"),
+    REFUSED("X22 behind undecodable bytes", "31 c0 ff c0 90 ff e0 06 75 f8", 5, GIB_E_BRANCH,
+            "byte 2"),
     REFUSED("X22 call from the body", "90 90 90 90 90 e8 f9 ff ff ff", 5, GIB_E_BRANCH, "byte 3"),
     REFUSED("X22 xbegin16 from the body", "90 90 90 90 90 c3 66 c7 f8 f5 ff", 5, GIB_E_BRANCH, ""),
     REFUSED("X22 loop from the body", "90 90 90 90 90 ff e0 e2 f8", 5, GIB_E_BRANCH, "loop"),
     REFUSED("X22 jrcxz from the body", "90 90 90 90 90 ff e0 e3 f8", 5, GIB_E_BRANCH, "jrcxz"),
     REFUSED("X22 jcc rel32", "90 90 90 90 90 ff e0 0f 8c f6 ff ff ff", 5, GIB_E_BRANCH, "byte 3"),
-    COPY("X22 to the end of the window", "90 90 90 90 90 ff e0 e2 fc", 5, "90 90 90 90 90 back", NULL),
+    COPY("X22 to the end of the window", "90 90 90 90 90 ff e0 e2 fc", 5, "90 90 90 90 90 back",
+         NULL),
     COPY("X23 back to the entry", "ff c0 39 f8 90 7f f9 c3", 5, "ff c0 39 f8 90 7f f9 back",
          "0:0 2:2 4:4 5:5 7:7"),
     REFUSED("X23 in a switch", "ff c0 39 f8 90 7f f9 ff e0", 5, GIB_E_BRANCH, "byte 0"),
@@ -108,8 +110,8 @@ const struct relocate_vector relocate_vectors[] = {
             "ff 15 02 00 00 00 eb 08 =15 ff 25 00 00 00 00 =5", "0:0 5:10"),
     COPY("X26 call next", "e8 00 00 00 00", 5, "68 05 10 40 00 c7 44 24 04 00 7f 00 00 back",
          "0:0 5:d"),
-    COPY("X26 call next, pop", "e8 00 00 00 00 58", 6, "68 05 10 40 00 c7 44 24 04 00 7f 00 00 58 back",
-         "0:0 5:d 6:e"),
+    COPY("X26 call next, pop", "e8 00 00 00 00 58", 6,
+         "68 05 10 40 00 c7 44 24 04 00 7f 00 00 58 back", "0:0 5:d 6:e"),
     REFUSED("X26 call next, not popped", "e8 00 00 00 00 90", 6, GIB_E_UNSUPPORTED, "popped"),
     COPY("X28 bnd call", "f2 e8 10 00 00 00", 5, "f2 e8 @16 back", "0:0 6:6"),
     COPY("X29 call [rip+d]", "ff 15 10 00 00 00", 5, "ff 15 @16 back", "0:0 6:6"),
@@ -117,12 +119,15 @@ const struct relocate_vector relocate_vectors[] = {
     COPY("X30 call [rip+d], REX.B", "41 ff 15 10 00 00 00", 5, "41 ff 15 @17 back", "0:0 7:7"),
     COPY("X31 call [rax]", "ff 10 90 90 90", 5, "ff 10 90 90 90 back", "0:0 2:2 3:3 4:4 5:5"),
     COPY("X32 call rax", "ff d0 90 90 90", 5, "ff d0 90 90 90 back", "0:0 2:2 3:3 4:4 5:5"),
-    COPY("X33 lea of a TLS access", "66 48 8d 3d 10 00 00 00", 5, "66 48 8d 3d @18 back", "0:0 8:8"),
-    COPY("X33 call of a TLS access", "66 66 48 e8 10 00 00 00", 5, "66 66 48 e8 @18 back", "0:0 8:8"),
+    COPY("X33 lea of a TLS access", "66 48 8d 3d 10 00 00 00", 5, "66 48 8d 3d @18 back",
+         "0:0 8:8"),
+    COPY("X33 call of a TLS access", "66 66 48 e8 10 00 00 00", 5, "66 66 48 e8 @18 back",
+         "0:0 8:8"),
     COPY("X35 recursion", "e8 fb ff ff ff", 5, "e8 @0 back", "0:0 5:5"),
     COPY("X35 recursion from the body", "55 48 89 e5 90 e8 f6 ff ff ff c3", 5,
          "55 48 89 e5 90 back", "0:0 1:1 4:4 5:5"),
-    REFUSED("X35 call into the window", "90 90 e8 fa ff ff ff", 5, GIB_E_UNSUPPORTED, "return into"),
+    REFUSED("X35 call into the window", "90 90 e8 fa ff ff ff", 5, GIB_E_UNSUPPORTED,
+            "return into"),
     COPY("X36 PC thunk", "48 8b 1c 24 c3", 5, "48 8b 1c 24 c3", "0:0 4:4 5:5"),
 
     /* C. RIP-relative data */
@@ -252,14 +257,16 @@ const struct relocate_vector relocate_vectors[] = {
     REFUSED("lea of a label inside", "48 8d 05 fa ff ff ff", 5, GIB_E_BRANCH, "label"),
     REFUSED("lea of a label inside, from the body", "55 48 89 e5 90 48 8d 05 f5 ff ff ff c3", 5,
             GIB_E_BRANCH, "0x7f0000401005: 48 8d 05 f5 ff ff ff"),
-    REFUSED("reads its own code", "48 8b 05 f2 ff ff ff", 5, GIB_E_UNSUPPORTED, "accesses the code"),
+    REFUSED("reads its own code", "48 8b 05 f2 ff ff ff", 5, GIB_E_UNSUPPORTED,
+            "accesses the code"),
     COPY("reads up to its own code", "48 8b 05 f1 ff ff ff", 5, "48 8b 05 @-8 back", "0:0 7:7"),
     COPY("reads just behind the window", "48 8b 05 00 00 00 00", 5, "48 8b 05 @7 back", "0:0 7:7"),
     COPY("[eip+d]", "67 8b 05 10 00 00 00", 5, "67 8b 05 @17 back", "0:0 7:7"),
     COPY("a nop with an address", "0f 1f 05 10 00 00 00", 5, "0f 1f 05 10 00 00 00 back",
          "0:0 7:7"),
     COPY("endbr64 padding is none", "31 c0 c3 90 f3 0f 1e fa", 4, "31 c0 c3", "0:0 2:2 4:3"),
-    REFUSED("the next function's endbr64", "31 c0 c3 90 f3 0f 1e fa", 5, GIB_E_TOO_SHORT, "endbr64"),
+    REFUSED("the next function's endbr64", "31 c0 c3 90 f3 0f 1e fa", 5, GIB_E_TOO_SHORT,
+            "endbr64"),
     REFUSED("a padding cut by the end", "c3 0f 1f 44 00", 5, GIB_E_TOO_SHORT, "not padding"),
     REFUSED("an instruction too long", "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", 5,
             GIB_E_DECODE, "byte 66"),
@@ -267,15 +274,20 @@ const struct relocate_vector relocate_vectors[] = {
          "0:0 c:6"),
     COPY("no padding needed", "31 c0 c3", 2, "31 c0 back", "0:0 2:2"),
     COPY("one byte", "55 48 89 e5", 1, "55 back", "0:0 1:1"),
-    REFUSED("more than the boundaries hold",
-            "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
-            "90 90 90 90 90", 32, GIB_E_SPACE, "more than 31"),
+    REFUSED(
+        "more than the boundaries hold",
+        "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+        "90 90 90 90 90",
+        32, GIB_E_SPACE, "more than 31"),
     COPY("as many as the boundaries hold",
-         "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90",
+         "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+         "90 90",
          31,
-         "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
-         "back", NULL),
-/* clang-format on */
+         "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+         "90 90 "
+         "back",
+         NULL),
+    /* clang-format on */
 };
 
 const size_t relocate_vector_count = sizeof relocate_vectors / sizeof relocate_vectors[0];

@@ -1,6 +1,6 @@
 /*
- * Vectors for the x86-64 relocator, one per row X1..X118 of the catalogue of cases that can be seen in
- * bytes, then some of our own. Read by test_relocate.c, which compares bytes, and by
+ * Vectors for the x86-64 relocator, one per row X1..X118 of the catalogue of cases that can be seen
+ * in bytes, then some of our own. Read by test_relocate.c, which compares bytes, and by
  * test_relocate_oracle.c, which runs them.
  *
  * `copy` is written in hex bytes and these words (N is an offset in hex):
