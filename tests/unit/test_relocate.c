@@ -141,10 +141,112 @@ static void test_vectors(void **state)
     assert_int_equal(wrong, 0);
 }
 
+static struct gib_relocation_request request_for(const uint8_t *code, size_t size)
+{
+    return (struct gib_relocation_request){
+        .arch = GIB_ARCH_X86_64,
+        .code = code,
+        .code_size = size,
+        .from = VECTOR_FROM,
+        .to = VECTOR_NEAR,
+        .min_bytes = 5,
+    };
+}
+
+static void test_arguments(void **state)
+{
+    static const uint8_t code[] = {0x55, 0x48, 0x89, 0xe5, 0x90};
+    struct gib_relocation copy;
+    struct gib_error error;
+    struct gib_relocation_request good = request_for(code, sizeof code), bad;
+
+    assert_int_equal(gib_relocate(&good, &copy, &error), 0);
+    assert_int_equal(gib_relocate(NULL, &copy, &error), GIB_E_ARGUMENT);
+    assert_int_equal(gib_relocate(&good, NULL, NULL), GIB_E_ARGUMENT);
+    bad = good, bad.code = NULL;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.code_size = 0;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.min_bytes = 0;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.min_bytes = 1025;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.arch = (enum gib_arch)7;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.from = UINT64_MAX - 3;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.to = UINT64_MAX - 3;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_ARGUMENT);
+    bad = good, bad.arch = GIB_ARCH_AARCH64;
+    assert_int_equal(gib_relocate(&bad, &copy, &error), GIB_E_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "AArch64"));
+}
+
+/* The size of the copy of one instruction and its jump back, or the code of its refusal, negative.
+ */
+static int copy_size(const uint8_t *code, size_t size, uint64_t to)
+{
+    struct gib_relocation copy;
+    struct gib_relocation_request request = request_for(code, size);
+    request.to = to;
+    int result = gib_relocate(&request, &copy, NULL);
+    return result ? -result : (int)copy.size;
+}
+
+/*
+ * The last places from which rel32 reaches: a distance of INT32_MAX backwards and INT32_MIN
+ * forwards, counted from the end of the instruction in the copy.
+ */
+static void test_edges_of_rel32(void **state)
+{
+    static const uint8_t jump[] = {0xe9, 0x10, 0, 0, 0};
+    static const uint8_t call[] = {0xe8, 0x10, 0, 0, 0, 0xc3};
+    static const uint8_t store[] = {0x89, 0x3d, 0x10, 0, 0, 0};
+    static const uint8_t condition[] = {0x74, 0x10, 0xc3, 0xcc, 0xcc};
+    const uint64_t end = VECTOR_FROM + 0x15, below = end - INT32_MAX - 5;
+    const uint64_t above = end + (1ULL << 31) - 5;
+
+    assert_int_equal(copy_size(jump, sizeof jump, below), 5);
+    assert_int_equal(copy_size(jump, sizeof jump, below - 1), 14);
+    assert_int_equal(copy_size(jump, sizeof jump, above), 5);
+    assert_int_equal(copy_size(jump, sizeof jump, above + 1), 14);
+    /* The jump back goes to byte 5, not 0x15: it reaches 0x10 bytes further down, and less up. */
+    assert_int_equal(copy_size(call, sizeof call, below), 5 + 5);
+    assert_int_equal(copy_size(call, sizeof call, below - 1), 16 + 5);
+    assert_int_equal(copy_size(call, sizeof call, above), 5 + 14);
+    assert_int_equal(copy_size(call, sizeof call, above + 1), 16 + 14);
+    assert_int_equal(copy_size(store, sizeof store, below), 6 + 5);
+    assert_int_equal(copy_size(store, sizeof store, below - 1), -GIB_E_RANGE);
+    assert_int_equal(copy_size(store, sizeof store, above), 6 + 14);
+    assert_int_equal(copy_size(store, sizeof store, above + 1), -GIB_E_RANGE);
+    assert_int_equal(copy_size(condition, 5, VECTOR_FROM + 0x12 - INT32_MAX - 6), 6 + 1);
+    assert_int_equal(copy_size(condition, 5, VECTOR_FROM + 0x12 - INT32_MAX - 7), 16 + 1);
+}
+
+/* Every address that has a message has it whole, whatever the instruction's length. */
+static void test_message_is_one_sentence(void **state)
+{
+    /* The longest instruction there is, out of reach. */
+    static const uint8_t code[] = {0x2e, 0x2e, 0x2e, 0x64, 0x48, 0xc7, 0x05, 0x10,
+                                   0,    0,    0,    0x78, 0x56, 0x34, 0x12};
+    struct gib_relocation copy;
+    struct gib_error error;
+    struct gib_relocation_request request = request_for(code, sizeof code);
+    request.to = VECTOR_FAR;
+    assert_int_equal(gib_relocate(&request, &copy, &error), GIB_E_RANGE);
+    assert_string_equal(
+        error.message, "0x7f0000401000: 2e 2e 2e 64 48 c7 05 10 00 00 00 78 56 34 12 (mov qword "
+                       "ptr fs:[0x00007F000040101F], 0x12345678): its data is more than 2 GiB from "
+                       "the copy at 0x800000401000, and no register is free to hold the address");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_edges_of_rel32),
+        cmocka_unit_test(test_message_is_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,7 +279,7 @@ static size_t put_interesting(uint8_t *bytes, uint64_t draw)
     };
     const char *start = starts[draw % (sizeof starts / sizeof *starts)];
     size_t size = vector_bytes(start, bytes, 15);
-    if (start[strlen(start) - 2] == ' ' || strlen(start) == 1) /* a condition is to be added */
+    if (strlen(start) == 1 || start[strlen(start) - 2] == ' ') /* a condition is to be added */
         bytes[size - 1] = (uint8_t)(bytes[size - 1] << 4 | ((draw >> 16) & 15));
     return size;
 }

@@ -83,9 +83,17 @@ static void put_rel32(struct emitter *emitter, const struct destination *destina
 }
 
 /*
- *   e9 rel32                          jmp target
- * or, out of its reach,
  *   ff 25 00 00 00 00  <8 bytes>      jmp [rip+0]; .quad target
+ */
+static void emit_far_jump(struct emitter *emitter, uint64_t target)
+{
+    put(emitter, "\xff\x25\0\0\0\0", 6);
+    put_value(emitter, target, 8);
+}
+
+/*
+ *   e9 rel32                          jmp target
+ * or, out of its reach, the far jump
  */
 static void emit_jump(struct emitter *emitter, const struct destination *destination)
 {
@@ -93,8 +101,7 @@ static void emit_jump(struct emitter *emitter, const struct destination *destina
         put_byte(emitter, 0xe9);
         put_rel32(emitter, destination);
     } else {
-        put(emitter, "\xff\x25\0\0\0\0", 6);
-        put_value(emitter, destination->address, 8);
+        emit_far_jump(emitter, destination->address);
     }
 }
 
@@ -161,7 +168,7 @@ static void emit_condition(struct emitter *emitter, const struct x86_instruction
     } else {
         put_byte(emitter, 0x70 | (condition ^ 1));
         put_byte(emitter, FAR_JUMP);
-        emit_jump(emitter, destination);
+        emit_far_jump(emitter, destination->address); /* even if e9 would reach from here */
     }
 }
 
