@@ -242,14 +242,12 @@ static bool may_refer_to_window(const struct x86_function *function,
                                 const struct x86_window *window)
 {
     const uint8_t *bytes = function->bytes;
-    const uint64_t longest_immediate = 4;
     for (size_t i = window->consumed; i + 4 <= function->size; i++) {
         int32_t distance;
         memcpy(&distance, bytes + i, 4);
         /* from the longest operand before the entry to the last byte of the window */
         uint64_t target = i + 4 + (uint64_t)(int64_t)distance;
-        if (target + LONGEST_OPERAND + longest_immediate <
-            window->consumed + LONGEST_OPERAND + longest_immediate)
+        if (target + LONGEST_OPERAND < window->consumed + LONGEST_OPERAND)
             return true;
     }
     for (size_t i = window->consumed; i + 1 < function->size && i < window->consumed + 128; i++) {
