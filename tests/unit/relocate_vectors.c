@@ -22,7 +22,6 @@
     }
 
 const struct relocate_vector relocate_vectors[] = {
-    /* clang-format off: one row a line, as in the catalogue */
     /* A. direct branches */
     COPY("X1 jmp rel8", "eb 10 90 90 90", 5, "e9 @12", "0:0 5:5"),
     COPY("X2 jmp rel32", "e9 10 00 00 00", 5, "e9 @15", "0:0 5:5"),
@@ -271,8 +270,8 @@ const struct relocate_vector relocate_vectors[] = {
             "accesses the code"),
     REFUSED("reads its own code, from the body", "55 48 89 e5 90 48 8b 05 f0 ff ff ff c3", 5,
             GIB_E_UNSUPPORTED, "accesses the code"),
-    REFUSED("writes its own code, from the body", "55 48 89 e5 90 c7 05 f5 ff ff ff 01 00 00 00 c3", 5,
-            GIB_E_UNSUPPORTED, "accesses the code"),
+    REFUSED("writes its own code, from the body", "55 48 89 e5 90 c7 05 f5 ff ff ff 01 00 00 00 c3",
+            5, GIB_E_UNSUPPORTED, "accesses the code"),
     REFUSED("fxsave over its own code, from the body", "55 48 89 e5 90 0f ae 05 00 fe ff ff c3", 5,
             GIB_E_UNSUPPORTED, "fxsave"),
     COPY("reads its body, from the body", "55 48 89 e5 90 48 8b 05 f9 ff ff ff c3", 5,
@@ -306,7 +305,6 @@ const struct relocate_vector relocate_vectors[] = {
          "90 90 "
          "back",
          NULL),
-    /* clang-format on */
 };
 
 const size_t relocate_vector_count = sizeof relocate_vectors / sizeof relocate_vectors[0];

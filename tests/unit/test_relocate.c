@@ -223,10 +223,10 @@ static void test_edges_of_rel32(void **state)
     assert_int_equal(copy_size(condition, 5, VECTOR_FROM + 0x12 - INT32_MAX - 7), 16 + 1);
 }
 
-/* Every address that has a message has it whole, whatever the instruction's length. */
+/* Address, bytes, text and reason fit into the message even for the longest instruction. */
 static void test_message_is_one_sentence(void **state)
 {
-    /* The longest instruction there is, out of reach. */
+    /* Fifteen bytes, out of reach. */
     static const uint8_t code[] = {0x2e, 0x2e, 0x2e, 0x64, 0x48, 0xc7, 0x05, 0x10,
                                    0,    0,    0,    0x78, 0x56, 0x34, 0x12};
     struct gib_relocation copy;

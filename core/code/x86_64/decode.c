@@ -135,7 +135,7 @@ size_t gib_x86_access_size(const struct x86_function *function,
     return 0;
 }
 
-/* Writes the instruction's length in bytes, or what is shown of bytes that are none. */
+/* Writes the instruction as text. Returns how many of its bytes to show: a few if it is none. */
 static size_t describe(const struct x86_function *function, size_t offset, char *text, size_t size)
 {
     ZydisDecodedInstruction decoded;
