@@ -216,7 +216,7 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
     bool *chosen = calloc(engine->patch_count + 1, sizeof *chosen);
     int failed = chosen ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     for (size_t i = first_word; i < arguments->words && !failed; i++) {
-        int first, last;
+        int first = 0, last = 0;
         bool any = false;
         failed = parse_range(arguments->word[i], &first, &last, error);
         for (size_t k = 0; k < engine->patch_count && !failed; k++) {

@@ -33,6 +33,7 @@ struct gib_elf_info {
     uint16_t machine; /* EM_X86_64... */
     bool is_dynamic_object; /* ET_DYN: has a load bias */
     bool has_interpreter;   /* PT_INTERP: a dynamically linked program */
+    const char *interpreter; /* its path, NULL when there is none */
     uint64_t entry;
     const char *soname;     /* NULL when there is none */
     const uint8_t *build_id;

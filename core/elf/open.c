@@ -285,6 +285,11 @@ struct gib_elf *gib_elf_open(const char *path, const char *debug_directories,
     elf->info.machine = header.e_machine;
     elf->info.is_dynamic_object = header.e_type == ET_DYN;
     elf->info.has_interpreter = program_header(&elf->image, PT_INTERP, &interpreter);
+    if (elf->info.has_interpreter) {
+        const char *loader = (const char *)gib_image_at(&elf->image, interpreter.p_offset, interpreter.p_filesz);
+        if (loader && memchr(loader, '\0', interpreter.p_filesz))
+            elf->info.interpreter = loader;
+    }
     elf->info.entry = header.e_entry;
     elf->info.soname = read_soname(elf);
     elf->info.build_id = gib_image_build_id(&elf->image, &elf->info.build_id_size);

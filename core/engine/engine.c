@@ -192,7 +192,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         delete_spent(engine);
         break;
     case GIB_EVENT_REACHED:
-        gib_watch_reached(engine, value);
+        if (!gib_watch_reached(engine, value))
+            gib_resolve_pending(engine);
         break;
     case GIB_EVENT_EXITED:
         gib_process_end(engine);

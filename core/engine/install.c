@@ -104,11 +104,13 @@ static int open_memory(struct gib_process *process, uint64_t target_fd, uint64_t
 static int map_in_target(struct gib_engine *engine, struct gib_process *process, uint64_t fd, const struct layout *l, struct gib_error *error)
 {
     enum { DONTDUMP = 16, WIPEONFORK = 18 };
+    /* A hint far from everything: the space near the libraries is for arenas. */
+    const uint64_t far = 0x200000000000, farther = far + (1ull << 40);
     const char *what = "map shared memory";
     uint64_t ignored;
-    int failed = call(engine, what, SYS_mmap, 0, l->data_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
+    int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
     if (!failed)
-        failed = call(engine, what, SYS_mmap, 0, l->size - l->data_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, l->data_size, &process->alias, error);
+        failed = call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, l->data_size, &process->alias, error);
     if (!failed)
         failed = call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0,
                       &process->hash, error);

@@ -231,7 +231,7 @@ void gib_process_end(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);
 uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch, uint64_t *failures);
 void gib_refresh_spent(struct gib_engine *engine);
-void gib_watch_reached(struct gib_engine *engine, uint64_t address);
+bool gib_watch_reached(struct gib_engine *engine, uint64_t address);
 /* Tells a debugger that has no load events where to stop so that pending patches are in time. */
 void gib_expect_modules(struct gib_engine *engine);
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver, const struct gib_module *module);

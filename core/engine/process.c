@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- what the agent must know of the process --------------------------------------------------------------- */
 
@@ -252,6 +253,27 @@ void gib_resolve_pending(struct gib_engine *engine)
     engine->busy = false;
 }
 
+/* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for debuggers whenever modules are mapped; a static program's
+ * entry. Known from files alone, so it can be watched before the process exists. */
+void gib_expect_modules(struct gib_engine *engine)
+{
+    const char *program = engine->ops.program(engine->context);
+    struct one_symbol state = {0};
+    if (engine->loader_watched || !*program)
+        return;
+    struct gib_elf *elf = gib_elf_shared(program, program, NULL);
+    if (!elf)
+        return;
+    const char *loader = gib_elf_info(elf)->interpreter;
+    if (!loader) {
+        engine->loader_watched = engine->ops.watch(engine->context, program, gib_elf_info(elf)->entry, true) == 0;
+        return;
+    }
+    struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
+    if (interpreter && gib_elf_find(interpreter, "_dl_debug_state", take_symbol, &state))
+        engine->loader_watched = engine->ops.watch(engine->context, loader, state.value, true) == 0;
+}
+
 /* ---- IFUNC: wait for the resolver's answer -------------------------------------------------------------------------- */
 
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver, const struct gib_module *module)
@@ -274,16 +296,18 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
     return count ? 0 : GIB_E_UNSUPPORTED;
 }
 
-/* A resolver is about to return: rax is the implementation that everybody will call. */
-void gib_watch_reached(struct gib_engine *engine, uint64_t address)
+/* A resolver is about to return: rax is the implementation that everybody will call. False: no resolver of ours is there. */
+bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
 {
     struct gib_process *process = engine->process;
     uint64_t chosen = 0, resolver = 0;
     for (size_t i = 0; process && i < process->watch_count; i++)
         if (process->watch[i].address == address)
             resolver = process->watch[i].resolver;
-    if (!resolver || engine->ops.get_register(engine->context, "rax", &chosen))
-        return;
+    if (!resolver)
+        return false;
+    if (engine->ops.get_register(engine->context, "rax", &chosen))
+        return true;
     for (size_t i = 0; i < process->watch_count;) {
         if (process->watch[i].resolver == resolver) {
             engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
@@ -311,4 +335,5 @@ void gib_watch_reached(struct gib_engine *engine, uint64_t address)
         }
         gib_found_free(&all);
     }
+    return true;
 }

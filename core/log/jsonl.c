@@ -18,7 +18,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
     size_t count = named ? prototype->parameter_count : site->convention.words;
     for (size_t i = 0; i < count && (!named || i < site->convention.parameters); i++) {
         const struct gib_parameter *parameter = named ? &prototype->parameters[i] : NULL;
-        char number[16];
+        char number[32];
         snprintf(number, sizeof number, "arg%zu", i + 1);
         const char *name = parameter && parameter->name ? parameter->name : number;
         int first = named ? site->convention.parameter[i].first : (int)i;

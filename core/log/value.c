@@ -123,11 +123,11 @@ static void write_enum(FILE *out, enum gib_value_form form, const struct gib_typ
         fprintf(out, "%" PRId64, value);
 }
 
-static void write_character(FILE *out, enum gib_value_form form, const struct gib_type *type, uint64_t word)
+static void write_character(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
 {
-    char c = (char)word;
+    char c = (char)word[0];
     if (form == GIB_VALUE_JSON) {
-        write_integer(out, form, type, &word);
+        write_integer(out, form, type, word);
         return;
     }
     char *text = NULL;
@@ -178,7 +178,7 @@ void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type 
         fputs(word[0] & 0xff ? "true" : "false", out);
         break;
     case GIB_TYPE_CHAR:
-        write_character(out, form, type, word[0]);
+        write_character(out, form, type, word);
         break;
     case GIB_TYPE_INT:
         write_integer(out, form, type, word);

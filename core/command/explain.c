@@ -1,0 +1,155 @@
+/* explain.c: what a patch would do, and what it would not see. Changes nothing. */
+#include "command/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "code/x86_64/disassemble.h"
+
+static const char *prototype_source(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    if (!site->prototype)
+        return "none is known: four integer registers are recorded; -prototype gives one";
+    uint64_t vaddr = site->entry - site->module->bias;
+    gib_modules_lock(engine->process->modules);
+    struct gib_prototype *debug = gib_elf_prototype(site->module->elf, vaddr);
+    gib_modules_unlock(engine->process->modules);
+    gib_prototype_free(debug);
+    return debug ? "from debug information" : "from Gibbon's list of libc functions";
+}
+
+static void show_prototype(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    const struct gib_prototype *p = site->prototype;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    if (p) {
+        fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", site->function);
+        for (size_t i = 0; i < p->parameter_count; i++)
+            fprintf(out, "%s%s%s%s", i ? ", " : "", p->parameters[i].type.name ? p->parameters[i].type.name : "?", p->parameters[i].name ? " " : "",
+                    p->parameters[i].name ? p->parameters[i].name : "");
+        fprintf(out, "%s), ", p->variadic != GIB_VARIADIC_NO ? p->parameter_count ? ", ..." : "..." : p->parameter_count ? "" : "void");
+    }
+    fclose(out);
+    gib_print(engine, "  prototype: %s%s\n", text, prototype_source(engine, site));
+    free(text);
+}
+
+/* Other names and versions of the same code see the same patch. */
+static void show_aliases(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    const struct gib_elf_symbol *symbols;
+    char list[200] = "";
+    gib_modules_lock(engine->process->modules);
+    size_t count = gib_elf_functions(site->module->elf, &symbols);
+    for (size_t i = 0; i < count; i++) {
+        if (symbols[i].value + site->module->bias != site->entry || symbols[i].ifunc || !strcmp(symbols[i].name, site->function))
+            continue;
+        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
+            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+    }
+    gib_modules_unlock(engine->process->modules);
+    if (*list)
+        gib_print(engine, "  also seen: calls by its other names, %s\n", list);
+}
+
+static void show_clones(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    const struct gib_elf_symbol *symbols;
+    char list[200] = "";
+    size_t length = strlen(site->function);
+    gib_modules_lock(engine->process->modules);
+    size_t count = gib_elf_functions(site->module->elf, &symbols);
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(symbols[i].name, site->function, length) || symbols[i].name[length] != '.' || !strncmp(symbols[i].name + length, ".cold", 5))
+            continue;
+        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
+            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+    }
+    gib_modules_unlock(engine->process->modules);
+    if (*list)
+        gib_print(engine, "  not seen: calls of the compiler's copies %s, and inlined copies\n", list);
+    else
+        gib_print(engine, "  not seen: copies the compiler inlined into callers, and direct system calls\n");
+}
+
+static void show_site(struct gib_engine *engine, const struct gib_site_state *site, const struct gib_relocation *copy)
+{
+    uint8_t bytes[160];
+    char text[128];
+    struct gib_error ignored;
+    size_t size = site->consumed < sizeof bytes ? site->consumed : sizeof bytes;
+    gib_print(engine, "%s at 0x%016" PRIx64 " in %s\n", site->function, site->entry, site->module->path);
+    if (site->address != site->entry)
+        gib_print(engine, "  0x%016" PRIx64 "  endbr64 stays\n", site->entry);
+    gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n", GIB_DETOUR_SIZE, site->address, site->consumed);
+    if (gib_read(engine, site->address, bytes, size, &ignored))
+        size = 0;
+    for (size_t i = 0; i + 1 < site->boundaries && site->boundary[i].original < size; i++) {
+        size_t at = site->boundary[i].original;
+        if (gib_disassemble(bytes + at, size - at, site->address + at, text, sizeof text))
+            gib_print(engine, "    0x%016" PRIx64 "  %s\n", site->address + at, text);
+    }
+    gib_print(engine, "  copy: %zu bytes%s\n", copy->size, copy->falls_through ? ", and back" : "; the function ends in it");
+    show_prototype(engine, site);
+    if (gib_is_entry_only(site->function))
+        gib_print(engine, "  only entries are seen: %s returns twice, never, or looks at its caller\n", site->function);
+    show_aliases(engine, site);
+    show_clones(engine, site);
+}
+
+static void explain_one(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found *found)
+{
+    struct gib_site_state *site;
+    struct gib_relocation copy;
+    struct gib_error why;
+    for (uint32_t i = 0; i < engine->process->site_count; i++) {
+        const struct gib_site_state *known = engine->process->site[i];
+        if (!known->installed || known->entry != found->address)
+            continue;
+        gib_print(engine, "%s at 0x%016" PRIx64 " in %s is patched already:", known->function, known->entry, known->module->path);
+        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
+            if (known->chain[k].patch)
+                gib_print(engine, " patch %d", known->chain[k].patch->number);
+        gib_print(engine, "\n");
+        return;
+    }
+    if (found->resolver)
+        gib_print(engine, "%s in %s chooses its implementation when the library is relocated; the patch will go there.\n", found->name, found->module->path);
+    else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why))
+        gib_print(engine, "%s\n", why.message);
+    else {
+        show_site(engine, site, &copy);
+        gib_site_free(site);
+    }
+}
+
+int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+{
+    struct gib_patch patch = {0};
+    struct gib_found_list found;
+    struct gib_process *process;
+    if (arguments->words != 1)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon explain\" needs one location: gibbon explain mkdtemp.");
+    int failed = gib_process_ready(engine, &process, error);
+    if (!failed && !process)
+        failed = gib_fail(error, GIB_E_STATE, 0, "The program is not being run; explain looks at loaded modules.");
+    if (failed || (failed = gib_location_parse(arguments->word[0], &patch.location, error)))
+        return failed;
+    failed = gib_location_resolve(engine, &patch, 0, &found, error);
+    if (!failed && !found.count) {
+        char *nearest = gib_location_nearest(engine, patch.location.function);
+        failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "Function \"%.100s\" not found in any loaded module.%s%.60s%s", patch.location.function,
+                          nearest ? " Did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+        free(nearest);
+    }
+    for (size_t i = 0; i < found.count && !failed; i++)
+        explain_one(engine, &patch, &found.item[i]);
+    gib_found_free(&found);
+    gib_location_free(&patch.location);
+    return failed;
+}

@@ -1,0 +1,184 @@
+"""The ctypes binding of libgibbon: core/include/gibbon/engine.h and target.h as declarations, nothing else."""
+import ctypes
+import os
+from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
+                    c_uint64, c_void_p)
+
+INTERFACE = 1
+LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT = range(7)  # enum gib_event
+NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
+PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
+
+
+class Error(Structure):
+    _fields_ = [("code", c_int), ("address", c_uint64), ("message", c_char * 256)]
+
+
+class Thread(Structure):
+    _fields_ = [("tid", c_int32), ("number", c_int32), ("pc", c_uint64), ("sp", c_uint64)]
+
+
+class Breakpoint(Structure):
+    _fields_ = [("number", c_int32), ("address", c_uint64)]
+
+
+class Operations(Structure):
+    _fields_ = [("size", c_size_t)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
+        ("pid", c_int32, ()),
+        ("state", c_int, ()),
+        ("program", c_void_p, ()),
+        ("read", c_int, (c_uint64, c_void_p, c_size_t)),
+        ("write", c_int, (c_uint64, c_void_p, c_size_t)),
+        ("call", c_int, (c_uint64, POINTER(c_uint64))),
+        ("threads", c_size_t, (POINTER(Thread), c_size_t)),
+        ("set_pc", c_int, (c_int32, c_uint64)),
+        ("get_register", c_int, (c_char_p, POINTER(c_uint64))),
+        ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
+        ("move_breakpoint", c_int, (c_int32, c_uint64, c_uint64)),
+        ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
+        ("watch", c_int, (c_char_p, c_uint64, c_bool)),
+        ("print", None, (c_char_p, c_int)),
+        ("query", c_int, (c_char_p,)),
+        ("wake", None, ()),
+    )]
+
+
+def find_library():
+    """GIBBON_LIBRARY, else the build tree this file is in, else the installed tree it is in, else where the system looks."""
+    chosen = os.environ.get("GIBBON_LIBRARY")
+    if chosen:
+        return chosen
+    here = os.path.dirname(os.path.realpath(__file__))
+    places = [os.path.join(here, "..", "..", "build", "libgibbon.so")]
+    prefix = os.path.join(here, "..", "..", "..")  # of PREFIX/share/gibbon/python
+    places += [os.path.join(prefix, lib, "libgibbon.so.0") for lib in ("lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu")]
+    return next((os.path.realpath(place) for place in places if os.path.exists(place)), "libgibbon.so.0")
+
+
+class GibbonError(Exception):
+    """A command failed; the text is the engine's sentence."""
+
+
+class Engine:
+    """The engine with a front-end's operations: an object with a method for each field of Operations, which takes and
+    returns Python values. An exception in one of them is the operation's failure."""
+
+    def __init__(self, front_end, debugger):
+        path = find_library()
+        try:
+            self.library = library = ctypes.CDLL(path)
+        except OSError as error:
+            raise GibbonError("libgibbon.so was not found (%s). Build Gibbon (cmake -S . -B build; cmake --build build), "
+                              "install it, or set GIBBON_LIBRARY." % error)
+        library.gib_engine_interface.restype = c_int
+        if library.gib_engine_interface() != INTERFACE:
+            raise GibbonError("%s is of another version than %s." % (path, __file__))
+        for name, result, arguments in (
+                ("new", c_void_p, [POINTER(Operations), c_void_p, c_char_p]), ("free", None, [c_void_p]),
+                ("command", c_int, [c_void_p, c_char_p, c_bool, POINTER(Error)]),
+                ("complete", c_char_p, [c_void_p, c_char_p, POINTER(c_bool)]),
+                ("commands", c_char_p, [c_void_p]), ("help", c_char_p, [c_void_p, c_char_p]), ("settings", c_char_p, [c_void_p]),
+                ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
+            function = getattr(library, "gib_engine_" + name)
+            function.restype, function.argtypes = result, arguments
+        self.front_end = front_end
+        self.operations = Operations(ctypes.sizeof(Operations))
+        for name, kind in Operations._fields_[1:]:
+            setattr(self.operations, name, kind(self._adapter(name, kind)))
+        self.handle = library.gib_engine_new(byref(self.operations), None, debugger.encode())
+        if not self.handle:
+            raise GibbonError("libgibbon could not start an engine.")
+
+    def _adapter(self, name, kind):
+        method = getattr(self.front_end, name)
+        adapters = {"program": self._program, "read": self._read, "write": self._write, "threads": self._fill,
+                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value}
+        adapter = adapters.get(name, self._plain)
+        failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1
+        if name == "program":
+            failure = ctypes.addressof(self._empty)
+
+        def operation(_context, *arguments):
+            try:
+                return adapter(method, *arguments)
+            except Exception as error:  # the engine reports it; a traceback would end in the debugger
+                if os.environ.get("GIBBON_DEBUG"):
+                    import traceback
+                    traceback.print_exc()
+                if name == "evaluate":
+                    ctypes.memmove(arguments[2], str(error).encode()[:255] + b"\0", min(len(str(error).encode()), 255) + 1)
+                return failure
+        return operation
+
+    _empty = ctypes.create_string_buffer(b"")
+
+    def _program(self, method):
+        self._path = ctypes.create_string_buffer(method().encode())
+        return ctypes.addressof(self._path)
+
+    @staticmethod
+    def _read(method, address, buffer, size):
+        data = bytes(method(address, size))
+        if len(data) != size:
+            return -1
+        ctypes.memmove(buffer, data, size)
+        return 0
+
+    @staticmethod
+    def _write(method, address, buffer, size):
+        return 0 if method(address, ctypes.string_at(buffer, size)) else -1
+
+    @staticmethod
+    def _fill(method, array, room):
+        items = method()
+        for index, item in enumerate(items[:room]):
+            array[index] = item
+        return len(items)
+
+    @staticmethod
+    def _evaluate(method, expression, value, _error):
+        value[0] = method(expression.decode()) & 0xffffffffffffffff
+        return 0
+
+    @staticmethod
+    def _value(method, argument, value):
+        value[0] = method(argument.decode() if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
+        return 0
+
+    @staticmethod
+    def _plain(method, *arguments):
+        result = method(*(a.decode("utf-8", "replace") if isinstance(a, bytes) else a for a in arguments))
+        return 0 if result is None else int(result)
+
+    def command(self, text, interactive):
+        error = Error()
+        if self.library.gib_engine_command(self.handle, text.encode(), interactive, byref(error)):
+            raise GibbonError(error.message.decode("utf-8", "replace"))
+
+    def complete(self, text):
+        functions = c_bool(False)
+        words = self.library.gib_engine_complete(self.handle, text.encode(), byref(functions)).decode()
+        return words.split("\n") if words else [], functions.value
+
+    def commands(self):
+        return [line.split("\t") for line in self.library.gib_engine_commands(self.handle).decode().split("\n")]
+
+    def settings(self):
+        return [line.split("\t") for line in self.library.gib_engine_settings(self.handle).decode().split("\n")]
+
+    def help(self, command=""):
+        return (self.library.gib_engine_help(self.handle, command.encode()) or b"").decode()
+
+    def calls(self, number):
+        return self.library.gib_engine_calls(self.handle, number)
+
+    def event(self, event, value=0):
+        self.library.gib_engine_event(self.handle, event, value)
+
+    def flush(self):
+        self.library.gib_engine_flush(self.handle)
+
+    def close(self):
+        handle, self.handle = self.handle, None
+        if handle:
+            self.library.gib_engine_free(handle)

@@ -1,0 +1,307 @@
+"""Gibbon in GDB: `source gdb/gibbon.py`. It only translates between GDB's Python API and the engine (core/include/gibbon)."""
+import os
+import sys
+
+import gdb
+
+
+def _binding():
+    here = os.path.dirname(os.path.realpath(os.path.expanduser(__file__)))
+    for place in ("../core/python", "../python"):  # the source tree, the installed tree
+        path = os.path.join(here, place)
+        if os.path.exists(os.path.join(path, "gibbon_binding.py")) and path not in sys.path:
+            sys.path.insert(0, path)
+    import gibbon_binding
+    return gibbon_binding
+
+
+binding = _binding()
+
+
+class Watch(gdb.Breakpoint):
+    """An internal breakpoint that the engine asked for; it never stops the program for the user."""
+
+    def __init__(self, front_end, address):
+        super().__init__("*0x%x" % address, internal=True)
+        self.silent = True
+        self.front_end, self.address = front_end, address
+
+    def stop(self):
+        self.front_end.engine.event(binding.REACHED, self.address)
+        return False
+
+
+class FrontEnd:
+    """struct gib_target_operations for GDB."""
+
+    def __init__(self):
+        self.watches = {}
+        self.engine = binding.Engine(self, "gdb")
+
+    # The target.
+
+    def pid(self):
+        return gdb.selected_inferior().pid
+
+    def state(self):
+        inferior = gdb.selected_inferior()
+        if not inferior.pid:
+            return binding.CORE if inferior.threads() else binding.NONE
+        connection = getattr(inferior, "connection", None)
+        if connection is not None and connection.type == "core":
+            return binding.CORE
+        # Inside an event GDB marks the thread that stopped as running until the user sees it.
+        return binding.IS_STOPPED if self.in_event or not any(t.is_running() for t in inferior.threads()) else binding.IS_RUNNING
+
+    in_event = 0
+
+    def program(self):
+        return gdb.current_progspace().filename or ""
+
+    def read(self, address, size):
+        return gdb.selected_inferior().read_memory(address, size)
+
+    def write(self, address, data):
+        gdb.selected_inferior().write_memory(address, data)
+        return True
+
+    def call(self, address):
+        settings = ("scheduler-locking", "on"), ("unwindonsignal", "on")
+        saved = [(name, gdb.parameter(name)) for name, _ in settings]
+        try:
+            for name, value in settings:
+                gdb.execute("set %s %s" % (name, value), to_string=True)
+            return int(gdb.parse_and_eval("((unsigned long (*)(void)) 0x%x)()" % address))
+        finally:
+            for name, value in saved:
+                value = {True: "on", False: "off"}.get(value, value)
+                gdb.execute("set %s %s" % (name, value), to_string=True)
+
+    def threads(self):
+        selected = gdb.selected_thread()
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda t: (t is not selected and t != selected, t.num))
+        result = []
+        try:
+            for thread in threads:
+                thread.switch()
+                frame = gdb.newest_frame()
+                result.append(binding.Thread(thread.ptid[1] or thread.ptid[0], thread.num, frame.pc(), int(frame.read_register("rsp"))))
+        finally:
+            if selected is not None and selected.is_valid():
+                selected.switch()
+        return result
+
+    def set_pc(self, tid, pc):
+        selected = gdb.selected_thread()
+        try:
+            for thread in gdb.selected_inferior().threads():
+                if (thread.ptid[1] or thread.ptid[0]) == tid:
+                    thread.switch()
+                    gdb.execute("set var $pc = 0x%x" % pc, to_string=True)
+        finally:
+            selected.switch()
+
+    def get_register(self, name):
+        return int(gdb.newest_frame().read_register(name))
+
+    def breakpoints(self):
+        result = []
+        for breakpoint in gdb.breakpoints():
+            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending:
+                result += [binding.Breakpoint(breakpoint.number, location.address) for location in breakpoint.locations if location.enabled]
+        return result
+
+    def move_breakpoint(self, number, old, new):
+        breakpoint = next(b for b in gdb.breakpoints() if b.number == number)
+        for location in breakpoint.locations:
+            if location.address == old:
+                location.enabled = False
+        moved = gdb.Breakpoint("*0x%x" % new)
+        moved.condition, moved.thread, moved.silent = breakpoint.condition, breakpoint.thread, breakpoint.silent
+
+    def evaluate(self, expression):
+        return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
+
+    def watch(self, path, address, on):
+        if path is not None:
+            return 0  # GDB reports modules by itself
+        if on and address not in self.watches:
+            self.watches[address] = Watch(self, address)
+        elif not on and address in self.watches:
+            breakpoint = self.watches.pop(address)
+            breakpoint.enabled = False
+            gdb.post_event(lambda: breakpoint.is_valid() and breakpoint.delete())  # not inside its own stop()
+        return 0
+
+    # The user.
+
+    def print(self, text, style):
+        with gdb.with_parameter("pagination", False if style == binding.LOG else gdb.parameter("pagination")):
+            gdb.write(text, gdb.STDERR if style == binding.WARNING else gdb.STDOUT)
+            gdb.flush()
+
+    def query(self, question):
+        if not gdb.parameter("confirm"):
+            return 1
+        try:
+            return int(input(question).strip().lower() in ("y", "yes"))
+        except (EOFError, KeyboardInterrupt):
+            return 0
+
+    def wake(self):
+        gdb.post_event(self.engine.flush)
+
+    # What happens in GDB.
+
+    def event(self, kind, value=0):
+        self.in_event += 1
+        try:
+            self.engine.event(kind, value)
+        finally:
+            self.in_event -= 1
+
+    def on_new_objfile(self, event):
+        # Also sent for debug files and for the program while nothing runs.
+        if gdb.selected_inferior().pid and event.new_objfile.owner is None:
+            self.event(binding.LOADED)
+
+    def connect(self):
+        events = gdb.events
+        events.new_objfile.connect(self.on_new_objfile)
+        events.free_objfile.connect(lambda event: gdb.selected_inferior().pid and self.event(binding.LOADED))
+        events.stop.connect(lambda event: self.event(binding.STOPPED))
+        events.exited.connect(lambda event: self.event(binding.EXITED))
+        events.gdb_exiting.connect(lambda event: self.leave())
+        events.breakpoint_created.connect(self.on_breakpoint)
+        events.breakpoint_modified.connect(self.on_breakpoint)
+
+    def on_breakpoint(self, breakpoint):
+        if breakpoint.number > 0:
+            self.engine.event(binding.BREAKPOINT)
+
+    def leave(self):
+        self.engine.event(binding.DETACHING)
+        self.engine.close()
+
+
+class Command(gdb.Command):
+    """One gibbon command."""
+
+    def __init__(self, front_end, name, kind):
+        self.front_end, self.name = front_end, name
+        self.__doc__ = front_end.engine.help(name).rstrip("\n")
+        super().__init__("gibbon " + name, kind)
+
+    def invoke(self, argument, from_tty):
+        self.dont_repeat()
+        execute(self.front_end, self.name + " " + argument, from_tty)
+
+    def complete(self, text, word):
+        # GDB asks for what follows `word` begins at; the engine answers with whole words.
+        words, functions = self.front_end.engine.complete("%s %s" % (self.name, text))
+        start = len(text) - len(text.rsplit(None, 1)[-1]) if text and not text[-1].isspace() else len(text)
+        cut = max(len(text) - len(word) - start, 0)
+        result = [w[cut:] for w in words]
+        if functions and "!" not in text[start:]:
+            result += [w for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
+                       if w and not w.startswith("-")][:200]
+        return result
+
+
+class Prefix(gdb.Command):
+    """Monkey patching for native code."""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("gibbon", gdb.COMMAND_RUNNING, gdb.COMPLETE_NONE, True)
+
+    def invoke(self, argument, from_tty):
+        execute(self.front_end, argument, from_tty)
+
+
+class Info(gdb.Command):
+    """List the patches of Gibbon, like "gibbon list".
+Usage: info gibbon [N...]"""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("info gibbon", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        execute(self.front_end, "list " + argument, from_tty)
+
+
+class SettingPrefix(gdb.Command):
+    """Settings of Gibbon."""
+
+    def __init__(self, front_end, verb):
+        self.front_end, self.verb = front_end, verb
+        super().__init__(verb + " gibbon", gdb.COMMAND_SUPPORT, gdb.COMPLETE_NONE, True)
+
+    def invoke(self, argument, from_tty):
+        execute(self.front_end, self.verb + " " + argument, from_tty)
+
+
+class Setting(gdb.Command):
+    def __init__(self, front_end, verb, name, summary):
+        self.front_end, self.verb, self.name = front_end, verb, name
+        self.__doc__ = "%s Gibbon's setting %s: %s." % (verb.capitalize(), name, summary)
+        super().__init__("%s gibbon %s" % (verb, name), gdb.COMMAND_SUPPORT)
+
+    def invoke(self, argument, from_tty):
+        execute(self.front_end, "%s %s %s" % (self.verb, self.name, argument), from_tty)
+
+
+class Calls(gdb.Function):
+    """$_gibbon_calls(N): how often the function of patch N was called."""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("_gibbon_calls")
+
+    def invoke(self, number):
+        calls = self.front_end.engine.calls(int(number))
+        if calls < 0:
+            raise gdb.GdbError("No patch number %d." % int(number))
+        return calls
+
+
+def execute(front_end, text, from_tty):
+    try:
+        front_end.engine.command(text, bool(from_tty) and sys.stdin.isatty())
+    except binding.GibbonError as error:
+        raise gdb.GdbError(str(error))
+
+
+def install():
+    try:
+        front_end = FrontEnd()
+    except binding.GibbonError as error:
+        raise gdb.GdbError(str(error))
+    Prefix(front_end)
+    for name, _summary in front_end.engine.commands():
+        Command(front_end, name, gdb.COMMAND_RUNNING)
+    Info(front_end)
+    for verb in ("set", "show"):
+        SettingPrefix(front_end, verb)
+        for name, summary, _value in front_end.engine.settings():
+            Setting(front_end, verb, name, summary)
+    Calls(front_end)
+    front_end.connect()
+    install_detach_hook()
+    return front_end
+
+
+def install_detach_hook():
+    """GDB has no event before it detaches; a user-defined hook is the only thing it runs then. One of the user's is kept."""
+    gdb.gibbon_before_detach = lambda: gdb.gibbon_front_end.event(binding.DETACHING)
+    try:
+        body = gdb.execute("show user hook-detach", to_string=True).split("\n", 1)[1].rstrip("\n").split("\n")
+    except gdb.error:
+        body = []
+    lines = [line.strip() for line in body if line.strip()]
+    gdb.execute("\n".join(["define hook-detach", "python gdb.gibbon_before_detach()"] + lines + ["end"]))
+
+
+if not hasattr(gdb, "gibbon_front_end"):  # loading twice is harmless
+    gdb.gibbon_front_end = install()
