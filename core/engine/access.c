@@ -194,7 +194,7 @@ static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
     size_t room = 0;
     while (maps && !found && getline(&line, &room, maps) > 0) {
         uint8_t bytes[STUB], zero[STUB] = {0};
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 || permissions[2] != 'x' || !strchr(line, '/'))
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 || permissions[2] != 'x' || !strchr(line, '/') || strstr(line, "/memfd:"))
             continue;
         if (engine->ops.read(engine->context, end - STUB, bytes, STUB) == 0 && !memcmp(bytes, zero, STUB))
             found = end - STUB;
@@ -209,8 +209,14 @@ static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a
 {
     uint8_t code[STUB] = {0}, saved[STUB];
     make_syscall_stub(code, number, a);
-    uint64_t cave = find_cave(engine, engine->process->pid);
-    if (!cave)
+    uint64_t cave = engine->process->stub;
+    if (cave) {
+        int bad = gib_arena_write(engine, engine->process, cave, code, STUB, error);
+        if (!bad && engine->ops.call(engine->context, cave, result))
+            bad = gib_fail(error, GIB_E_TARGET, cave, "The debugger could not call a system-call stub in the target.");
+        return bad;
+    }
+    if (!(cave = find_cave(engine, engine->process->pid)))
         return gib_fail(error, GIB_E_TARGET, 0, "No place for a system-call stub was found in the program's text segments.");
     int failed = gib_read(engine, cave, saved, STUB, error);
     if (failed || (failed = gib_write(engine, cave, code, STUB, error)))

@@ -140,7 +140,10 @@ static int read_again(struct gib_engine *engine, struct gib_process *process, st
     struct gib_relocation copy;
     if ((failed = gib_site_plan(engine, process, found, patch, &planned, &copy, at, error)))
         return failed;
-    memcpy(gib_arena_memory(process, arena, at), copy.code, copy.size);
+    if ((failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
+        gib_site_free(planned);
+        return failed;
+    }
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
     site->trampoline = at;
     site->boundaries = planned->boundaries;

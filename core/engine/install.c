@@ -110,7 +110,8 @@ static int map_in_target(struct gib_engine *engine, struct gib_process *process,
     uint64_t ignored;
     int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
     if (!failed)
-        failed = call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, l->data_size, &process->alias, error);
+        failed = call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_NORESERVE, fd, l->data_size,
+                      &process->alias, error);
     if (!failed)
         failed = call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0,
                       &process->hash, error);
@@ -166,9 +167,34 @@ static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size
     return chosen & ~4095ull;
 }
 
-void *gib_arena_memory(struct gib_process *process, const struct gib_arena *arena, uint64_t address)
+/*
+ * The target maps arenas privately: it sees what we write to the file, except on pages where its debugger has ever set a breakpoint. So the
+ * bytes are looked at once more, and written through the debugger when they did not arrive.
+ */
+int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address, const void *bytes, size_t size, struct gib_error *error)
 {
-    return (char *)process->shared + arena->offset + (address - arena->start);
+    uint8_t seen[1024];
+    for (uint32_t i = 0; i < process->arena_count; i++) {
+        const struct gib_arena *arena = &process->arena[i];
+        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
+            memcpy((char *)process->shared + arena->offset + (address - arena->start), bytes, size);
+    }
+    if (process->memory_fd < 0) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
+        process->memory_fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    for (size_t done = 0; done < size; done += sizeof seen) {
+        size_t piece = size - done < sizeof seen ? size - done : sizeof seen;
+        const uint8_t *wanted = (const uint8_t *)bytes + done;
+        bool read = process->memory_fd >= 0 && pread(process->memory_fd, seen, piece, (off_t)(address + done)) == (ssize_t)piece;
+        if (read && !memcmp(seen, wanted, piece))
+            continue;
+        int failed = gib_write(engine, address + done, wanted, piece, error);
+        if (failed)
+            return failed;
+    }
+    return 0;
 }
 
 /* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come between. */
@@ -190,10 +216,8 @@ static int new_arena(struct gib_engine *engine, struct gib_process *process, con
         return gib_fail(error, GIB_E_SPACE, module->start, "Memory for a trampoline could not be placed near %s.", module->name);
     }
     uint64_t slice = (uint64_t)process->arena_count * GIB_ARENA_SIZE;
-    /* mremap with an old size of 0 maps shared pages a second time (man 2 mremap); so no file descriptor stays in the target. */
-    failed = call(engine, "map memory for trampolines", SYS_mremap, process->alias + slice, 0, GIB_ARENA_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place, 0, &got, error);
-    if (!failed)
-        failed = call(engine, "make memory for trampolines executable", SYS_mprotect, place, GIB_ARENA_SIZE, PROT_READ | PROT_EXEC, 0, 0, 0, &got, error);
+    /* A slice of the code part moves here; so no file descriptor has to stay in the target. It is private: a debugger can set breakpoints in it. */
+    failed = call(engine, "move memory for trampolines", SYS_mremap, process->alias + slice, GIB_ARENA_SIZE, GIB_ARENA_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place, 0, &got, error);
     if (failed)
         return failed;
     struct gib_arena *arena = &process->arena[process->arena_count];
@@ -267,11 +291,14 @@ static int place_agent(struct gib_engine *engine, struct gib_process *process, s
     if (failed)
         return failed;
     process->agent = arena->start + arena->used;
-    memcpy(gib_arena_memory(process, arena, process->agent), gib_agent_image_start, size);
+    if ((failed = gib_arena_write(engine, process, process->agent, gib_agent_image_start, size, error)))
+        return failed;
     arena->used = (arena->used + size + 63) & ~63ull;
     process->call_stop = arena->start + arena->used;
-    *(uint8_t *)gib_arena_memory(process, arena, process->call_stop) = 0xcc;
-    arena->used += 64;
+    if ((failed = gib_arena_write(engine, process, process->call_stop, "\xcc", 1, error)))
+        return failed;
+    process->stub = process->call_stop + 64;
+    arena->used += 64 + 128;
     process->shared->agent_start = process->agent;
     process->shared->agent_end = process->agent + size;
     return 0;
@@ -322,8 +349,10 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process)
         call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0, 0, 0, 0, &result, &ignored);
     if (process->fd >= 0)
         close(process->fd);
-    process->fd = -1;
+    if (process->memory_fd >= 0)
+        close(process->memory_fd);
+    process->fd = process->memory_fd = -1;
     process->arena_count = 0;
-    process->data = process->alias = process->hash = process->agent = process->call_stop = 0;
+    process->data = process->alias = process->hash = process->agent = process->call_stop = process->stub = 0;
     process->installed = false;
 }

@@ -50,7 +50,7 @@ struct gib_patch {
     bool spent;         /* -temporary and called, or -times reached */
     size_t refused;     /* sites that could not be patched */
     struct gib_error trouble; /* of the first of them */
-    uint64_t earlier_calls;   /* counted in sites that are gone */
+    uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
 /* ---- process: what is in the target ----------------------------------------------------------------- */
@@ -97,10 +97,11 @@ struct gib_process {
     bool installed; /* the agent is in the target */
     struct gib_shared *shared; /* our mapping; owned by the log */
     uint64_t size;
-    int fd;
+    int fd, memory_fd; /* the shared memory; /proc/PID/mem, for reading */
     uint64_t data, alias, hash; /* addresses in the target */
     uint64_t agent;             /* address of its image */
     uint64_t call_stop;         /* address of an int3 for calls by ptrace */
+    uint64_t stub;              /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count;
     struct gib_site_state **site;
@@ -170,8 +171,8 @@ int gib_install(struct gib_engine *engine, struct gib_process *process, struct g
 /* An arena within reach of every byte of the module, with `size` bytes left. */
 int gib_arena_near(struct gib_engine *engine, struct gib_process *process, const struct gib_module *module, uint64_t size,
                    struct gib_arena **arena, struct gib_error *error);
-/* Our view of an address inside an arena. */
-void *gib_arena_memory(struct gib_process *process, const struct gib_arena *arena, uint64_t address);
+/* Writes into an arena, so that the target sees it. */
+int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address, const void *bytes, size_t size, struct gib_error *error);
 void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
 void gib_update_agent(struct gib_engine *engine, struct gib_process *process); /* settings, errno, thread pointer, stable ranges, unwind rows */
 

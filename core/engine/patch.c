@@ -69,7 +69,7 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
     const struct gib_process *process = engine->process;
     uint64_t calls = patch->earlier_calls;
     if (failures)
-        *failures = 0;
+        *failures = patch->earlier_failures;
     if (!process || !process->installed)
         return calls;
     const struct gib_shared *shared = process->shared;

@@ -128,13 +128,15 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         return NULL;
     }
     process->pid = pid;
-    process->fd = -1;
+    process->fd = process->memory_fd = -1;
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
         patch->address_known = false;
         patch->refused = 0;
-        patch->earlier_calls = 0;
+        patch->earlier_calls = patch->earlier_failures = 0;
+        if (!patch->temporary)
+            patch->spent = false;
     }
     return process;
 }
@@ -145,10 +147,14 @@ void gib_process_end(struct gib_engine *engine)
     if (!process)
         return;
     engine->process = NULL;
+    engine->process = process;
     if (process->installed) {
         gib_refresh_spent(engine);
         gib_log_ended(engine->log);
     }
+    for (size_t i = 0; i < engine->patch_count; i++) /* shown until the next run */
+        engine->patch[i]->earlier_calls = gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    engine->process = NULL;
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
     /* The log describes addresses of ended processes: their modules stay. */
@@ -162,6 +168,8 @@ void gib_process_end(struct gib_engine *engine)
     free(process->site);
     if (process->fd >= 0)
         close(process->fd);
+    if (process->memory_fd >= 0)
+        close(process->memory_fd);
     free(process);
     for (size_t i = 0; i < engine->patch_count; i++)
         engine->patch[i]->state = 0;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const uint8_t gib_agent_image_start[];
+
 bool gib_site_in_use(const struct gib_site_state *site)
 {
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
@@ -162,11 +164,10 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process, st
         limit = engine->settings.string_limit;
     fresh.lines = record_lines(&fresh, limit, backtrace);
     *s = fresh;
-    for (uint32_t i = 0; i < process->arena_count; i++) {
-        struct gib_arena *a = &process->arena[i];
-        if (site->active >= a->start && site->active < a->start + GIB_ARENA_SIZE)
-            __atomic_store_n((uint32_t *)gib_arena_memory(process, a, site->active), active, __ATOMIC_RELEASE);
-    }
+    /* The agent looks at the flags above as well, so this word only saves time. */
+    struct gib_error ignored;
+    uint32_t word = active;
+    gib_arena_write(engine, process, site->active, &word, sizeof word, &ignored);
 }
 
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site)
@@ -221,7 +222,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
     if (failed)
         return failed;
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
-    const struct gib_agent_image *image = (const struct gib_agent_image *)gib_arena_memory(process, &process->arena[0], process->agent);
+    const struct gib_agent_image *image = (const struct gib_agent_image *)gib_agent_image_start;
     struct gib_shared *shared = process->shared;
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
@@ -251,8 +252,10 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
     size_t size;
     if ((failed = gib_thunk_make(&request, code, &size, error)))
         return failed;
-    memcpy(gib_arena_memory(process, arena, request.address), code, size);
-    *(uint32_t *)gib_arena_memory(process, arena, at) = 0;
+    uint32_t inactive = 0;
+    if ((failed = gib_arena_write(engine, process, request.address, code, size, error)) ||
+        (failed = gib_arena_write(engine, process, at, &inactive, sizeof inactive, error)))
+        return failed;
     site->active = at;
     site->thunk = request.address;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
