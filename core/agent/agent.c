@@ -3,7 +3,7 @@
 
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
-void gib_count(uint32_t counter, struct gib_shared *shared);
+void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode);
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
@@ -88,7 +88,7 @@ static uint64_t copyable(struct gib_view *view, const struct gib_site *site, con
 /* 1: the thunk calls the original and then leave(); 0: it jumps to the original. */
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
-    struct gib_thread *thread = gib_thread_here(shared);
+    struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (!thread)
         return 0;
     uint32_t depth = 0;
@@ -182,7 +182,7 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
 /* The call's own record is gone from the end of the ring: others followed it, or this is another process or thread. */
 static void record_return(struct gib_shared *shared, const struct gib_site *site, struct gib_frame *frame, uint64_t now)
 {
-    struct gib_thread *thread = gib_thread_here(shared);
+    struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (thread && thread->busy)
         thread = gib_thread_above(shared, thread);
     if (!thread)
@@ -216,7 +216,7 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
     if (gib_unlikely(thread->open != frame->position + 1 || hash->generation != frame->generation ||
-                     thread->owner != gib_thread_pointer(shared) || thread->busy)) {
+                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);
         return;
     }
@@ -242,9 +242,9 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
 }
 
 /* The slow path of a thunk that only counts: this thread was not in the first slot of the table. */
-void gib_count(uint32_t counter, struct gib_shared *shared)
+void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
 {
-    uint64_t pointer = gib_thread_pointer(shared);
+    uint64_t pointer = gib_thread_pointer(mode);
     struct gib_thread *thread = gib_thread_slow(shared, pointer);
     if (thread)
         ++*gib_thread_counter(shared, thread, counter);

@@ -48,10 +48,10 @@ static inline uint64_t gib_ticks(void)
 #define gib_unlikely(x)     __builtin_expect(!!(x), 0)
 
 /* thread.c */
-struct gib_thread *gib_thread_here(struct gib_shared *shared);
+struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode);
 struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_pointer);
 struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread);
-uint64_t gib_thread_pointer(const struct gib_shared *shared);
+uint64_t gib_thread_pointer(uint32_t mode); /* enum gib_thread_pointer */
 static inline uint64_t *gib_thread_counter(const struct gib_shared *shared, struct gib_thread *thread,
                                            uint32_t counter)
 {

@@ -155,7 +155,8 @@ struct gib_site {
     uint8_t actions;
     uint8_t named_gpr, named_xmm, named_stack; /* argument places used by named parameters, for variadics */
     uint8_t last_named;  /* word that is the format or the flags */
-    uint8_t reserved[5];
+    uint8_t thread_pointer; /* enum gib_thread_pointer: functions of ld.so run before fs is set up */
+    uint8_t reserved[4];
     uint8_t source[GIB_MAX_WORDS];
     uint8_t string[GIB_MAX_STRINGS]; /* word indices */
     uint8_t reserved2[2];
@@ -215,7 +216,7 @@ struct gib_shared {
     uint64_t thread_size;   /* of one block: head page, counters, ring */
     uint64_t counters_offset, ring_offset; /* inside a block */
     uint64_t ring_size;     /* a power of two */
-    uint32_t thread_pointer; /* enum gib_thread_pointer */
+    uint32_t reserved0;
     uint32_t tid_offset;    /* of the kernel's thread id behind the thread pointer (glibc); 0: not known */
     uint32_t string_limit;
     uint32_t unwind_count;
@@ -280,7 +281,7 @@ struct gib_agent_image {
     uint32_t magic;
     uint32_t enter;    /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t leave;    /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
-    uint32_t count;    /* void count(uint32_t counter, struct gib_shared *): the slow path of a count thunk */
+    uint32_t count;    /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer): the slow path of a count thunk */
     uint32_t find_fde; /* reserved for the unwinder */
     uint32_t size;
 };

@@ -1,15 +1,15 @@
 /* thread.c: from the thread that runs to its block of shared memory. */
 #include "agent.h"
 
-uint64_t gib_thread_pointer(const struct gib_shared *shared)
+uint64_t gib_thread_pointer(uint32_t mode)
 {
     uint64_t pointer;
-    if (gib_likely(shared->thread_pointer == GIB_POINTER_FS0)) {
+    if (gib_likely(mode == GIB_POINTER_FS0)) {
         /* x86-64 ABI, "Thread-local storage": the word at fs:0 is the thread pointer itself. */
         __asm__("mov %%fs:0, %0" : "=r"(pointer));
         return pointer;
     }
-    if (shared->thread_pointer == GIB_POINTER_RDFSBASE) {
+    if (mode == GIB_POINTER_RDFSBASE) {
         __asm__ volatile("rdfsbase %0" : "=r"(pointer));
     } else {
         enum { ARCH_GET_FS = 0x1003 };
@@ -133,9 +133,9 @@ struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_po
     return NULL;
 }
 
-struct gib_thread *gib_thread_here(struct gib_shared *shared)
+struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode)
 {
-    uint64_t pointer = gib_thread_pointer(shared);
+    uint64_t pointer = gib_thread_pointer(mode);
     struct gib_hash *hash = (struct gib_hash *)shared->hash;
     struct gib_hash_slot *slot = &hash->slot[gib_hash_index(pointer)];
     struct gib_thread *thread = (struct gib_thread *)slot->block;

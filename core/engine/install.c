@@ -273,7 +273,7 @@ static void fill_shared(struct gib_engine *engine, struct gib_process *process, 
     shared->ring_offset = l->ring;
     shared->ring_size = engine->settings.ring_size;
     shared->hash = process->hash;
-    shared->thread_pointer = GIB_POINTER_SYSCALL;
+    process->thread_pointer = process->early_pointer = GIB_POINTER_SYSCALL;
     shared->magic = GIB_SHARED_MAGIC;
 }
 

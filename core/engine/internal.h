@@ -95,6 +95,8 @@ struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
     bool installed; /* the agent is in the target */
+    uint32_t thread_pointer; /* enum gib_thread_pointer of functions that run after libc's start-up */
+    uint32_t early_pointer;  /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
     uint64_t size;
     int fd, memory_fd; /* the shared memory; /proc/PID/mem, for reading */

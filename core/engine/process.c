@@ -48,7 +48,8 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
     if (module->main) {
         /* With a dynamic linker, thread-local storage is there before any library function runs. */
         bool dynamic = gib_elf_info(module->elf)->has_interpreter;
-        shared->thread_pointer = dynamic ? GIB_POINTER_FS0 : may_use_rdfsbase(process->pid) ? GIB_POINTER_RDFSBASE : GIB_POINTER_SYSCALL;
+        process->early_pointer = may_use_rdfsbase(process->pid) ? GIB_POINTER_RDFSBASE : GIB_POINTER_SYSCALL;
+        process->thread_pointer = dynamic ? GIB_POINTER_FS0 : process->early_pointer;
         const struct gib_elf_info *info = gib_elf_info(module->elf);
         shared->stable_count = 0;
         for (size_t i = 0; i < info->segment_count && shared->stable_count < 16; i++) {

@@ -135,12 +135,19 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
     return count;
 }
 
+/* Functions of ld.so run before it has set up thread-local storage. */
+static uint32_t thread_pointer(const struct gib_process *process, const struct gib_site_state *site)
+{
+    return site->module->interpreter ? process->early_pointer : process->thread_pointer;
+}
+
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written last. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site)
 {
     struct gib_site *s = shared_site(process, site->index), fresh;
     memset(&fresh, 0, sizeof fresh);
     fresh.index = site->index;
+    fresh.thread_pointer = (uint8_t)thread_pointer(process, site);
     fresh.flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
     fresh.stack_copy = site->convention.stack_copy;
     fresh.result = site->convention.result;
@@ -227,8 +234,6 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
         first = site->chain[i].patch ? &site->chain[i] : NULL;
-    /* Functions of ld.so run before it has set up thread-local storage. */
-    bool early = site->module->interpreter;
     struct gib_thunk_request request = {
         .kind = site->kind,
         .address = at + 16,
@@ -243,7 +248,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         .reads_xmm = site->convention.reads_xmm,
         .result_xmm = site->convention.result == GIB_RESULT_XMM0,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
-        .thread_pointer = early && shared->thread_pointer == GIB_POINTER_FS0 ? GIB_POINTER_SYSCALL : shared->thread_pointer,
+        .thread_pointer = thread_pointer(process, site),
         .hash_slots = process->hash + offsetof(struct gib_hash, slot),
         .counter = first ? first->counter : 0,
         .counter_offset = (uint32_t)(shared->counters_offset + 8ull * (first ? first->counter : 0)),

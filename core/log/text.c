@@ -138,7 +138,8 @@ static void write_result(const struct gib_log_view *view, FILE *out)
     }
     if (prototype && prototype->result.kind == GIB_TYPE_STRING) {
         /* The pointer says whose memory it is; the text is what people want. */
-        gib_value_write(out, GIB_VALUE_TEXT, NULL, word, 1, NULL);
+        static const struct gib_type pointer = {.kind = GIB_TYPE_POINTER, .size = 8};
+        gib_value_write(out, GIB_VALUE_TEXT, &pointer, word, 1, NULL);
         const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
         if (text && (text->size || !text->flags)) {
             fputc(' ', out);

@@ -173,10 +173,12 @@ class Engine:
         return self.library.gib_engine_calls(self.handle, number)
 
     def event(self, event, value=0):
-        self.library.gib_engine_event(self.handle, event, value)
+        if self.handle:  # the debugger still sends events while it exits
+            self.library.gib_engine_event(self.handle, event, value)
 
     def flush(self):
-        self.library.gib_engine_flush(self.handle)
+        if self.handle:
+            self.library.gib_engine_flush(self.handle)
 
     def close(self):
         handle, self.handle = self.handle, None

@@ -17,7 +17,7 @@ struct emitter {
 
 static void put(struct emitter *e, const void *bytes, size_t size)
 {
-    if (e->at + size > GIB_THUNK_MAX) {
+    if (e->at + size > GIB_THUNK_MAX) { /* cannot happen: the longest thunk is measured by a test */
         e->failed = true;
         return;
     }
@@ -250,6 +250,8 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     BYTES(e, 0xbf);
     put32(e, r->counter);
     immediate(e, RSI, r->shared);
+    BYTES(e, 0xba); /* mov edx, imm32 */
+    put32(e, r->thread_pointer);
     immediate(e, RAX, r->count);
     BYTES(e, 0xff, 0xd0);
     restore_all(e);

@@ -31,7 +31,7 @@ struct gib_thunk_request {
     uint32_t counter, counter_offset; /* index, and its byte offset inside a thread block */
 };
 
-#define GIB_THUNK_MAX 512
+#define GIB_THUNK_MAX 1024
 
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX], size_t *size,
