@@ -74,6 +74,9 @@ struct gib_site_state {
     struct gib_module *module;
     char *function;   /* shown name */
     uint8_t original[GIB_DETOUR_SIZE], detour[GIB_DETOUR_SIZE];
+    uint8_t detour_size;  /* 5: jmp rel32 to the thunk; 2: jmp rel8 to the island, which has the long jump */
+    uint64_t island;      /* address, 0: none */
+    uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
     uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
@@ -197,6 +200,12 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
                          struct gib_error *error);
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
+
+/* neighbours.c: vaddrs of the file. */
+/* Whether code outside the function branches strictly into its first `consumed` bytes. */
+bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed);
+/* Five bytes of dead padding that a two-byte jump at vaddr reaches, 0: none. `taken` says which are in use. */
+uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, bool (*taken)(uint64_t vaddr, void *context), void *context);
 
 /* plan.c */
 bool gib_is_entry_only(const char *function);

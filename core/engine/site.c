@@ -264,5 +264,9 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
     site->active = at;
     site->thunk = request.address;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
-    return gib_detour_make(site->address, site->thunk, site->detour, error);
+    if (!site->island)
+        return gib_detour_make(site->address, site->thunk, site->detour, error);
+    site->detour[0] = 0xeb; /* jmp rel8 */
+    site->detour[1] = (uint8_t)(site->island - (site->address + 2));
+    return gib_detour_make(site->island, site->thunk, site->island_jump, error);
 }
