@@ -197,7 +197,7 @@ class FrontEnd:
             # point but flushing: do that, and leave before the destructors. on_exit(3) gives _exit the status.
             libc = ctypes.CDLL(None)
             libc.on_exit(libc._exit, None)
-            libc.__cxa_atexit(libc.fcloseall, None, None)
+            getattr(libc, "__cxa_atexit")(libc.fcloseall, None, None)
 
 
 class Command(gdb.Command):

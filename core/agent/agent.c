@@ -153,6 +153,10 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
     case GIB_RESULT_XMM0:
         record->result = frame->result_xmm;
         break;
+    case GIB_RESULT_XMM0_XMM1:
+        record->result = frame->result_xmm;
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
+        break;
     case GIB_RESULT_X87:
         record->result = frame->result_x87[0];
         end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
@@ -215,13 +219,18 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    if (gib_unlikely(thread->open != frame->position + 1 || hash->generation != frame->generation ||
-                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
+    if (gib_unlikely(hash->generation != frame->generation || thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);
         return;
     }
+    /* Claimed first, looked at afterwards: a signal handler between the two would publish the record itself. */
     thread->busy = 1;
     gib_barrier();
+    if (gib_unlikely(thread->open != frame->position + 1)) {
+        thread->busy = 0;
+        record_return(shared, site, frame, now);
+        return;
+    }
     struct gib_record *record = gib_ring_at(shared, thread, frame->position);
     record->duration = now - record->entered;
     record->kind = GIB_RECORD_CALL;

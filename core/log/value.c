@@ -76,7 +76,8 @@ static void write_float(FILE *out, enum gib_value_form form, const struct gib_ty
     } else {
         long double value = 0;
         memcpy(&value, word, 10); /* the 80-bit format of the x87, 10 bytes used */
-        fprintf(out, form == GIB_VALUE_JSON ? "%.21Lg" : "%.18Lg", value);
+        bool quote = form == GIB_VALUE_JSON && !isfinite(value);
+        fprintf(out, quote ? "\"%.21Lg\"" : "%.21Lg", value);
     }
 }
 
