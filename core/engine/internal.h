@@ -107,6 +107,7 @@ struct gib_process {
     uint64_t data, alias, hash; /* addresses in the target */
     uint64_t agent;             /* address of its image */
     uint64_t call_stop;         /* address of an int3 for calls by ptrace */
+    uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
     uint64_t stub;              /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count;

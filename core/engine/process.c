@@ -340,7 +340,8 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             continue;
         for (size_t k = 0; k < all.count; k++) {
             struct gib_found *found = &all.item[k];
-            if (found->resolver != resolver)
+            /* It may have been asked once more meanwhile, and have answered. */
+            if (found->resolver != resolver && found->address != chosen)
                 continue;
             found->address = chosen;
             found->resolver = 0;

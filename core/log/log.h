@@ -109,6 +109,9 @@ enum gib_value_form { GIB_VALUE_TEXT, GIB_VALUE_JSON };
 void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2], int words,
                      const struct gib_chunk *text);
 
+/* variadic.c: in text ", value, value"; in JSON, inside the object of the arguments, `,"mode":420` (open) or `,"more":[...]` (printf). */
+void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form form, FILE *out);
+
 /* escape.c: bytes of the target as text that cannot harm a terminal, between double quotes. */
 void gib_escape_text(FILE *out, const char *bytes, size_t size);
 /* The same for a name (a symbol, a path): no quotes, anything but printable characters becomes `?`. */
