@@ -14,6 +14,7 @@
 #include "code/x86_64/convention.h"
 #include "code/x86_64/returns.h"
 #include "code/x86_64/thunk.h"
+#include "code/x86_64/trampoline.h"
 #include "elf/modules.h"
 #include "gibbon/engine.h"
 #include "log/log.h"
@@ -81,7 +82,7 @@ struct gib_site_state {
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
-    bool has_call;     /* a displaced instruction is a call: its return address may be on a stack */
+    bool has_call;     /* the copy has a call that returns into it */
     bool installed;    /* the detour is in memory */
     bool internal;     /* Gibbon's own, no patch of the user's */
     struct gib_prototype *prototype;
