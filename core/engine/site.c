@@ -141,6 +141,31 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
+/* Nearly every patch is one action without filters on a function that takes up to six integers: then a record is a copy of registers. */
+static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site, struct gib_site *s)
+{
+    const struct gib_action *only = NULL;
+    size_t used = 0, place = 0;
+    for (size_t i = 0; i < s->actions; i++) {
+        if (!site->chain[i].patch)
+            continue;
+        only = &s->action[i];
+        place = i;
+        used++;
+    }
+    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 && !s->strings && !s->flags && !s->errno_rule &&
+                 !s->result_string && s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN && s->thread_pointer == GIB_POINTER_FS0 &&
+                 process->shared->tid_offset;
+    for (size_t i = 0; i < s->words && plain; i++)
+        plain = s->source[i] == GIB_SOURCE_GPR + i;
+    if (!plain)
+        return;
+    s->simple = s->words > 3 ? 2 : 1;
+    s->simple_accepted = 1u << place;
+    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | (uint64_t)s->simple_accepted << 56;
+    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
+}
+
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written last. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site)
 {
@@ -170,6 +195,7 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process, st
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
     fresh.lines = record_lines(&fresh, limit, backtrace);
+    choose_fast_path(process, site, &fresh);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;

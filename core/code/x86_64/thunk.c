@@ -177,8 +177,6 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
         put8(e, 0xe8);
         put_relative(e, r->trampoline, 0);
         save_all(e);
-        store(e, RAX, AT(result[0]));
-        store(e, RDX, AT(result[1]));
         if (r->result_xmm)
             store_xmm(e, 0, AT(result_xmm));
         if (r->result_xmm1)
