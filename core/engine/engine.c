@@ -195,6 +195,22 @@ int64_t gib_engine_calls(struct gib_engine *engine, int number)
     return calls;
 }
 
+bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
+{
+    enum { PROLOGUE = 24 }; /* test, push, mov, sub: no call before */
+    bool found = false;
+    pthread_mutex_lock(&engine->lock);
+    struct gib_process *process = engine->process;
+    if (process && process->installed && pc >= process->shared->arena_low && pc < process->shared->arena_high) {
+        for (uint32_t i = 0; i < process->site_count && !found; i++) {
+            const struct gib_site_state *site = process->site[i];
+            found = !site->internal && pc > site->thunk + PROLOGUE && pc < site->thunk + site->thunk_size;
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return found;
+}
+
 /* Breakpoints that were set inside a detour would make the target execute half of it. */
 static void check_new_breakpoints(struct gib_engine *engine)
 {

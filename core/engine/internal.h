@@ -79,6 +79,7 @@ struct gib_site_state {
     uint64_t island;      /* address, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
     uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
+    uint32_t thunk_size;
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;

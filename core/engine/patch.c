@@ -115,7 +115,7 @@ size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch
                 for (uint32_t i = 0; i < process->site_count && !found; i++) {
                     const struct gib_site_state *site = process->site[i];
                     for (size_t c = 0; c < GIB_MAX_ACTIONS; c++)
-                        found |= site->chain[c].patch == patch && words[k] > site->thunk && words[k] <= site->thunk + GIB_THUNK_MAX;
+                        found |= site->chain[c].patch == patch && words[k] > site->thunk && words[k] <= site->thunk + site->thunk_size;
                 }
             }
             at += size;

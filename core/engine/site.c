@@ -292,6 +292,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         return failed;
     site->active = at;
     site->thunk = request.address;
+    site->thunk_size = (uint32_t)size;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
     if (!site->island)
         return gib_detour_make(site->address, site->thunk, site->detour, error);

@@ -45,6 +45,10 @@ GIB_API const char *gib_engine_settings(struct gib_engine *engine);
 /* How often patch N was called, as $_gibbon_calls(N); -1 when there is no such patch. */
 GIB_API int64_t gib_engine_calls(struct gib_engine *engine, int number);
 
+/* Whether `pc` is behind a call made by a thunk: its frame then has a frame pointer (caller's pc at rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For
+ * debuggers that unwind through code without tables. */
+GIB_API bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc);
+
 /* What happened in the debugger. */
 enum gib_event {
     GIB_EVENT_LOADED,   /* modules were mapped or unmapped, or a process has just been started or attached to; it is stopped, perhaps only for this call */
