@@ -100,6 +100,7 @@ static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *
         return false;
     if (gib_unlikely(*(volatile int32_t *)(pointer + shared->tid_offset) != thread->tid))
         return false;
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     uint64_t head = thread->head;
@@ -152,8 +153,9 @@ static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site, 
     uint32_t accepted = decide(shared, site, thread, frame->caller, &depth);
     if (!accepted)
         return 0;
-    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread)))
+    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread, (uint64_t)frame)))
         return 0;
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (thread->open)
@@ -246,10 +248,11 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (thread && thread->busy)
-        thread = gib_thread_above(shared, thread);
+        thread = gib_thread_above(shared, thread, (uint64_t)frame);
     if (!thread)
         return;
     bool elsewhere = (uint64_t)thread != frame->thread || thread->generation != frame->generation;
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (thread->open)
@@ -281,6 +284,7 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     uint64_t pointer;
     __asm__("mov %%fs:0, %0" : "=r"(pointer));
     if (gib_likely(site->simple) && gib_likely(hash->generation == frame->generation && thread->owner == pointer && !thread->busy)) {
+        thread->busy_sp = (uint64_t)frame;
         thread->busy = 1;
         gib_barrier();
         uint64_t position = frame->position;
@@ -309,6 +313,7 @@ static void leave_any(struct gib_frame *frame, const struct gib_site *site, stru
         return;
     }
     /* Claimed first, looked at afterwards: a signal handler between the two would publish the record itself. */
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (gib_unlikely(thread->open != frame->position + 1)) {

@@ -30,6 +30,7 @@ enum {
     GIB_SYS_GETPID = 39,
     GIB_SYS_ARCH_PRCTL = 158,
     GIB_SYS_GETTID = 186,
+    GIB_SYS_SIGALTSTACK = 131,
     GIB_SYS_TGKILL = 234,
 };
 
@@ -50,7 +51,7 @@ static inline uint64_t gib_ticks(void)
 /* thread.c */
 struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode);
 struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_pointer);
-struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread);
+struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread, uint64_t sp);
 uint64_t gib_thread_pointer(uint32_t mode); /* enum gib_thread_pointer */
 static inline uint64_t *gib_thread_counter(const struct gib_shared *shared, struct gib_thread *thread,
                                            uint32_t counter)

@@ -198,10 +198,10 @@ struct gib_thread {
     uint64_t read_cache; /* writer's copy of `read` */
     uint32_t busy;   /* a record is being written */
     uint32_t level;  /* how many signal handlers deep this block is used */
+    uint64_t busy_sp; /* stack pointer of whoever writes it */
     uint64_t above;  /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
     uint64_t generation; /* of the process that claimed it */
-    uint64_t reserved[2];
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 

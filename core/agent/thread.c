@@ -155,10 +155,29 @@ struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode)
     return thread;
 }
 
+/* The writer was interrupted by a handler that never came back to it (siglongjmp): the stack is below where it stood. Not on an alternate
+ * stack, which may lie anywhere. */
+static bool writer_is_gone(const struct gib_thread *thread, uint64_t sp)
+{
+    enum { ONSTACK = 1 };
+    struct {
+        uint64_t sp;
+        int32_t flags;
+        uint64_t size;
+    } alternate = {0, ONSTACK, 0};
+    if (sp <= thread->busy_sp)
+        return false;
+    return gib_syscall(GIB_SYS_SIGALTSTACK, 0, (long)&alternate, 0, 0) == 0 && !(alternate.flags & ONSTACK);
+}
+
 /* A signal handler interrupted the writing of a record: its own records go to a block of their own. */
-struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread)
+struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)
 {
     for (int level = 0; thread && thread->busy && level < 8; level++) {
+        if (writer_is_gone(thread, sp)) {
+            thread->busy = 0;
+            break;
+        }
         struct gib_thread *above = (struct gib_thread *)thread->above;
         if (!above || above->generation != thread->generation) {
             above = new_block(shared, thread->owner, thread->generation);
@@ -170,5 +189,8 @@ struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread
         }
         thread = above;
     }
-    return thread && !thread->busy ? thread : NULL;
+    if (thread && !thread->busy)
+        return thread;
+    __atomic_add_fetch(&shared->unrecorded, 1, __ATOMIC_RELAXED);
+    return NULL;
 }

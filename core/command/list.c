@@ -75,7 +75,7 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
     if (lost)
         gib_print(engine, "%" PRIu64 " records were lost: the target was faster than the reader (gibbon set ring-size).\n", lost);
     if (unseen)
-        gib_print(engine, "%" PRIu64 " calls were neither counted nor recorded: more than %d threads.\n", unseen, GIB_MAX_THREADS);
+        gib_print(engine, "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal handlers nested too deep.\n", unseen, GIB_MAX_THREADS);
     free(patches);
     return 0;
 }

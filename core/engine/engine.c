@@ -28,11 +28,24 @@ static void tick(void *context)
     pthread_mutex_unlock(&engine->lock);
 }
 
+/* The front-end is gone; what it did not show goes where its output went. */
+static void print_rest(struct gib_engine *engine)
+{
+    char *text;
+    while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
+        fputs(text, stdout);
+        free(text);
+    }
+    fflush(stdout);
+}
+
 __attribute__((destructor)) static void leave(void)
 {
     for (struct gib_engine *engine = engines; engine; engine = engine->next) {
         struct gib_process *process = engine->process;
         gib_log_stop(engine->log);
+        gib_log_ended(engine->log);
+        print_rest(engine);
         /* The debugger's server may need a moment to let go. */
         for (int i = 0; i < 200 && process && process->installed && !process->released && kill(process->pid, 0) == 0; i++) {
             gib_release_detached(engine);

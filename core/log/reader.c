@@ -340,13 +340,28 @@ static bool pass(struct gib_reader *r)
     return any;
 }
 
+/* A zombie has ended as well; its parent, the debugger, has not noticed yet. */
+static bool has_ended(pid_t pid)
+{
+    char name[64], text[512];
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(name, "re");
+    if (!file)
+        return true;
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = '\0';
+    const char *behind = strrchr(text, ')');
+    return !behind || (behind[1] == ' ' && (behind[2] == 'Z' || behind[2] == 'X'));
+}
+
 /* What threads were doing when they ended: calls that are written but unpublished at the head, and those left open. */
 static void take_unfinished(struct gib_reader *r)
 {
     for (uint32_t i = 0; i < GIB_MAX_THREADS && i < r->shared->threads_used; i++) {
         struct gib_thread *thread = block(r, i);
         struct ring *ring = &r->ring[i];
-        if (!ring->pid || kill(ring->pid, 0) == 0)
+        if (!ring->pid || !has_ended(ring->pid))
             continue;
         uint64_t offset = ring->position & (r->ring_size - 1);
         const struct gib_record *record = (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
@@ -361,19 +376,21 @@ static void take_unfinished(struct gib_reader *r)
     append_batch(r);
 }
 
-/* A zombie has ended as well; its parent, the debugger, has not noticed yet. */
-static bool has_ended(pid_t pid)
+void gib_log_drain(struct gib_log *log)
 {
-    char name[64], text[512];
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(name, "re");
-    if (!file)
-        return true;
-    size_t size = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[size] = '\0';
-    const char *behind = strrchr(text, ')');
-    return !behind || (behind[1] == ' ' && (behind[2] == 'Z' || behind[2] == 'X'));
+    pthread_mutex_lock(&log->lock);
+    for (int i = 0; log->reader && i < 4096 && pass(log->reader); i++)
+        ;
+    pthread_mutex_unlock(&log->lock);
+}
+
+void gib_log_ended(struct gib_log *log)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    if (log->reader)
+        take_unfinished(log->reader);
+    pthread_mutex_unlock(&log->lock);
 }
 
 static int64_t now_ms(void)
@@ -396,8 +413,10 @@ static void *run(void *argument)
         if (show && !atomic_exchange(&r->waking, true))
             r->log->wake(r->log->wake_context);
         idle = any ? 0 : idle + 1;
-        if (idle == 64 && has_ended(r->pid))
+        if (idle >= 16 && idle % 16 == 0 && !atomic_load(&r->gone) && has_ended(r->pid)) {
             atomic_store(&r->gone, true);
+            gib_log_ended(r->log);
+        }
         if (now_ms() - ticked >= 100) {
             ticked = now_ms();
             r->log->tick(r->log->wake_context);
@@ -476,14 +495,6 @@ int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size
     return 0;
 }
 
-void gib_log_drain(struct gib_log *log)
-{
-    pthread_mutex_lock(&log->lock);
-    for (int i = 0; log->reader && i < 4096 && pass(log->reader); i++)
-        ;
-    pthread_mutex_unlock(&log->lock);
-}
-
 void gib_log_flushed(struct gib_log *log)
 {
     struct gib_reader *r = log->reader;
@@ -494,15 +505,6 @@ void gib_log_flushed(struct gib_log *log)
 bool gib_log_process_gone(struct gib_log *log)
 {
     return log->reader && atomic_load(&log->reader->gone);
-}
-
-void gib_log_ended(struct gib_log *log)
-{
-    gib_log_drain(log);
-    pthread_mutex_lock(&log->lock);
-    if (log->reader)
-        take_unfinished(log->reader);
-    pthread_mutex_unlock(&log->lock);
 }
 
 void gib_log_stop(struct gib_log *log)
