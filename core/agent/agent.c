@@ -99,8 +99,7 @@ static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
 static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *site,
                                 struct gib_shared *shared)
 {
-    uint64_t pointer;
-    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    uint64_t pointer = gib_fs0();
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
     struct gib_thread *thread = (struct gib_thread *)hash->slot[gib_hash_index(pointer)].block;
     if (gib_unlikely(!thread || thread->owner != pointer || thread->busy))
