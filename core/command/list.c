@@ -179,7 +179,7 @@ static void write_word(FILE *out, const char *word)
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
-    if (arguments->words != 1)
+    if (arguments->words != 1 || !*arguments->word[0])
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon save\" needs one file name.");
     FILE *out = fopen(arguments->word[0], "we");
     if (!out)

@@ -91,7 +91,7 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     if (prototype) {
         struct gib_error why;
         if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
-            return gib_fail(error, why.code, 0, "-prototype: %.240s", why.message);
+            return gib_fail(error, why.code, 0, "-prototype: %.240s.", why.message);
         p->prototype_text = strdup(prototype);
     }
     p->options = write_options(p);

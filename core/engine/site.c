@@ -221,12 +221,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
         return;
-    shown->function = gib_elf_demangle(site->function);
-    /* A demangled name brings its parameter list along; the arguments follow anyway. */
-    char *list = shown->function ? strchr(shown->function, '(') : NULL;
-    if (list && list > shown->function && strncmp(shown->function, "(anonymous", 10) &&
-        strcmp(shown->function, site->function))
-        *list = '\0';
+    shown->function = gib_elf_function_name(site->function);
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;
