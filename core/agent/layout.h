@@ -157,10 +157,14 @@ struct gib_site {
     uint8_t named_gpr, named_xmm, named_stack; /* argument places used by named parameters, for variadics */
     uint8_t last_named;  /* word that is the format or the flags */
     uint8_t thread_pointer; /* enum gib_thread_pointer: functions of ld.so run before fs is set up */
-    uint8_t reserved[4];
+    uint8_t simple;      /* lines of a record made by the fast path, 0: not for this site */
+    uint8_t reserved[3];
     uint8_t source[GIB_MAX_WORDS];
     uint8_t string[GIB_MAX_STRINGS]; /* word indices */
     uint8_t reserved2[2];
+    uint64_t header;         /* simple: first eight bytes of a record */
+    uint32_t counter_offset; /* simple: of its counter in a thread block */
+    uint32_t simple_accepted; /* simple: the bit of its action */
     struct gib_action action[GIB_MAX_ACTIONS];
 };
 
@@ -190,6 +194,7 @@ struct gib_thread {
     uint64_t open;   /* position + 1 of the record that is written but not yet published, or 0 */
     uint64_t tail;   /* oldest byte not overwritten, writer */
     uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how many of them it took */
+    uint64_t limit; /* writer: the head may grow up to here without a further look */
     uint64_t read_cache; /* writer's copy of `read` */
     uint32_t busy;   /* a record is being written */
     uint32_t level;  /* how many signal handlers deep this block is used */
@@ -260,10 +265,10 @@ static inline uint32_t gib_hash_index(uint64_t thread_pointer)
  * arguments aligned as the caller aligned them, __m512 included.
  */
 struct gib_frame {
-    uint64_t gpr[6];         /*   0 rdi rsi rdx rcx r8 r9 */
-    uint64_t rax, r10, r11;  /*  48 56 64 */
+    uint64_t gpr[6];         /*   0 rdi rsi rdx rcx r8 r9; after the call, what they are then */
+    uint64_t rax, r10, r11;  /*  48 56 64 likewise */
     uint64_t xmm[8];         /*  72 low eight bytes, only when the site reads them */
-    uint64_t result[2];      /* 136 rax rdx after the call */
+    uint64_t reserved_result[2]; /* 136; rax and rdx after the call are in rax and gpr[2] */
     uint64_t result_xmm;     /* 152 xmm0 after the call, only when it is the result */
     uint64_t result_x87[2];  /* 160 st0 after the call, only when it is the result; [1]: xmm1 when that is part of it */
     uint64_t thread;         /* 176 block of the record */
@@ -277,13 +282,22 @@ struct gib_frame {
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 
+/* struct dwarf_eh_bases of libgcc. */
+struct gib_unwind_bases {
+    uint64_t text, data, function;
+};
+
+/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+#define GIB_ARENA_FDE  32
+#define GIB_ARENA_HEAD 128
+
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {
     uint32_t magic;
     uint32_t enter;    /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t leave;    /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count;    /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer): the slow path of a count thunk */
-    uint32_t find_fde; /* reserved for the unwinder */
+    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct gib_shared *): NULL, not ours */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

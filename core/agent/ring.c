@@ -74,6 +74,8 @@ struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread
             overwrite(shared, thread, end);
         }
     }
+    oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
+    thread->limit = oldest + shared->ring_size;
     if (gib_unlikely(pad)) {
         struct gib_record *filler = gib_ring_at(shared, thread, thread->head);
         filler->site = 0;

@@ -15,7 +15,7 @@ bool gib_site_in_use(const struct gib_site_state *site)
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
         if (site->chain[i].patch)
             return true;
-    return false;
+    return site->internal;
 }
 
 /* ---- the agent's view of a site ---------------------------------------------------------------------- */
@@ -141,6 +141,31 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
+/* Nearly every patch is one action without filters on a function that takes up to six integers: then a record is a copy of registers. */
+static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site, struct gib_site *s)
+{
+    const struct gib_action *only = NULL;
+    size_t used = 0, place = 0;
+    for (size_t i = 0; i < s->actions; i++) {
+        if (!site->chain[i].patch)
+            continue;
+        only = &s->action[i];
+        place = i;
+        used++;
+    }
+    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 && !s->strings && !s->flags && !s->errno_rule &&
+                 !s->result_string && s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN && s->thread_pointer == GIB_POINTER_FS0 &&
+                 process->shared->tid_offset;
+    for (size_t i = 0; i < s->words && plain; i++)
+        plain = s->source[i] == GIB_SOURCE_GPR + i;
+    if (!plain)
+        return;
+    s->simple = s->words > 3 ? 2 : 1;
+    s->simple_accepted = 1u << place;
+    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | (uint64_t)s->simple_accepted << 56;
+    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
+}
+
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written last. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site)
 {
@@ -170,6 +195,7 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process, st
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
     fresh.lines = record_lines(&fresh, limit, backtrace);
+    choose_fast_path(process, site, &fresh);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;
@@ -204,6 +230,8 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
 {
     size_t used = 0;
+    if (site->internal)
+        return GIB_THUNK_FIND_FDE;
     const struct gib_chain_link *only = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (site->chain[i].patch) {
@@ -242,6 +270,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
+        .find_fde = process->agent + image->find_fde,
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,
