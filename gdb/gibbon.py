@@ -293,7 +293,8 @@ def install():
     try:
         front_end = FrontEnd()
     except binding.GibbonError as error:
-        raise gdb.GdbError(str(error))
+        gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here
+        return None
     Prefix(front_end)
     for name, _summary in front_end.engine.commands():
         Command(front_end, name, gdb.COMMAND_RUNNING)
@@ -320,4 +321,6 @@ def install_detach_hook():
 
 
 if not hasattr(gdb, "gibbon_front_end"):  # loading twice is harmless
-    gdb.gibbon_front_end = install()
+    _front_end = install()
+    if _front_end is not None:
+        gdb.gibbon_front_end = _front_end

@@ -1,5 +1,6 @@
 #include "elf/modules.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -253,6 +254,12 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
     }
     gib_modules_unlock(modules);
     return changes;
+}
+
+bool gib_module_matches(const struct gib_module *module, const char *wanted)
+{
+    const char *soname = module->elf ? gib_elf_info(module->elf)->soname : NULL;
+    return !fnmatch(wanted, module->name, 0) || (soname && !fnmatch(wanted, soname, 0)) || !strcmp(wanted, module->path);
 }
 
 /* ---- describing an address ------------------------------------------------------------------------- */

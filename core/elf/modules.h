@@ -41,6 +41,9 @@ struct gib_module *gib_modules_get(struct gib_modules *modules, size_t index);
 /* The module mapped at `address`, preferring one that is not gone; NULL when there is none. */
 struct gib_module *gib_modules_at(struct gib_modules *modules, uint64_t address);
 
+/* Whether `wanted`, a name or a glob, means this module: by its file's name, its soname or its path. */
+bool gib_module_matches(const struct gib_module *module, const char *wanted);
+
 /* "extract_to_tmp+0x41 (build.c:120)", "mkdtemp+0x10 (libc.so.6)", "0x55555555b123 (dpkg-deb+0x7123)". `is_return`: the
  * address is behind a call, which is what is described. */
 void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size);

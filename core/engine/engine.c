@@ -178,6 +178,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_NONE)
         gib_process_end(engine);
     show_log(engine);
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_resolve_pending(engine); /* something may have happened that no event told of */
     delete_spent(engine);
     int failed = gib_command_execute(engine, text, interactive, error);
     pthread_mutex_unlock(&engine->lock);

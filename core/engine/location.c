@@ -46,7 +46,9 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         gib_location_free(out);
         return gib_fail(error, GIB_E_SYNTAX, 0, "Regular expressions are not supported yet; a glob, \"%.60s*\", is.", "libc.so.6!str");
     }
-    if (text[0] == '*' && text[1] && !bang) {
+    /* `*foo` is an address, `*foo*` cannot be one. */
+    bool stars = strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(text) && strpbrk(text + 1, "*?");
+    if (text[0] == '*' && text[1] && !bang && !stars) {
         out->kind = GIB_LOCATION_ADDRESS;
         out->function = strdup(text + 1);
         return 0;
@@ -201,11 +203,6 @@ static void search_glob(struct search *s)
     }
 }
 
-static bool module_matches(const struct gib_module *module, const char *wanted)
-{
-    return !wanted || !fnmatch(wanted, module->name, 0) || !strcmp(wanted, module->path);
-}
-
 static int resolve_address(struct gib_engine *engine, struct gib_patch *patch, struct gib_found_list *out, struct gib_error *error)
 {
     char text[256] = "";
@@ -245,7 +242,7 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     gib_modules_lock(modules);
     for (size_t i = from; i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
-        if (module->gone || !module->elf || !module_matches(module, location->module))
+        if (module->gone || !module->elf || (location->module && !gib_module_matches(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
         if (location->glob)

@@ -57,8 +57,11 @@ void gib_release(struct gib_engine *engine)
         return;
     }
     /* What a thread may still need stays mapped, and harmless. */
-    if (!anybody_inside(engine, process))
-        gib_uninstall(engine, process);
+    if (anybody_inside(engine, process))
+        return;
+    for (size_t i = 0; i < engine->patch_count; i++) /* the counters go with the memory */
+        engine->patch[i]->earlier_calls = gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    gib_uninstall(engine, process);
 }
 
 /* ---- after the debugger has let go ----------------------------------------------------------------------- */

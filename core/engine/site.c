@@ -3,7 +3,6 @@
  */
 #include "engine/internal.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +125,7 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
     *first = (uint16_t)process->ranges;
     for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->gone || (fnmatch(wanted, module->name, 0) && strcmp(wanted, module->path)) || process->ranges == GIB_MAX_RANGES)
+        if (module->gone || !gib_module_matches(module, wanted) || process->ranges == GIB_MAX_RANGES)
             continue;
         shared->range[process->ranges++] = (struct gib_range){module->start, module->end};
         count++;

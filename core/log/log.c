@@ -205,18 +205,23 @@ static bool make_view(struct gib_log *log, const struct gib_call *call, struct g
     return true;
 }
 
-/* One line for each patch of the site that wanted the record. */
-static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch, bool print, FILE *out)
+/* One line for each patch of the site that wanted the record, after the first *skip of all lines. */
+static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch, bool print, uint64_t *skip, FILE *out)
 {
     unsigned written = 0;
     if (view->call->status == GIB_CALL_LOST) {
-        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        if (!*skip)
+            (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
         return 0;
     }
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
         int number = view->site->action[i].patch;
         if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) || (print && view->site->action[i].quiet))
             continue;
+        if (*skip) {
+            --*skip;
+            continue;
+        }
         view->patch = number;
         (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
         written++;
@@ -235,10 +240,11 @@ char *gib_log_next_text(struct gib_log *log)
         FILE *out = open_memstream(&text, &size);
         struct cursor cursor = {.offset = log->printed};
         const struct gib_call *call;
+        uint64_t none = 0;
         while (out && ftello(out) < ENOUGH && (call = next_call(log, &cursor))) {
             struct gib_log_view view;
             if (make_view(log, call, &view))
-                render_call(&view, GIB_LOG_TEXT, 0, true, out);
+                render_call(&view, GIB_LOG_TEXT, 0, true, &none, out);
         }
         log->printed = cursor.failed ? log->buffer_offset : cursor.offset;
         free(cursor.block);
@@ -287,21 +293,15 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
     pthread_mutex_lock(&log->lock);
     write_buffer(log);
     uint64_t lines = last ? count_lines(log, patch) : 0;
-    uint64_t skip = last && lines > last ? lines - last : 0, seen = 0;
+    uint64_t skip = last && lines > last ? lines - last : 0;
     int64_t written = 0;
     struct cursor cursor = {.offset = 0};
     const struct gib_call *call;
-    FILE *nowhere = skip ? fopen("/dev/null", "we") : NULL;
     while ((call = next_call(log, &cursor))) {
         struct gib_log_view view;
-        if (!make_view(log, call, &view))
-            continue;
-        unsigned n = render_call(&view, format, patch, false, seen < skip && nowhere ? nowhere : out);
-        written += seen < skip ? 0 : n;
-        seen += n;
+        if (make_view(log, call, &view))
+            written += render_call(&view, format, patch, false, &skip, out);
     }
-    if (nowhere)
-        fclose(nowhere);
     free(cursor.block);
     pthread_mutex_unlock(&log->lock);
     return fflush(out) || ferror(out) ? -1 : written;

@@ -76,7 +76,6 @@ static void add(struct gib_reader *r, const struct ring *ring, enum gib_call_sta
 {
     struct batch *b = &r->batch;
     const struct gib_record *head = record;
-    struct gib_log_process *process = gib_log_current(r->log);
     struct gib_call call = {(uint32_t)(sizeof call + size + more_size), r->log->process_count, ring->pid, ring->tid, status, 0};
     if (!grow((void **)&b->entry, &b->room, b->count + 1, sizeof *b->entry) ||
         !grow((void **)&b->bytes, &b->size, b->used + call.size, 1)) {
@@ -90,8 +89,6 @@ static void add(struct gib_reader *r, const struct ring *ring, enum gib_call_sta
     if (more_size)
         memcpy(b->bytes + b->used + sizeof call + size, more, more_size);
     b->used += call.size;
-    if (!process->first && status != GIB_CALL_LOST)
-        process->first = head->entered;
 }
 
 static int by_end(const void *a, const void *b)
@@ -102,10 +99,38 @@ static int by_end(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static struct gib_thread *block(const struct gib_reader *r, uint32_t index)
+{
+    return (struct gib_thread *)((char *)r->shared + r->threads + index * r->thread_size);
+}
+
+static void earlier(uint64_t *first, const struct gib_record *record)
+{
+    if (record->entered && (!*first || record->entered < *first))
+        *first = record->entered;
+}
+
+/* Time 0 is the beginning of the earliest call known when the first one ended: others that began before may still be open. */
+static void find_first(struct gib_reader *r, uint64_t *first)
+{
+    for (size_t i = 0; i < r->batch.count; i++)
+        earlier(first, (const struct gib_record *)(r->batch.bytes + r->batch.entry[i].offset + sizeof(struct gib_call)));
+    for (uint32_t i = 0; i < GIB_MAX_THREADS && i < r->shared->threads_used; i++) {
+        for (const struct open_call *open = r->ring[i].open; open; open = open->next)
+            earlier(first, (const struct gib_record *)(open + 1));
+        const struct gib_thread *thread = block(r, i);
+        uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+        if (thread->open == head + 1)
+            earlier(first, (const struct gib_record *)((const char *)thread + r->ring_offset + (head & (r->ring_size - 1))));
+    }
+}
+
 static bool append_batch(struct gib_reader *r)
 {
     struct batch *b = &r->batch;
     bool any = b->count > 0;
+    if (any && !gib_log_current(r->log)->first)
+        find_first(r, &gib_log_current(r->log)->first);
     qsort(b->entry, b->count, sizeof *b->entry, by_end);
     for (size_t i = 0; i < b->count; i++) {
         struct gib_call call;
@@ -120,10 +145,7 @@ static bool append_batch(struct gib_reader *r)
 
 static void remember_open(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
-    struct gib_log_process *process = gib_log_current(r->log);
     struct open_call *open = malloc(sizeof *open + size);
-    if (!process->first)
-        process->first = ((const struct gib_record *)r->copy)->entered;
     if (!open) {
         r->log->lost++;
         return;
@@ -209,11 +231,6 @@ static void report_unfinished(struct gib_reader *r, struct ring *ring)
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
-
-static struct gib_thread *block(const struct gib_reader *r, uint32_t index)
-{
-    return (struct gib_thread *)((char *)r->shared + r->threads + index * r->thread_size);
-}
 
 static void take_record(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {

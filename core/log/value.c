@@ -80,8 +80,14 @@ static void write_float(FILE *out, enum gib_value_form form, const struct gib_ty
     } else {
         long double value = 0;
         memcpy(&value, word, 10); /* the 80-bit format of the x87, 10 bytes used */
+        char text[64];
+        for (int digits = 6; digits <= 21; digits++) {
+            snprintf(text, sizeof text, "%.*Lg", digits, value);
+            if (strtold(text, NULL) == value)
+                break;
+        }
         bool quote = form == GIB_VALUE_JSON && !isfinite(value);
-        fprintf(out, quote ? "\"%.21Lg\"" : "%.21Lg", value);
+        fprintf(out, quote ? "\"%s\"" : "%s", text);
     }
 }
 
