@@ -418,8 +418,10 @@ void gib_type_classify(struct gib_type *out, Dwarf_Die *type, bool cxx)
         memory(&classes);
     if (out->indirect)
         memory(&classes);
-    if (!cxx && dwarf_tag(&bare) == DW_TAG_union_type && size == 8 && classes.eightbyte[0] == GIB_CLASS_NONE) {
-        /* gcc writes glibc's transparent unions of pointers (__SOCKADDR_ARG) without their members. C has no other way to an empty one of this size. */
+    if (!cxx && dwarf_tag(&bare) == DW_TAG_union_type && size == 8 &&
+        classes.eightbyte[0] == GIB_CLASS_NONE) {
+        /* gcc writes glibc's transparent unions of pointers (__SOCKADDR_ARG) without their members.
+         * C has no other way to an empty one of this size. */
         put(&classes, 0, 8, GIB_CLASS_INTEGER, GIB_CLASS_INTEGER);
         out->kind = GIB_TYPE_POINTER;
     }
