@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 static bool is_glob(const char *text)
 {
@@ -99,8 +98,7 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     return 0;
 }
 
-/* ---- resolving
- * ------------------------------------------------------------------------------------------ */
+/* ---- resolving ---- */
 
 void gib_found_free(struct gib_found_list *list)
 {
@@ -297,8 +295,7 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     return 0;
 }
 
-/* ---- a name like the one misspelt
- * ------------------------------------------------------------------------- */
+/* ---- a name like the one misspelt ---- */
 
 /* Levenshtein's distance, at most `limit`. */
 static unsigned distance(const char *a, const char *b, unsigned limit)

@@ -18,8 +18,7 @@ bool gib_site_in_use(const struct gib_site_state *site)
     return site->internal;
 }
 
-/* ---- the agent's view of a site
- * ---------------------------------------------------------------------- */
+/* ---- the agent's view of a site ---- */
 
 static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 {
@@ -233,8 +232,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
         gib_log_set_site(engine->log, site->index, shown);
 }
 
-/* ---- thunks
- * --------------------------------------------------------------------------------------------- */
+/* ---- thunks ---- */
 
 /* One patch that only counts, with no filter, needs no frame. */
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
