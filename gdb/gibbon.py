@@ -1,4 +1,5 @@
 """Gibbon in GDB: `source gdb/gibbon.py`. It only translates between GDB's Python API and the engine (core/include/gibbon)."""
+import ctypes
 import os
 import sys
 
@@ -130,7 +131,7 @@ class FrontEnd:
         elif not on and address in self.watches:
             breakpoint = self.watches.pop(address)
             breakpoint.enabled = False
-            gdb.post_event(lambda: breakpoint.is_valid() and breakpoint.delete())  # not inside its own stop()
+            self.post(lambda: breakpoint.is_valid() and breakpoint.delete())  # not inside its own stop()
         return 0
 
     # The user.
@@ -149,7 +150,16 @@ class FrontEnd:
             return 0
 
     def wake(self):
-        gdb.post_event(self.engine.flush)
+        self.post(self.engine.flush)
+
+    posted = 0  # events that GDB has not run yet
+
+    def post(self, function):
+        def run():
+            self.posted -= 1
+            function()
+        self.posted += 1
+        gdb.post_event(run)
 
     # What happens in GDB.
 
@@ -182,6 +192,12 @@ class FrontEnd:
     def leave(self):
         self.engine.event(binding.DETACHING)
         self.engine.close()
+        if self.posted:
+            # GDB 13 crashes in a destructor at exit when a posted event was never run (Python is finalised by then). Everything is done at that
+            # point but flushing: do that, and leave before the destructors. on_exit(3) gives _exit the status.
+            libc = ctypes.CDLL(None)
+            libc.on_exit(libc._exit, None)
+            getattr(libc, "__cxa_atexit")(libc.fcloseall, None, None)
 
 
 class Command(gdb.Command):

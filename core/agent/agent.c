@@ -153,6 +153,10 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
     case GIB_RESULT_XMM0:
         record->result = frame->result_xmm;
         break;
+    case GIB_RESULT_XMM0_XMM1:
+        record->result = frame->result_xmm;
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
+        break;
     case GIB_RESULT_X87:
         record->result = frame->result_x87[0];
         end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
@@ -164,15 +168,16 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
         record->result = frame->result[0];
     }
     if (gib_unlikely(has_failed(site, frame->result[0]))) {
-        if (view->shared->errno_location) {
-            int32_t code = target_errno(view->shared);
-            bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
-            if (always || code != (int32_t)frame->errno_before)
-                end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
-        }
+        const struct gib_shared *shared = view->shared;
+        int32_t code = shared->errno_location ? target_errno(shared) : 0;
+        bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
+        if (!always && code == (int32_t)frame->errno_before)
+            return end; /* "no more", not a failure */
+        if (shared->errno_location)
+            end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
         for (uint32_t i = 0; i < site->actions; i++)
             if (frame->accepted & 1u << i)
-                ++*gib_thread_counter(view->shared, view->thread, site->action[i].counter + 1);
+                ++*gib_thread_counter(shared, view->thread, site->action[i].counter + 1);
     } else if (site->result_string && frame->result[0]) {
         end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->result[0]);
     }
@@ -215,13 +220,18 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    if (gib_unlikely(thread->open != frame->position + 1 || hash->generation != frame->generation ||
-                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
+    if (gib_unlikely(hash->generation != frame->generation || thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);
         return;
     }
+    /* Claimed first, looked at afterwards: a signal handler between the two would publish the record itself. */
     thread->busy = 1;
     gib_barrier();
+    if (gib_unlikely(thread->open != frame->position + 1)) {
+        thread->busy = 0;
+        record_return(shared, site, frame, now);
+        return;
+    }
     struct gib_record *record = gib_ring_at(shared, thread, frame->position);
     record->duration = now - record->entered;
     record->kind = GIB_RECORD_CALL;

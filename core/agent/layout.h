@@ -105,6 +105,7 @@ enum gib_result_source {
     GIB_RESULT_RAX,
     GIB_RESULT_RAX_RDX,
     GIB_RESULT_XMM0,
+    GIB_RESULT_XMM0_XMM1,
     GIB_RESULT_X87,
 };
 
@@ -188,7 +189,7 @@ struct gib_thread {
     uint64_t head;   /* bytes ever published, writer; the ring offset is head % ring_size */
     uint64_t open;   /* position + 1 of the record that is written but not yet published, or 0 */
     uint64_t tail;   /* oldest byte not overwritten, writer */
-    uint64_t lost;   /* records overwritten unread or not written for want of room */
+    uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how many of them it took */
     uint64_t read_cache; /* writer's copy of `read` */
     uint32_t busy;   /* a record is being written */
     uint32_t level;  /* how many signal handlers deep this block is used */
@@ -264,7 +265,7 @@ struct gib_frame {
     uint64_t xmm[8];         /*  72 low eight bytes, only when the site reads them */
     uint64_t result[2];      /* 136 rax rdx after the call */
     uint64_t result_xmm;     /* 152 xmm0 after the call, only when it is the result */
-    uint64_t result_x87[2];  /* 160 st0 after the call, only when it is the result */
+    uint64_t result_x87[2];  /* 160 st0 after the call, only when it is the result; [1]: xmm1 when that is part of it */
     uint64_t thread;         /* 176 block of the record */
     uint64_t position;       /* 184 of the record in its ring */
     uint64_t generation;     /* 192 of the process that wrote it */

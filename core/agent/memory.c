@@ -1,14 +1,15 @@
 /* memory.c: reading through pointers that may be bad, without a fault. */
 #include "agent.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, MOST = 64 << 20 };
 
 /* The kernel proves the page readable without side effect: rt_sigprocmask reads the new set (EFAULT) before it rejects
  * the operation -1 (EINVAL). */
 static bool probe(uint64_t address)
 {
     enum { EFAULT = 14 };
-    return gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
+    /* A set at NULL means "no new set" to it, and that is no fault. */
+    return address >= 8 && gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
 }
 
 void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)
@@ -26,17 +27,20 @@ void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_
 bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size)
 {
     struct gib_thread *thread = view->thread;
-    if (address >= view->sp && address + size <= thread->stack_high)
+    if (address >= view->sp && address < thread->stack_high && size <= thread->stack_high - address)
         return true;
     const struct gib_shared *shared = view->shared;
     for (uint32_t i = 0; i < shared->stable_count; i++) {
-        if (address >= shared->stable[i].start && address + size <= shared->stable[i].end)
+        const struct gib_range *range = &shared->stable[i];
+        if (address >= range->start && address < range->end && size <= range->end - address)
             return true;
     }
     if (!probe(address))
         return false;
-    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high)
-        thread->stack_high += PAGE; /* the stack goes on: no need to ask again */
+    /* The stack goes on: no need to ask again. A thread's own stack ends at its control block; beyond, and on other stacks, nothing is taken for
+     * granted, for it may be unmapped. */
+    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high && thread->stack_high < thread->owner && thread->owner - thread->stack_high < MOST)
+        thread->stack_high += PAGE;
     return true;
 }
 

@@ -50,14 +50,14 @@ static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread
 /* Gives up the oldest records. The tail moves before their bytes change, so that the reader can tell. */
 static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
-    uint64_t tail = thread->tail;
+    uint64_t tail = thread->tail, dropped = thread->dropped;
     while (end - tail > shared->ring_size && tail < thread->head) {
         const struct gib_record *oldest = gib_ring_at(shared, thread, tail);
         uint64_t size = (uint64_t)(oldest->lines ? oldest->lines : 1) * GIB_LINE;
-        if (oldest->kind != GIB_RECORD_PAD && oldest->kind != GIB_RECORD_THREAD && tail >= thread->read_cache)
-            thread->lost++;
+        dropped += oldest->kind != GIB_RECORD_PAD && oldest->kind != GIB_RECORD_THREAD;
         tail += size;
     }
+    gib_store(&thread->dropped, dropped);
     gib_store(&thread->tail, tail);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -71,8 +71,6 @@ struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread
     uint64_t oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
     if (gib_unlikely(end - oldest > shared->ring_size)) {
         if (!wait_for_reader(shared, thread, end)) {
-            /* What was read, or is being read, may be overwritten at once; the rest is lost and counted. */
-            thread->read_cache = gib_load(&thread->read);
             overwrite(shared, thread, end);
         }
     }

@@ -86,7 +86,7 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
     gib_print(engine, "%s at 0x%016" PRIx64 " in %s\n", site->function, site->entry, site->module->path);
     if (site->address != site->entry)
         gib_print(engine, "  0x%016" PRIx64 "  endbr64 stays\n", site->entry);
-    gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n", GIB_DETOUR_SIZE, site->address, site->consumed);
+    gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n", site->detour_size, site->address, site->consumed);
     if (gib_read(engine, site->address, bytes, size, &ignored))
         size = 0;
     for (size_t i = 0; i + 1 < site->boundaries && site->boundary[i].original < size; i++) {
@@ -94,6 +94,8 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
         if (gib_disassemble(bytes + at, size - at, site->address + at, text, sizeof text))
             gib_print(engine, "    0x%016" PRIx64 "  %s\n", site->address + at, text);
     }
+    if (site->island)
+        gib_print(engine, "  island: %d bytes of padding at 0x%016" PRIx64 " hold the long jump\n", GIB_DETOUR_SIZE, site->island);
     gib_print(engine, "  copy: %zu bytes%s\n", copy->size, copy->falls_through ? ", and back" : "; the function ends in it");
     show_prototype(engine, site);
     if (gib_is_entry_only(site->function))

@@ -198,27 +198,35 @@ static void restore_pending(struct pending_site *p)
     site->thunk = p->before.thunk;
     site->active = p->before.active;
     memcpy(site->detour, p->before.detour, sizeof site->detour);
+    memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
+}
+
+static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address, const uint8_t *expected, const uint8_t *bytes, uint8_t size)
+{
+    struct gib_write_plan *w = &writes[*n];
+    if (!memcmp(expected, bytes, size))
+        return;
+    w->address = address;
+    w->size = size;
+    memcpy(w->expected, expected, size);
+    memcpy(w->bytes, bytes, size);
+    ++*n;
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process, struct pending_site *pending, size_t count, const struct gib_target_thread *threads,
                   size_t thread_count, struct gib_error *error)
 {
-    struct gib_write_plan *writes = calloc(count ? count : 1, sizeof *writes);
+    struct gib_write_plan *writes = calloc(2 * count + 1, sizeof *writes);
     if (!writes)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        struct gib_site_state *site = pending[i].site;
+        struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
-        const uint8_t *now = site->installed ? pending[i].before.detour : site->original;
-        if (site->installed && !memcmp(now, site->detour, GIB_DETOUR_SIZE))
-            continue;
-        struct gib_write_plan *w = &writes[n++];
-        w->address = site->address;
-        w->size = GIB_DETOUR_SIZE;
-        memcpy(w->expected, now, GIB_DETOUR_SIZE);
-        memcpy(w->bytes, site->detour, GIB_DETOUR_SIZE);
+        plan_write(writes, &n, site->address, site->installed ? before->detour : site->original, site->detour, site->detour_size);
+        if (site->island)
+            plan_write(writes, &n, site->island, site->installed ? before->island_jump : site->island_original, site->island_jump, GIB_DETOUR_SIZE);
     }
     int failed = gib_transaction(engine, writes, n, error);
     free(writes);
@@ -293,7 +301,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const st
 static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct gib_write_plan *writes = calloc(process->site_count ? process->site_count : 1, sizeof *writes);
+    struct gib_write_plan *writes = calloc(2ul * process->site_count + 1, sizeof *writes);
     if (!writes)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     size_t n = 0;
@@ -301,11 +309,9 @@ static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *
         struct gib_site_state *site = process->site[i];
         if (!site->installed || site->module->gone || (!all && gib_site_in_use(site)))
             continue;
-        struct gib_write_plan *w = &writes[n++];
-        w->address = site->address;
-        w->size = GIB_DETOUR_SIZE;
-        memcpy(w->expected, site->detour, GIB_DETOUR_SIZE);
-        memcpy(w->bytes, site->original, GIB_DETOUR_SIZE);
+        plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
+        if (site->island)
+            plan_write(writes, &n, site->island, site->island_jump, site->island_original, GIB_DETOUR_SIZE);
     }
     int failed = gib_transaction(engine, writes, n, error);
     free(writes);

@@ -74,6 +74,9 @@ struct gib_site_state {
     struct gib_module *module;
     char *function;   /* shown name */
     uint8_t original[GIB_DETOUR_SIZE], detour[GIB_DETOUR_SIZE];
+    uint8_t detour_size;  /* 5: jmp rel32 to the thunk; 2: jmp rel8 to the island, which has the long jump */
+    uint64_t island;      /* address, 0: none */
+    uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
     uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
@@ -95,6 +98,7 @@ struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
     bool installed; /* the agent is in the target */
+    bool released;  /* given back after the debugger let it go */
     uint32_t thread_pointer; /* enum gib_thread_pointer of functions that run after libc's start-up */
     uint32_t early_pointer;  /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
@@ -103,6 +107,7 @@ struct gib_process {
     uint64_t data, alias, hash; /* addresses in the target */
     uint64_t agent;             /* address of its image */
     uint64_t call_stop;         /* address of an int3 for calls by ptrace */
+    uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
     uint64_t stub;              /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count;
@@ -141,6 +146,7 @@ struct gib_engine {
     char *reply; /* the last string returned */
     bool busy;   /* inside a change: nested events wait */
     bool loader_watched;
+    struct gib_engine *next; /* of all engines of this debugger */
 };
 
 /* error.c */
@@ -198,6 +204,12 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
 
+/* neighbours.c: vaddrs of the file. */
+/* Whether code outside the function branches strictly into its first `consumed` bytes. */
+bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed);
+/* Five bytes of dead padding that a two-byte jump at vaddr reaches, 0: none. `taken` says which are in use. */
+uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, bool (*taken)(uint64_t vaddr, void *context), void *context);
+
 /* plan.c */
 bool gib_is_entry_only(const char *function);
 /* Everything about one entry that can be known without changing the target; *out is malloc'ed. With `trampoline_at` 0 the copy
@@ -241,6 +253,8 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
 
 /* release.c: restores all code, and unmaps Gibbon's memory when no thread is in it. */
 void gib_release(struct gib_engine *engine);
+/* The same for a process that its debugger has already let go; does nothing while somebody traces it. */
+void gib_release_detached(struct gib_engine *engine);
 
 /* patch.c */
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);

@@ -113,17 +113,57 @@ static bool is_call(const uint8_t *code, size_t size)
 
 static int relocate(struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy, struct gib_error *error)
 {
-    struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size, site->address, to, GIB_DETOUR_SIZE};
+    struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size, site->address, to, site->detour_size};
     struct gib_error why;
     int failed = gib_relocate(&request, copy, &why);
     if (failed)
         return gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s", site->function, why.message);
+    if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias, (uint32_t)copy->consumed))
+        return gib_fail(error, GIB_E_BRANCH, site->address, "%.60s cannot be patched: code of another function jumps into the first %zu bytes at 0x%" PRIx64 ".",
+                        site->function, copy->consumed, site->address);
     site->consumed = (uint32_t)copy->consumed;
     site->boundaries = copy->boundaries;
     memcpy(site->boundary, copy->boundary, sizeof site->boundary);
     for (size_t i = 0; i + 1 < copy->boundaries; i++)
         site->has_call |= is_call(code + copy->boundary[i].original, copy->boundary[i + 1].original - copy->boundary[i].original);
-    memcpy(site->original, code, GIB_DETOUR_SIZE);
+    memcpy(site->original, code, site->detour_size);
+    return 0;
+}
+
+struct islands {
+    const struct gib_process *process;
+    uint64_t bias;
+};
+static bool island_taken(uint64_t vaddr, void *context)
+{
+    const struct islands *islands = context;
+    uint64_t address = vaddr + islands->bias;
+    for (uint32_t i = 0; i < islands->process->site_count; i++) {
+        const struct gib_site_state *site = islands->process->site[i];
+        if (site->installed && site->island < address + GIB_DETOUR_SIZE && address < site->island + GIB_DETOUR_SIZE)
+            return true;
+        if (site->installed && site->address < address + GIB_DETOUR_SIZE && address < site->address + site->consumed)
+            return true;
+    }
+    return false;
+}
+
+/* Five bytes if they are free of others' jumps, else two and an island. */
+static int choose_detour(struct gib_process *process, struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy,
+                         struct gib_error *error)
+{
+    site->detour_size = GIB_DETOUR_SIZE;
+    int failed = relocate(site, code, size, to, copy, error);
+    if (failed != GIB_E_BRANCH && failed != GIB_E_TOO_SHORT)
+        return failed;
+    struct islands islands = {process, site->module->bias};
+    uint64_t island = gib_island_near(site->module->elf, site->address - site->module->bias, island_taken, &islands);
+    struct gib_error why;
+    site->detour_size = 2;
+    if (!island || relocate(site, code, size, to, copy, &why))
+        return failed; /* the first reason is the one to tell */
+    site->island = island + site->module->bias;
+    gib_elf_read(site->module->elf, island, site->island_original, GIB_DETOUR_SIZE);
     return 0;
 }
 
@@ -147,7 +187,7 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process, const 
     else if (gib_elf_read(site->module->elf, site->entry - site->module->bias, entry, 4) == 4 && !memcmp(entry, endbr64, 4))
         site->address += 4; /* the landing pad stays: indirect calls must still find it */
     if (!failed && !(failed = read_function(engine, site, &code, &size, error)) && !(failed = compare_with_file(engine, site, code, size, error)))
-        failed = relocate(site, code, size, trampoline_at ? trampoline_at : site->module->start - (1 << 20), copy, error);
+        failed = choose_detour(process, site, code, size, trampoline_at ? trampoline_at : site->module->start - (1 << 20), copy, error);
     if (!failed)
         gib_site_choose_prototype(engine, site, patch);
     gib_modules_unlock(process->modules);

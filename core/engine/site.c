@@ -49,7 +49,7 @@ static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool back
     size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
     size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
     size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result == GIB_RESULT_X87 ? 16 : 0;
+    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
     size += s->errno_rule ? 16 : 0;
     return (size + 8 + GIB_LINE - 1) / GIB_LINE;
 }
@@ -246,7 +246,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,
         .reads_xmm = site->convention.reads_xmm,
-        .result_xmm = site->convention.result == GIB_RESULT_XMM0,
+        .result_xmm = site->convention.result == GIB_RESULT_XMM0 || site->convention.result == GIB_RESULT_XMM0_XMM1,
+        .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
         .thread_pointer = thread_pointer(process, site),
         .hash_slots = process->hash + offsetof(struct gib_hash, slot),
@@ -264,5 +265,9 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
     site->active = at;
     site->thunk = request.address;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
-    return gib_detour_make(site->address, site->thunk, site->detour, error);
+    if (!site->island)
+        return gib_detour_make(site->address, site->thunk, site->detour, error);
+    site->detour[0] = 0xeb; /* jmp rel8 */
+    site->detour[1] = (uint8_t)(site->island - (site->address + 2));
+    return gib_detour_make(site->island, site->thunk, site->island_jump, error);
 }

@@ -25,7 +25,7 @@ struct open_call {
 
 struct ring {
     uint64_t position; /* of the next record */
-    uint64_t lost;     /* reported so far */
+    uint64_t taken;    /* records (calls, returns) before `position`, read or lost */
     int32_t pid, tid;
     struct open_call *open;
 };
@@ -190,13 +190,16 @@ static void join(struct gib_reader *r, struct ring *ring, size_t size)
 
 static void report_unfinished(struct gib_reader *r, struct ring *ring)
 {
-    while (ring->open) {
-        struct open_call *open = ring->open, **link = &ring->open;
-        while (open->next) { /* the oldest first */
-            link = &open->next;
-            open = open->next;
-        }
-        *link = NULL;
+    struct open_call *oldest = NULL;
+    while (ring->open) { /* the list has the newest first */
+        struct open_call *open = ring->open;
+        ring->open = open->next;
+        open->next = oldest;
+        oldest = open;
+    }
+    while (oldest) {
+        struct open_call *open = oldest;
+        oldest = open->next;
         add(r, ring, GIB_CALL_UNFINISHED, open + 1, open->call.size, NULL, 0);
         free(open);
     }
@@ -254,6 +257,23 @@ static size_t copy_record(struct gib_reader *r, struct gib_thread *thread, uint6
     return size;
 }
 
+/* The writer was faster. It says how many records it has overwritten; what of them was not taken is lost. */
+static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thread, struct ring *ring, uint64_t head)
+{
+    uint64_t tail, dropped;
+    do {
+        tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
+        dropped = __atomic_load_n(&thread->dropped, __ATOMIC_ACQUIRE);
+    } while (tail != __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE));
+    ring->position = tail < head ? tail : head;
+    if (dropped <= ring->taken)
+        return;
+    struct gib_record record = {.lines = 1, .word = {dropped - ring->taken}};
+    r->log->lost += dropped - ring->taken;
+    ring->taken = dropped;
+    add(r, ring, GIB_CALL_LOST, &record, sizeof record, NULL, 0);
+}
+
 static bool read_ring(struct gib_reader *r, uint32_t index)
 {
     enum { AT_ONCE = 8192 };
@@ -264,9 +284,8 @@ static bool read_ring(struct gib_reader *r, uint32_t index)
     if (head - ring->position > r->ring_size * 2 && head < ring->position)
         ring->position = head; /* the head went back: scribbled on */
     while (ring->position < head && taken < AT_ONCE) {
-        uint64_t tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
-        if (tail > ring->position) {
-            ring->position = tail < head ? tail : head;
+        if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > ring->position) {
+            skip_overwritten(r, thread, ring, head);
             continue;
         }
         bool broken;
@@ -278,21 +297,14 @@ static bool read_ring(struct gib_reader *r, uint32_t index)
         }
         if (!size)
             continue;
+        const struct gib_record *record = (const struct gib_record *)r->copy;
+        ring->taken += record->kind != GIB_RECORD_PAD && record->kind != GIB_RECORD_THREAD;
         take_record(r, ring, ring->position, size);
         ring->position += size;
         if (++taken % 512 == 0)
             __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
     }
     __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
-    uint64_t lost = __atomic_load_n(&thread->lost, __ATOMIC_RELAXED);
-    if (lost != ring->lost) {
-        struct gib_record record = {.lines = 1, .word = {lost - ring->lost}};
-        record.entered = 0;
-        r->log->lost += lost - ring->lost;
-        ring->lost = lost;
-        add(r, ring, GIB_CALL_LOST, &record, sizeof record, NULL, 0);
-        taken++;
-    }
     return taken > 0;
 }
 
@@ -344,9 +356,17 @@ static bool has_ended(pid_t pid)
     return !behind || (behind[1] == ' ' && (behind[2] == 'Z' || behind[2] == 'X'));
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void *run(void *argument)
 {
     struct gib_reader *r = argument;
+    int64_t ticked = now_ms();
     int idle = 0;
     while (!atomic_load(&r->stop)) {
         pthread_mutex_lock(&r->log->lock);
@@ -358,6 +378,10 @@ static void *run(void *argument)
         idle = any ? 0 : idle + 1;
         if (idle == 64 && has_ended(r->pid))
             atomic_store(&r->gone, true);
+        if (now_ms() - ticked >= 100) {
+            ticked = now_ms();
+            r->log->tick(r->log->wake_context);
+        }
         struct timespec pause = {0, idle < 200 ? 500000 : 5000000};
         if (!any)
             nanosleep(&pause, NULL);
@@ -461,13 +485,20 @@ void gib_log_ended(struct gib_log *log)
     pthread_mutex_unlock(&log->lock);
 }
 
+void gib_log_stop(struct gib_log *log)
+{
+    struct gib_reader *r = log->reader;
+    if (!r || atomic_exchange(&r->stop, true))
+        return;
+    pthread_join(r->thread, NULL);
+}
+
 void gib_log_detach(struct gib_log *log)
 {
     struct gib_reader *r = log->reader;
     if (!r)
         return;
-    atomic_store(&r->stop, true);
-    pthread_join(r->thread, NULL);
+    gib_log_stop(log);
     gib_log_ended(log);
     __atomic_store_n(&r->shared->reader, 0, __ATOMIC_RELEASE);
     pthread_mutex_lock(&log->lock);

@@ -72,7 +72,7 @@ static uint8_t result_source(const struct gib_type *type)
     if (type->eightbyte[0] == GIB_CLASS_X87)
         return GIB_RESULT_X87;
     if (type->eightbyte[0] == GIB_CLASS_SSE)
-        return GIB_RESULT_XMM0;
+        return type->eightbyte[1] == GIB_CLASS_SSE ? GIB_RESULT_XMM0_XMM1 : GIB_RESULT_XMM0;
     if (type->eightbyte[1] == GIB_CLASS_INTEGER)
         return GIB_RESULT_RAX_RDX;
     return GIB_RESULT_RAX;

@@ -181,6 +181,8 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
         store(e, RDX, AT(result[1]));
         if (r->result_xmm)
             store_xmm(e, 0, AT(result_xmm));
+        if (r->result_xmm1)
+            store_xmm(e, 1, AT(result_x87[1]));
         if (r->result_x87) {
             BYTES(e, 0xd9, 0xc0, 0xdb, 0xbd); /* fld st0 ; fstp tbyte [rbp + disp32] */
             put32(e, (uint32_t)(AT(result_x87) - GIB_FRAME_SIZE));

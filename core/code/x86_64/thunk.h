@@ -24,7 +24,7 @@ struct gib_thunk_request {
     uint64_t site, shared;        /* their arguments */
     uint32_t stack_copy; /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
     bool reads_xmm;      /* keep xmm0..7 in the frame */
-    bool result_xmm, result_x87; /* the result is there */
+    bool result_xmm, result_xmm1, result_x87; /* the result is there */
     /* GIB_THUNK_COUNT */
     uint32_t thread_pointer; /* enum gib_thread_pointer */
     uint64_t hash_slots;     /* address of gib_hash.slot */
