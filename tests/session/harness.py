@@ -54,7 +54,7 @@ class Result:
 
     def calls(self, function):
         """The log lines of one function."""
-        return [line for line in self.log if re.match(r"gibbon: \[\d+\] \+[\d.]+ %s\(" % re.escape(function), line)]
+        return [line for line in self.log if re.match(r"gibbon: \[\d+\] [+-][\d.]+ %s\(" % re.escape(function), line)]
 
     def bodies(self, function):
         """Those without thread, time and duration: `f(n=1) = 2`."""
@@ -305,7 +305,7 @@ def text_differences(pid):
     with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
         for line in maps:
             fields = line.split(None, 5)
-            if "x" not in fields[1] or len(fields) < 6 or not fields[5].startswith("/"):
+            if "x" not in fields[1] or len(fields) < 6 or not fields[5].startswith("/") or fields[5].startswith("/memfd:"):
                 continue
             start, end = (int(x, 16) for x in fields[0].split("-"))
             with open(fields[5].strip(), "rb") as file:
@@ -330,7 +330,7 @@ def jsonl(path):
 
 def normal(text):
     """An output without what differs from run to run and from debugger to debugger: ids, times, addresses."""
-    text = LOG.sub(lambda m: re.sub(r"\[\d+\] \+[\d.]+", "[T] +T", m.group(0)), text)
+    text = LOG.sub(lambda m: re.sub(r"\[\d+\] [+-][\d.]+", "[T] +T", m.group(0)), text)
     text = re.sub(r" <[\d.]+(s|ms|us|ns)>$", " <D>", text, flags=re.M)
     return re.sub(r"0x[0-9a-f]+", "0xA", text)
 

@@ -28,7 +28,7 @@ def text_differences():
     with open("/proc/%d/maps" % _pid()) as maps:
         for line in maps:
             fields = line.split(None, 5)
-            if "x" not in fields[1] or len(fields) < 6 or not fields[5].startswith("/"):
+            if "x" not in fields[1] or len(fields) < 6 or not fields[5].startswith("/") or fields[5].startswith("/memfd:"):
                 continue
             start, end = (int(x, 16) for x in fields[0].split("-"))
             with open(fields[5].strip(), "rb") as file:

@@ -42,7 +42,8 @@ def test_run_again(debugger, early):
 def test_run_again_while_it_runs(debugger, early):
     """Without a kill first: GDB asks, and kills; LLDB does too."""
     result = debugger.session(early, ["gibbon wrap getenv", "break main", "run", "run", "continue"])
-    assert len(re.findall("FROM_CONSTRUCTOR", result.text)) == 2 and len(re.findall("FROM_MAIN", result.text)) == 1
+    logged = "\n".join(result.log)
+    assert len(re.findall("FROM_CONSTRUCTOR", logged)) == 2 and len(re.findall("FROM_MAIN", logged)) == 1
 
 
 def test_library_loaded_later(debugger, target):
@@ -74,7 +75,7 @@ def test_optional_module_is_applied_at_once_when_it_is_there(debugger, early):
 
 def test_start_through_exec(debugger, early):
     """env executes the program: the patch is for the new image as well."""
-    result = debugger.session("/usr/bin/env", ["gibbon wrap libearly.so?!early_work", "run", "gibbon list"], args=[early])
+    result = debugger.session("/usr/bin/env", ["gibbon wrap libearly.so?!early_work", "run", ("", "continue"), "gibbon list"], args=[early])
     assert result.out == "1 early, not set\n"
     assert result.bodies("early_work") == ["early_work(n=11) = 12"]
 
