@@ -163,10 +163,12 @@ class FrontEnd:
             sys.stdout.flush()
 
     def query(self, question):
-        try:
-            return int(input(question).strip().lower() in ("y", "yes"))
-        except (EOFError, KeyboardInterrupt):
-            return 0
+        try:  # LLDB's Python has no usable sys.stdin inside a command
+            with open("/dev/tty", "r+b", buffering=0) as terminal:
+                terminal.write(question.encode())
+                return int(terminal.readline().strip().lower() in (b"y", b"yes"))
+        except (OSError, KeyboardInterrupt):
+            return -1
 
     def wake(self):
         self.engine.flush()  # from the reader's own thread: printing needs no SB call that waits
@@ -233,7 +235,7 @@ class Command:
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
-            _front_end.engine.command("%s %s" % (self.name, arguments), sys.stdin.isatty() and debugger.GetAsync())
+            _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:
             result.SetError(str(error))

@@ -4,10 +4,11 @@
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode);
+const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared);
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, 0, gib_image_size\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
@@ -258,4 +259,22 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
     struct gib_thread *thread = gib_thread_slow(shared, pointer);
     if (thread)
         ++*gib_thread_counter(shared, thread, counter);
+}
+
+/*
+ * What libgcc's unwinder asks for each frame (unwind-dw2-fde.h). For a thunk the answer is one unwind entry that the engine put at the start of each
+ * arena: an ordinary frame with a frame pointer. So exceptions and pthread_cancel pass through a patched function.
+ */
+const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
+{
+    if (pc < shared->arena_low || pc >= shared->arena_high)
+        return NULL;
+    for (uint32_t i = 0; i < shared->arena_count; i++) {
+        if (pc < shared->arena[i].start || pc >= shared->arena[i].end)
+            continue;
+        bases->text = bases->data = 0;
+        bases->function = shared->arena[i].start;
+        return (const void *)(shared->arena[i].start + GIB_ARENA_FDE);
+    }
+    return NULL;
 }

@@ -277,13 +277,22 @@ struct gib_frame {
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 
+/* struct dwarf_eh_bases of libgcc. */
+struct gib_unwind_bases {
+    uint64_t text, data, function;
+};
+
+/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+#define GIB_ARENA_FDE  32
+#define GIB_ARENA_HEAD 128
+
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {
     uint32_t magic;
     uint32_t enter;    /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t leave;    /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count;    /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer): the slow path of a count thunk */
-    uint32_t find_fde; /* reserved for the unwinder */
+    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct gib_shared *): NULL, not ours */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

@@ -115,6 +115,8 @@ static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_p
     for (int turn = 0; turn < 2 && !process->syscall_instruction; turn++) {
         FILE *maps = fopen(name, "re");
         while (maps && !process->syscall_instruction && getline(&line, &room, maps) > 0) {
+            if (strstr(line, "/memfd:"))
+                continue; /* our own, and mostly holes */
             bool likely = strstr(line, "[vdso]") || strstr(line, "/ld-");
             if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) == 3 && permissions[0] == 'r' && permissions[2] == 'x' &&
                 (likely || turn == 1))

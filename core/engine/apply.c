@@ -175,6 +175,8 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     } else if (!site->installed && ((failed = check_breakpoints(engine, site, error)) || (failed = check_threads(engine, site, threads, thread_count, error)))) {
         return failed;
     }
+    if (site->internal)
+        return gib_fail(error, GIB_E_STATE, site->entry, "%.60s is patched by Gibbon itself, so that exceptions pass through patched functions.", site->function);
     if (!fresh && patch->prototype)
         return gib_fail(error, GIB_E_STATE, site->entry, "%.60s is patched already, with a prototype; delete that patch to give another one.", site->function);
     out->site = site;
@@ -244,6 +246,59 @@ static int commit(struct gib_engine *engine, struct gib_process *process, struct
     return 0;
 }
 
+/* Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its lookup is a function like any other, and gets a
+ * site of Gibbon's own; a failure only means that exceptions cannot pass, and is not worth a word in a program without any. */
+struct unwinder_search {
+    struct gib_engine *engine;
+    struct gib_module *module;
+    const struct gib_target_thread *threads;
+    size_t thread_count;
+};
+static void guard_one(const struct gib_elf_symbol *symbol, void *context)
+{
+    struct unwinder_search *s = context;
+    struct gib_process *process = s->engine->process;
+    struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
+    struct pending_site pending = {.place = -1};
+    struct gib_relocation copy;
+    struct gib_error ignored;
+    struct gib_site_state *site;
+    for (uint32_t i = 0; i < process->site_count; i++)
+        if (process->site[i]->entry == found.address && process->site[i]->internal && process->site[i]->installed)
+            return;
+    if (symbol->ifunc || gib_site_plan(s->engine, process, &found, NULL, &site, &copy, 0, &ignored))
+        return;
+    site->internal = true;
+    site->kind = GIB_THUNK_FIND_FDE;
+    if (read_again(s->engine, process, site, &found, NULL, &ignored) || check_breakpoints(s->engine, site, &ignored) ||
+        check_threads(s->engine, site, s->threads, s->thread_count, &ignored) || !add_site(process, site)) {
+        gib_site_free(site);
+        return;
+    }
+    pending.site = site;
+    pending.before = *site;
+    if (gib_site_thunk(s->engine, process, site, &ignored) == 0)
+        commit(s->engine, process, &pending, 1, s->threads, s->thread_count, &ignored);
+}
+
+void gib_guard_unwinders(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    struct gib_target_thread *threads;
+    size_t thread_count, count = gib_modules_count(process->modules);
+    if (process->modules_guarded == count || gib_target_threads(engine, &threads, &thread_count, NULL))
+        return;
+    gib_modules_lock(process->modules);
+    for (size_t i = process->modules_guarded; i < count; i++) {
+        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), threads, thread_count};
+        if (search.module->elf && !search.module->gone)
+            gib_elf_find(search.module->elf, "_Unwind_Find_FDE", guard_one, &search);
+    }
+    process->modules_guarded = count;
+    gib_modules_unlock(process->modules);
+    free(threads);
+}
+
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found_list *found, bool strict, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
@@ -262,6 +317,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const st
         process->shared->patch[patch->state] = (struct gib_patch_state){0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
     }
     gib_update_agent(engine, process);
+    gib_guard_unwinders(engine);
     for (size_t i = 0; i < found->count && !(failed && strict); i++) {
         struct gib_error why = {0};
         if (found->item[i].resolver) {

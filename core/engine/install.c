@@ -238,7 +238,7 @@ static int new_arena(struct gib_engine *engine, struct gib_process *process, con
         return failed;
     struct gib_arena *arena = &process->arena[process->arena_count];
     uint64_t data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
-    *arena = (struct gib_arena){place, data_size + slice, 64};
+    *arena = (struct gib_arena){place, data_size + slice, GIB_ARENA_HEAD};
     struct gib_shared *shared = process->shared;
     shared->arena[process->arena_count] = (struct gib_range){place, place + GIB_ARENA_SIZE};
     if (!process->arena_count || place < shared->arena_low)
@@ -246,7 +246,9 @@ static int new_arena(struct gib_engine *engine, struct gib_process *process, con
     if (place + GIB_ARENA_SIZE > shared->arena_high)
         shared->arena_high = place + GIB_ARENA_SIZE;
     shared->arena_count = ++process->arena_count;
-    return 0;
+    uint8_t head[GIB_ARENA_HEAD];
+    gib_thunk_unwind_entry(place, GIB_ARENA_SIZE, head);
+    return gib_arena_write(engine, process, place, head, sizeof head, error);
 }
 
 static bool reaches(const struct gib_arena *arena, const struct gib_module *module)

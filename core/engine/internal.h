@@ -14,6 +14,7 @@
 #include "code/x86_64/convention.h"
 #include "code/x86_64/returns.h"
 #include "code/x86_64/thunk.h"
+#include "code/x86_64/trampoline.h"
 #include "elf/modules.h"
 #include "gibbon/engine.h"
 #include "log/log.h"
@@ -81,8 +82,9 @@ struct gib_site_state {
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
-    bool has_call;     /* a displaced instruction is a call: its return address may be on a stack */
+    bool has_call;     /* the copy has a call that returns into it */
     bool installed;    /* the detour is in memory */
+    bool internal;     /* Gibbon's own, no patch of the user's */
     struct gib_prototype *prototype;
     struct gib_convention convention;
     enum gib_thunk_kind kind;
@@ -115,6 +117,7 @@ struct gib_process {
     uint32_t site_count, counters, patches, ranges, unwind_modules;
     uint64_t unwind_used;
     size_t modules_seen; /* of the table, by pending patches */
+    size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
     size_t watch_count;
 };
@@ -231,6 +234,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
 /* Puts the patch on the functions found. With strict, the first refusal undoes everything; else refusals are counted. */
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found_list *found, bool strict,
                     struct gib_error *error);
+/* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
+void gib_guard_unwinders(struct gib_engine *engine);
 /* Takes the patch off all its sites. */
 int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */

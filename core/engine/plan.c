@@ -102,15 +102,6 @@ static int compare_with_file(struct gib_engine *engine, struct gib_site_state *s
                     site->function, site->address, now, site->module->name, then);
 }
 
-/* Whether a displaced instruction is a call: e8, or ff /2, behind prefixes. */
-static bool is_call(const uint8_t *code, size_t size)
-{
-    size_t i = 0;
-    while (i < size && (code[i] == 0xf2 || code[i] == 0x66 || code[i] == 0x3e || code[i] == 0x2e || (code[i] & 0xf0) == 0x40))
-        i++;
-    return i < size && (code[i] == 0xe8 || (code[i] == 0xff && i + 1 < size && ((code[i + 1] >> 3 & 7) == 2 || (code[i + 1] >> 3 & 7) == 3)));
-}
-
 static int relocate(struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy, struct gib_error *error)
 {
     struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size, site->address, to, site->detour_size};
@@ -121,11 +112,10 @@ static int relocate(struct gib_site_state *site, const uint8_t *code, size_t siz
     if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias, (uint32_t)copy->consumed))
         return gib_fail(error, GIB_E_BRANCH, site->address, "%.60s cannot be patched: code of another function jumps into the first %zu bytes at 0x%" PRIx64 ".",
                         site->function, copy->consumed, site->address);
+    site->has_call = !gib_trampoline_return_home(&request, copy);
     site->consumed = (uint32_t)copy->consumed;
     site->boundaries = copy->boundaries;
     memcpy(site->boundary, copy->boundary, sizeof site->boundary);
-    for (size_t i = 0; i + 1 < copy->boundaries; i++)
-        site->has_call |= is_call(code + copy->boundary[i].original, copy->boundary[i + 1].original - copy->boundary[i].original);
     memcpy(site->original, code, site->detour_size);
     return 0;
 }

@@ -245,8 +245,10 @@ void gib_resolve_pending(struct gib_engine *engine)
     engine->busy = true;
     forget_gone_sites(process);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
-    if (process->installed && (from != count))
+    if (process->installed && from != count) {
         gib_update_agent(engine, process);
+        gib_guard_unwinders(engine);
+    }
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;

@@ -15,7 +15,7 @@ bool gib_site_in_use(const struct gib_site_state *site)
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
         if (site->chain[i].patch)
             return true;
-    return false;
+    return site->internal;
 }
 
 /* ---- the agent's view of a site ---------------------------------------------------------------------- */
@@ -204,6 +204,8 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
 {
     size_t used = 0;
+    if (site->internal)
+        return GIB_THUNK_FIND_FDE;
     const struct gib_chain_link *only = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (site->chain[i].patch) {
@@ -242,6 +244,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
+        .find_fde = process->agent + image->find_fde,
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,

@@ -120,7 +120,10 @@ static bool append_batch(struct gib_reader *r)
 
 static void remember_open(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
+    struct gib_log_process *process = gib_log_current(r->log);
     struct open_call *open = malloc(sizeof *open + size);
+    if (!process->first)
+        process->first = ((const struct gib_record *)r->copy)->entered;
     if (!open) {
         r->log->lost++;
         return;

@@ -261,6 +261,43 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     jump(e, e->address + out);
 }
 
+/*
+ *      push rdi ; push rsi ; sub rsp,8
+ *      rax = find_fde(pc, bases, shared)
+ *      add rsp,8 ; pop rsi ; pop rdi
+ *      test rax,rax ; je original ; ret
+ *  original:
+ *      jmp trampoline
+ */
+static void make_find_fde_thunk(struct emitter *e, const struct gib_thunk_request *r)
+{
+    BYTES(e, 0x57, 0x56, 0x48, 0x83, 0xec, 0x08);
+    immediate(e, RDX, r->shared);
+    immediate(e, RAX, r->find_fde);
+    BYTES(e, 0xff, 0xd0);
+    BYTES(e, 0x48, 0x83, 0xc4, 0x08, 0x5e, 0x5f, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xc3);
+    jump(e, r->trampoline);
+}
+
+/*
+ * DWARF call frame information in the form of .eh_frame (LSB 10.6). One rule for every call in a thunk: it has a frame pointer.
+ *
+ *   0  CIE  length 28 | id 0 | version 1 | "zR" | code 1 | data -8 | RA 16 | augmentation: 1, absptr
+ *           def_cfa rbp, 16 ; rbp at CFA-16 ; RA at CFA-8 ; nop...
+ *  32  FDE  length 28 | CIE pointer 36 | start, size (8 each) | augmentation 0 | nop...
+ *  64  0    the end
+ */
+void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out)
+{
+    static const uint8_t cie[] = {28, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0, 0x0c, 6, 16, 0x86, 2, 0x90, 1};
+    static const uint8_t fde[] = {28, 0, 0, 0, GIB_ARENA_FDE + 4, 0, 0, 0};
+    memset(out, 0, GIB_ARENA_HEAD);
+    memcpy(out, cie, sizeof cie);
+    memcpy(out + GIB_ARENA_FDE, fde, sizeof fde);
+    memcpy(out + GIB_ARENA_FDE + 8, &address, 8);
+    memcpy(out + GIB_ARENA_FDE + 16, &size, 8);
+}
+
 static int fail(struct gib_error *error, uint64_t address, const char *what)
 {
     if (error) {
@@ -276,6 +313,8 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
     struct emitter e = {code, 0, request->address, false};
     if (request->kind == GIB_THUNK_COUNT)
         make_count_thunk(&e, request);
+    else if (request->kind == GIB_THUNK_FIND_FDE)
+        make_find_fde_thunk(&e, request);
     else
         make_frame_thunk(&e, request);
     if (e.failed)

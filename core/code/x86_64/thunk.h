@@ -13,6 +13,7 @@ enum gib_thunk_kind {
     GIB_THUNK_CALL_THROUGH, /* enter, call the original, leave */
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
     GIB_THUNK_COUNT,        /* count without a frame, jump to the original */
+    GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the original */
 };
 
 struct gib_thunk_request {
@@ -20,7 +21,7 @@ struct gib_thunk_request {
     uint64_t address;    /* where the thunk will run */
     uint64_t trampoline; /* within +-2 GiB of it */
     uint64_t active;     /* a 32-bit word, within +-2 GiB: 0 sends calls straight to the trampoline */
-    uint64_t enter, leave, count; /* the agent's entry points, anywhere */
+    uint64_t enter, leave, count, find_fde; /* the agent's entry points, anywhere */
     uint64_t site, shared;        /* their arguments */
     uint32_t stack_copy; /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
     bool reads_xmm;      /* keep xmm0..7 in the frame */
@@ -36,6 +37,9 @@ struct gib_thunk_request {
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX], size_t *size,
                    struct gib_error *error);
+
+/* The CIE and FDE of an arena of `size` bytes at `address`, GIB_ARENA_HEAD bytes (agent/layout.h). */
+void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out);
 
 #define GIB_DETOUR_SIZE 5
 /* jmp rel32 from `from` to `to`; GIB_E_RANGE when too far. */
