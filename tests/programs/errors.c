@@ -23,7 +23,8 @@ int main(int argc, char **argv)
     FILE *file = fopen("/nonexistent/stream", "r");
     printf("fopen %p %d\n", (void *)file, errno);
     printf("getenv %p\n", (void *)getenv("GIBBON_NOT_SET"));
-    printf("close %d %d\n", close(9999), errno);
+    fd = close(9999);
+    printf("close %d %d\n", fd, errno);
     snprintf(text, sizeof text, "%d %s %5.2f %c %lu %p %% %*d %x", -7, "seven", 2.5, 'q', 123456789012ul, (void *)0x1234, 4, 9, 255);
     puts(text);
     printf("%s|%.3s|%ld|%s\n", "one", "abcdef", -5000000000l, (char *)made);

@@ -54,7 +54,6 @@ def test_breakpoints_always_inserted(gdb, target):
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_arguments_at_a_breakpoint(debugger, target, cc):
     result = debugger.session(target("calls", cc=cc), ["break main", "run", "gibbon wrap work", "break work", "continue", "continue", "continue"], args=["3"])
-    assert re.findall(r"work ?\(i=(\d+), twice=(\d+)\)", result.text.split("@@step-4@@")[1]) [:3] or True
     seen = [re.search(r"work ?\(i=(-?\d+), twice=(\d+)\)", result[step]).groups() for step in (4, 5, 6)]
     assert seen == [("0", "0"), ("1", "2"), ("2", "4")]
 
@@ -97,9 +96,12 @@ def test_step_over_a_patched_function(debugger, target):
 
 
 def test_call_of_a_patched_function_from_the_debugger(debugger, target):
+    bare = debugger.session(target("calls"), ["break between", "run", ("print work(5, 10)", "script pass")], args=["2"])
+    if "Couldn't write extended state status" in bare.text:
+        pytest.skip("GDB cannot call functions here: this kernel refuses PTRACE_SETREGSET of the extended state")
     result = debugger.session(target("calls"), ["gibbon wrap work", "break between", "run", ("print work(5, 10)", "expression -- work(5, 10)"), "continue", "gibbon stats"], args=["2"])
     assert re.search(r"= -2\b", result[3]), result[3]
-    assert result.out == "2 calls, last 3\n"
+    assert result.out == "2 calls, last -3\n"
     assert re.search(r"^1 +3 ", result[5], re.M)
 
 
