@@ -186,10 +186,12 @@ class FrontEnd:
         """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoints get. The name brings its
         callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
         target = self.target()
-        key = self.debugger.GetIndexOfTarget(target)
-        if not target.IsValid() or key in self.hooked:
+        key = self.debugger.GetIndexOfTarget(target) if target.IsValid() else None  # None: what targets to come begin with
+        if key in self.hooked:
             return
         self.hooked.add(key)
+        if key is None:
+            target = self.debugger.GetDummyTarget()
         result = lldb.SBCommandReturnObject()
         self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
         name = lldb.SBBreakpointName(target, NOT_OURS)
@@ -259,6 +261,7 @@ def __lldb_init_module(debugger, internal):
         keep.front_end = _front_end
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
+    _front_end.hook()
     debugger.HandleCommand('command container add -o -h "Monkey patching for native code." gibbon')
     for name, _summary in _front_end.engine.commands():
         globals()["Command_" + name] = type("Command_" + name, (Command,), {"name": name})
