@@ -181,7 +181,7 @@ class Lldb(Debugger):
 
     def interactive_line(self, program):
         words = ["lldb-19", "-x", "-Q", "-o", "settings set auto-confirm true", "-o", "settings set use-color false",
-                 "-o", "settings set show-statusline false", "-o", "command script import " + self.script]
+                 "-o", "command script import " + self.script]
         return words + (["-f", program] if program else [])
 
     def mark(self, number):

@@ -23,13 +23,14 @@ def test_options(gdb, target):
 
 def test_locations(gdb, target):
     work, between, module, inside = completions(gdb, target("calls"), "gibbon wrap wor", "gibbon explain betw", "gibbon wrap libc.so", "gibbon wrap libc.so.6!mkdt", before=["break main", "run"])
-    assert work == ["gibbon wrap work"] and between == ["gibbon explain between"]
+    assert "gibbon wrap work" in work and between == ["gibbon explain between"]
+    assert all(w.startswith("gibbon wrap wor") for w in work)
     assert module == ["gibbon wrap libc.so.6!"] and inside == ["gibbon wrap libc.so.6!mkdtemp"]
 
 
 def test_locations_before_run(gdb, target):
     work, = completions(gdb, target("calls"), "gibbon wrap wor")
-    assert work == ["gibbon wrap work"]
+    assert "gibbon wrap work" in work
 
 
 def test_patch_numbers(gdb, target):

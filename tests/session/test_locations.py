@@ -60,7 +60,7 @@ def test_cxx_names(debugger, target, debug):
 def test_cxx_calls(debugger, target):
     result = debugger.session(target("cxx.cc"), ["gibbon wrap zoo::feed zoo::Ape::climb zoo::Ape::weigh zoo::Ape::swing zoo::largest*", "run"])
     feed = [line.split("] ")[1].split(" ", 1)[1] for line in result.log if "zoo::feed" in line]
-    assert len(feed) == 2 and "(n=41) = 42" in feed[0] and '(what="A") = 65' in feed[1], result.log
+    assert len(feed) == 2 and "(n=41) = 42" in feed[0] + feed[1] and '(what="A") = 65' in feed[0] + feed[1], result.log
     assert [b for b in result.log if "zoo::Ape::climb" in b and re.search(r"\(this=0x[0-9a-f]+, metres=3\) = 21", b)], result.log
     assert [b for b in result.log if "zoo::Ape::weigh" in b and "(kilos=5) = 2.5" in b], result.log
     assert [b for b in result.log if "zoo::Ape::swing" in b and re.search(r"\(this=0x[0-9a-f]+, times=(9|'\\t')\) = 9", b)], result.log

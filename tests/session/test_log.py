@@ -1,11 +1,13 @@
 """The log: complete, right, safe to print, there while the program runs."""
 import json
+import os
 import re
+import select
 import subprocess
 import time
 
 import pytest
-from harness import INSIDE, LOG, jsonl
+from harness import LOG, environment, jsonl, kill_session
 
 MANY = 100000
 
@@ -156,7 +158,7 @@ def test_log_appears_while_the_program_runs(debugger, interactive, server, targe
     """On a terminal, long before the program ends; then Ctrl-C stops it and everything is still there."""
     session = interactive(target("server"))
     session.do("gibbon wrap tick -every 20")
-    session.send("run" if debugger.name == "gdb" else "process launch -i /dev/zero -o /dev/null")
+    session.send("run > /dev/null" if debugger.name == "gdb" else "process launch -o /dev/null")
     first = session.expect(r'gibbon: \[\d+\] \+([\d.]+) tick\(n=\d+, what="tock"\) = \d+ <', 30)
     second = session.expect(r'gibbon: \[\d+\] \+([\d.]+) tick\(n=\d+, what="tock"\) = \d+ <', 10)
     assert float(second.group(1)) >= float(first.group(1))
@@ -170,15 +172,14 @@ def test_log_appears_in_batch_use(debugger, target, tmp_path):
     """A synchronous session prints calls as they come as well."""
     program = target("server")
     words = debugger.command_line(program, True)
-    debugger.stdin, debugger.out, debugger.err, debugger.args = "/dev/zero", "/dev/null", "/dev/null", []
+    os.mkfifo(tmp_path / "never")
+    held = os.open(tmp_path / "never", os.O_RDWR)  # an input that never comes
+    debugger.stdin, debugger.out, debugger.err, debugger.args = str(tmp_path / "never"), "/dev/null", "/dev/null", []
     for action in ("gibbon wrap tick -every 50", "run"):
         words += debugger.translate(action)
-    from harness import environment, kill_session
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment(tmp_path), start_new_session=True)
     try:
-        import select
         end, seen = time.monotonic() + 20, ""
-        import os
         while time.monotonic() < end and len(LOG.findall(seen)) < 2:
             if select.select([process.stdout], [], [], 0.5)[0]:
                 data = os.read(process.stdout.fileno(), 65536).decode()
@@ -188,3 +189,4 @@ def test_log_appears_in_batch_use(debugger, target, tmp_path):
         assert process.poll() is None
     finally:
         kill_session(process)
+        os.close(held)

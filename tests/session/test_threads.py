@@ -42,7 +42,7 @@ def test_patched_while_they_hammer(debugger, target, tmp_path, cc, opt):
     for thread, n in counted.items():
         numbers = sorted(c[0] for c in threads[thread])
         assert numbers == list(range(n - len(numbers), n)), "thread %d" % thread
-        assert len(numbers) >= 5000
+        assert len(numbers) >= 4999  # the call under way when the flag was set may have begun before the patch
     assert "lost" not in result.text
 
 
