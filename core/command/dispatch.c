@@ -27,9 +27,7 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
     return failed;
 }
 
-/* ---- help
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- help ---- */
 
 static char *overview(void)
 {
@@ -150,8 +148,7 @@ int gib_command_version(struct gib_engine *engine, const struct gib_arguments *a
     return 0;
 }
 
-/* ---- completion
- * ---------------------------------------------------------------------------------------------- */
+/* ---- completion ---- */
 
 static void offer(FILE *out, const char *candidate, const char *word, const char *prefix)
 {

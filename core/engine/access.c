@@ -57,8 +57,7 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
-/* ---- borrowing a thread by ptrace
- * -------------------------------------------------------------------- */
+/* ---- borrowing a thread by ptrace ---- */
 
 /* The thread to borrow: one that this very thread traces and that is stopped now. */
 static pid_t borrowed_thread(struct gib_engine *engine)
@@ -191,8 +190,7 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     return failed ? -1 : 0;
 }
 
-/* ---- the debugger's own call
- * --------------------------------------------------------------------------- */
+/* ---- the debugger's own call ---- */
 
 /*
  *  b8+r imm64 for each argument      mov rdi/rsi/rdx/r10/r8/r9, imm64

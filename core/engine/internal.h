@@ -19,8 +19,7 @@
 #include "gibbon/engine.h"
 #include "log/log.h"
 
-/* ---- patches: definitions
- * ------------------------------------------------------------------------- */
+/* ---- patches: definitions ---- */
 
 enum gib_location_kind { GIB_LOCATION_NAME, GIB_LOCATION_ADDRESS, GIB_LOCATION_FILE };
 
@@ -55,8 +54,7 @@ struct gib_patch {
     uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
-/* ---- process: what is in the target
- * ----------------------------------------------------------------- */
+/* ---- process: what is in the target ---- */
 
 struct gib_arena {
     uint64_t start;  /* address in the target */

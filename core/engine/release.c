@@ -68,8 +68,7 @@ void gib_release(struct gib_engine *engine)
     gib_uninstall(engine, process);
 }
 
-/* ---- after the debugger has let go
- * ----------------------------------------------------------------------- */
+/* ---- after the debugger has let go ---- */
 
 /*
  * GDB tells before it detaches; LLDB does not, and neither does for every way out. Then the process
