@@ -4,6 +4,7 @@ An action is `run`, `starti`, `break F`, `tbreak F`, `continue`, `attach PID`, `
 `python CODE`, `gibbon ...`, or anything both debuggers understand. One that begins with `!` must fail: LLDB in batch mode stops at the
 first command that fails, so such a one is run from Python there. A pair is (what GDB gets, what LLDB gets).
 """
+import difflib
 import json
 import os
 import pty
@@ -333,6 +334,12 @@ def normal(text):
     text = LOG.sub(lambda m: re.sub(r"\[\d+\] [+-][\d.]+", "[T] +T", m.group(0)), text)
     text = re.sub(r" <[\d.]+(s|ms|us|ns)>$", " <D>", text, flags=re.M)
     return re.sub(r"0x[0-9a-f]+", "0xA", text)
+
+
+def same_lines(one, other):
+    """Fails with the lines that differ, and only those."""
+    lines = list(difflib.unified_diff(one.split("\n"), other.split("\n"), "gdb", "lldb", n=2, lineterm=""))
+    assert not lines, "\n" + "\n".join(lines[:60])
 
 
 def need(*programs):

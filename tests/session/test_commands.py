@@ -3,7 +3,7 @@ import os
 import re
 
 import pytest
-from harness import INSIDE, normal
+from harness import INSIDE, normal, same_lines
 
 COMMANDS = ["wrap", "list", "enable", "disable", "delete", "log", "stats", "explain", "save", "set", "show", "help", "version"]
 LOAD = "python import sys; sys.path.insert(0, %r); import inside" % os.path.dirname(INSIDE)
@@ -147,7 +147,7 @@ def test_same_words_in_both(both, target):
         outputs.append(texts)
     for (action, one), (_, other) in zip(*outputs):
         if "nonsense" not in action:
-            assert one == other, action
+            same_lines("%s\n%s" % (action, one), "%s\n%s" % (action, other))
 
 
 def test_list_and_stats_are_aligned(debugger, target):
