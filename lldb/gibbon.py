@@ -144,13 +144,7 @@ class FrontEnd:
             if not module.IsValid():
                 module = target.AddModule(os.path.realpath(path), None, None)
             breakpoint = target.BreakpointCreateBySBAddress(module.ResolveFileAddress(address))
-        # Unseen by `breakpoint list`, and kept by `breakpoint delete`.
-        name = lldb.SBBreakpointName(target, NOT_OURS)
-        name.SetAllowList(False)
-        name.SetAllowDelete(False)
-        name.SetAllowDisable(False)
         breakpoint.AddName(NOT_OURS)
-        breakpoint.SetScriptCallbackFunction("%s.on_watch" % __name__)
         self.watches[key] = breakpoint
         return 0
 
@@ -187,13 +181,21 @@ class FrontEnd:
             self.thread = None
 
     def hook(self):
-        """A stop hook for each target: LLDB runs it before it shows a stop."""
+        """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoints get. The name brings its
+        callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
         target = self.target()
-        key = target.GetDebugger().GetIndexOfTarget(target)
-        if target.IsValid() and key not in self.hooked:
-            self.hooked.add(key)
-            result = lldb.SBCommandReturnObject()
-            self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
+        key = self.debugger.GetIndexOfTarget(target)
+        if not target.IsValid() or key in self.hooked:
+            return
+        self.hooked.add(key)
+        result = lldb.SBCommandReturnObject()
+        self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
+        name = lldb.SBBreakpointName(target, NOT_OURS)
+        name.SetScriptCallbackFunction("%s.on_watch" % __name__)
+        # Unseen by `breakpoint list`, and kept by `breakpoint delete`.
+        name.SetAllowList(False)
+        name.SetAllowDelete(False)
+        name.SetAllowDisable(False)
 
     def close(self):
         self.engine.close()

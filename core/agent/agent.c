@@ -168,15 +168,16 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
         record->result = frame->result[0];
     }
     if (gib_unlikely(has_failed(site, frame->result[0]))) {
-        if (view->shared->errno_location) {
-            int32_t code = target_errno(view->shared);
-            bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
-            if (always || code != (int32_t)frame->errno_before)
-                end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
-        }
+        const struct gib_shared *shared = view->shared;
+        int32_t code = shared->errno_location ? target_errno(shared) : 0;
+        bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
+        if (!always && code == (int32_t)frame->errno_before)
+            return end; /* "no more", not a failure */
+        if (shared->errno_location)
+            end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
         for (uint32_t i = 0; i < site->actions; i++)
             if (frame->accepted & 1u << i)
-                ++*gib_thread_counter(view->shared, view->thread, site->action[i].counter + 1);
+                ++*gib_thread_counter(shared, view->thread, site->action[i].counter + 1);
     } else if (site->result_string && frame->result[0]) {
         end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->result[0]);
     }

@@ -8,7 +8,8 @@ enum { PAGE = 4096, MOST = 64 << 20 };
 static bool probe(uint64_t address)
 {
     enum { EFAULT = 14 };
-    return gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
+    /* A set at NULL means "no new set" to it, and that is no fault. */
+    return address >= 8 && gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
 }
 
 void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)

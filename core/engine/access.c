@@ -83,35 +83,48 @@ static int run_borrowed(pid_t tid, int request)
     return result;
 }
 
-/* `0f 05` in the process: every vDSO has one, as has every libc and ld.so. */
-static uint64_t find_syscall_instruction(struct gib_engine *engine, pid_t pid)
+/* `0f 05` in one executable mapping, 0: none. */
+static uint64_t find_in_mapping(struct gib_engine *engine, uint64_t start, uint64_t end)
 {
-    char name[64];
-    snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
-    FILE *maps = fopen(name, "re");
-    if (!maps)
-        return 0;
+    enum { PIECE = 1 << 16 };
     uint64_t found = 0;
-    char *line = NULL;
-    size_t room = 0;
-    uint8_t *buffer = malloc(1 << 16);
-    while (!found && buffer && getline(&line, &room, maps) > 0) {
-        uint64_t start, end;
-        char permissions[8];
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 || permissions[2] != 'x' || permissions[0] != 'r')
-            continue;
-        for (uint64_t at = start; at < end && !found; at += (1 << 16) - 1) {
-            size_t size = end - at < (1 << 16) ? (size_t)(end - at) : 1 << 16;
-            if (engine->ops.read(engine->context, at, buffer, size))
-                break;
-            const uint8_t *hit = memmem(buffer, size, "\x0f\x05", 2);
-            found = hit ? at + (uint64_t)(hit - buffer) : 0;
-        }
+    uint8_t *buffer = malloc(PIECE);
+    for (uint64_t at = start; buffer && at < end && !found; at += PIECE - 1) {
+        size_t size = end - at < PIECE ? (size_t)(end - at) : PIECE;
+        if (engine->ops.read(engine->context, at, buffer, size))
+            break;
+        const uint8_t *hit = memmem(buffer, size, "\x0f\x05", 2);
+        found = hit ? at + (uint64_t)(hit - buffer) : 0;
     }
     free(buffer);
-    free(line);
-    fclose(maps);
     return found;
+}
+
+/* The vDSO has one, and so does ld.so; a static program without a vDSO has its own. Kept for the process: searching means reading. */
+static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_process *process)
+{
+    char name[64], *line = NULL;
+    uint8_t bytes[2];
+    size_t room = 0;
+    uint64_t start, end;
+    char permissions[8];
+    if (process->syscall_instruction && engine->ops.read(engine->context, process->syscall_instruction, bytes, 2) == 0 && !memcmp(bytes, "\x0f\x05", 2))
+        return process->syscall_instruction;
+    process->syscall_instruction = 0;
+    snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
+    for (int turn = 0; turn < 2 && !process->syscall_instruction; turn++) {
+        FILE *maps = fopen(name, "re");
+        while (maps && !process->syscall_instruction && getline(&line, &room, maps) > 0) {
+            bool likely = strstr(line, "[vdso]") || strstr(line, "/ld-");
+            if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) == 3 && permissions[0] == 'r' && permissions[2] == 'x' &&
+                (likely || turn == 1))
+                process->syscall_instruction = find_in_mapping(engine, start, end);
+        }
+        if (maps)
+            fclose(maps);
+    }
+    free(line);
+    return process->syscall_instruction;
 }
 
 static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const uint64_t a[6], uint64_t *result)
@@ -231,7 +244,7 @@ static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a
 int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6], uint64_t *result, struct gib_error *error)
 {
     pid_t tid = borrowed_thread(engine);
-    uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process->pid) : 0;
+    uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process) : 0;
     if (instruction && borrow_syscall(tid, instruction, number, arguments, result) == 0)
         return 0;
     return stub_syscall(engine, number, arguments, result, error);

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,32 @@ int gib_engine_interface(void)
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------ */
+
+/* For what must still be done when the debugger exits without a word. */
+static struct gib_engine *engines;
+
+/* From the reader thread, a few times a second. Whoever holds the lock may be waiting for that thread, so it never waits for the lock. */
+static void tick(void *context)
+{
+    struct gib_engine *engine = context;
+    if (pthread_mutex_trylock(&engine->lock))
+        return;
+    gib_release_detached(engine);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+__attribute__((destructor)) static void leave(void)
+{
+    for (struct gib_engine *engine = engines; engine; engine = engine->next) {
+        struct gib_process *process = engine->process;
+        gib_log_stop(engine->log);
+        /* The debugger's server may need a moment to let go. */
+        for (int i = 0; i < 200 && process && process->installed && !process->released && kill(process->pid, 0) == 0; i++) {
+            gib_release_detached(engine);
+            usleep(5000);
+        }
+    }
+}
 
 static void wake(void *context)
 {
@@ -49,7 +76,7 @@ struct gib_engine *gib_engine_new(const struct gib_target_operations *operations
     struct gib_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return NULL;
-    if (operations->size != sizeof engine->ops || !(engine->log = gib_log_new(wake, engine))) {
+    if (operations->size != sizeof engine->ops || !(engine->log = gib_log_new(wake, tick, engine))) {
         free(engine);
         return NULL;
     }
@@ -66,6 +93,8 @@ struct gib_engine *gib_engine_new(const struct gib_target_operations *operations
     char *directory = data_directory();
     engine->prototypes = gib_prototypes_open(directory ? directory : "", NULL);
     free(directory);
+    engine->next = engines;
+    engines = engine;
     return engine;
 }
 
@@ -77,6 +106,12 @@ void gib_engine_free(struct gib_engine *engine)
     gib_process_end(engine);
     gib_log_detach(engine->log);
     gib_engine_flush(engine);
+    for (struct gib_engine **link = &engines; *link; link = &(*link)->next) {
+        if (*link == engine) {
+            *link = engine->next;
+            break;
+        }
+    }
     for (size_t i = 0; i < engine->patch_count; i++)
         gib_patch_free(engine->patch[i]);
     free(engine->patch);

@@ -101,11 +101,27 @@ static int open_memory(struct gib_process *process, uint64_t target_fd, uint64_t
     return 0;
 }
 
+/* A free place far from everything: the space near the libraries is for arenas. A process that another debugger left behind may have some taken. */
+static uint64_t far_hint(int32_t pid, uint64_t size)
+{
+    uint64_t hint = 0x200000000000, start, end;
+    char name[64], *line = NULL;
+    size_t room = 0;
+    snprintf(name, sizeof name, "/proc/%d/maps", pid);
+    FILE *maps = fopen(name, "re");
+    while (maps && getline(&line, &room, maps) > 0) /* sorted by address */
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start < hint + 2 * size && end > hint)
+            hint = (end + (1ull << 30)) & ~((1ull << 30) - 1);
+    free(line);
+    if (maps)
+        fclose(maps);
+    return hint;
+}
+
 static int map_in_target(struct gib_engine *engine, struct gib_process *process, uint64_t fd, const struct layout *l, struct gib_error *error)
 {
     enum { DONTDUMP = 16, WIPEONFORK = 18 };
-    /* A hint far from everything: the space near the libraries is for arenas. */
-    const uint64_t far = 0x200000000000, farther = far + (1ull << 40);
+    uint64_t far = far_hint(process->pid, l->data_size), farther = far + l->data_size;
     const char *what = "map shared memory";
     uint64_t ignored;
     int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);

@@ -98,6 +98,7 @@ struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
     bool installed; /* the agent is in the target */
+    bool released;  /* given back after the debugger let it go */
     uint32_t thread_pointer; /* enum gib_thread_pointer of functions that run after libc's start-up */
     uint32_t early_pointer;  /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
@@ -106,6 +107,7 @@ struct gib_process {
     uint64_t data, alias, hash; /* addresses in the target */
     uint64_t agent;             /* address of its image */
     uint64_t call_stop;         /* address of an int3 for calls by ptrace */
+    uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
     uint64_t stub;              /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count;
@@ -144,6 +146,7 @@ struct gib_engine {
     char *reply; /* the last string returned */
     bool busy;   /* inside a change: nested events wait */
     bool loader_watched;
+    struct gib_engine *next; /* of all engines of this debugger */
 };
 
 /* error.c */
@@ -250,6 +253,8 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
 
 /* release.c: restores all code, and unmaps Gibbon's memory when no thread is in it. */
 void gib_release(struct gib_engine *engine);
+/* The same for a process that its debugger has already let go; does nothing while somebody traces it. */
+void gib_release_detached(struct gib_engine *engine);
 
 /* patch.c */
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);

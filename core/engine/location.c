@@ -124,9 +124,12 @@ struct slots {
 static void read_slot(uint64_t slot, void *context)
 {
     struct slots *s = context;
-    uint64_t value;
+    uint64_t value, initial;
     struct gib_error ignored;
-    if (gib_read(s->engine, s->module->bias + slot, &value, 8, &ignored) == 0 && value)
+    /* Before relocation a slot holds what the file has there, an address in the PLT or nothing. */
+    if (gib_elf_read(s->module->elf, slot, &initial, 8) != 8)
+        initial = 0;
+    if (gib_read(s->engine, s->module->bias + slot, &value, 8, &ignored) == 0 && value && value != initial && value != initial + s->module->bias)
         s->value = value;
 }
 
@@ -163,13 +166,8 @@ static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
     struct gib_error ignored;
     size_t count = gib_elf_ifunc_slots(s->module->elf, symbol->value, read_slot, &slots);
     bool relocated = is_relocated(s->engine, s->module);
-    if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value) && (relocated || !gib_elf_info(s->module->elf)->is_dynamic_object))
+    if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value))
         chosen = slots.value;
-    /* A lazy PLT slot of a static program points back into its PLT until it is relocated. */
-    const struct gib_elf_symbol *target = chosen ? gib_elf_symbol_at(s->module->elf, chosen - s->module->bias) : NULL;
-    uint64_t start, end;
-    if (chosen && !target && !gib_elf_function_range(s->module->elf, chosen - s->module->bias, &start, &end))
-        chosen = 0;
     if (!chosen && relocated && gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 && !in_text(s->engine, chosen))
         chosen = 0;
     add(s, chosen, symbol->name, chosen ? 0 : resolver);

@@ -1,5 +1,6 @@
 /* process.c: a process comes, maps libraries, goes; patches follow it. */
 #include "engine/internal.h"
+#include "code/x86_64/disassemble.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -275,7 +276,13 @@ void gib_expect_modules(struct gib_engine *engine)
         return;
     const char *loader = gib_elf_info(elf)->interpreter;
     if (!loader) {
-        engine->loader_watched = engine->ops.watch(engine->context, program, gib_elf_info(elf)->entry, true) == 0;
+        /* The second instruction: a debugger that launches a static program stops it at the first, and goes on without seeing a breakpoint there. */
+        uint64_t entry = gib_elf_info(elf)->entry;
+        uint8_t code[16];
+        char text[64];
+        size_t size = gib_elf_read(elf, entry, code, sizeof code);
+        entry += gib_disassemble(code, size, entry, text, sizeof text);
+        engine->loader_watched = engine->ops.watch(engine->context, program, entry, true) == 0;
         return;
     }
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
@@ -333,7 +340,8 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             continue;
         for (size_t k = 0; k < all.count; k++) {
             struct gib_found *found = &all.item[k];
-            if (found->resolver != resolver)
+            /* It may have been asked once more meanwhile, and have answered. */
+            if (found->resolver != resolver && found->address != chosen)
                 continue;
             found->address = chosen;
             found->resolver = 0;

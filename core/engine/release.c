@@ -1,7 +1,24 @@
 /* release.c: giving a process back as it was. */
 #include "engine/internal.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool in_arenas(const struct gib_process *process, uint64_t address)
+{
+    for (uint32_t i = 0; i < process->arena_count; i++)
+        if (address >= process->arena[i].start && address < process->arena[i].start + GIB_ARENA_SIZE)
+            return true;
+    return false;
+}
 
 /* Whether any thread may still come back into an arena: by its program counter or by something on its stack. */
 static bool anybody_inside(struct gib_engine *engine, const struct gib_process *process)
@@ -14,13 +31,13 @@ static bool anybody_inside(struct gib_engine *engine, const struct gib_process *
         return true;
     bool inside = false;
     for (size_t t = 0; t < count && !inside; t++) {
-        inside = threads[t].pc >= process->shared->arena_low && threads[t].pc < process->shared->arena_high;
+        inside = in_arenas(process, threads[t].pc);
         for (uint64_t at = threads[t].sp & ~7ull, limit = at + DEPTH; at < limit && !inside;) {
             size_t size = STEP - (at & (STEP - 1));
             if (engine->ops.read(engine->context, at, words, size))
                 break;
             for (size_t k = 0; k < size / 8; k++)
-                inside |= words[k] >= process->shared->arena_low && words[k] < process->shared->arena_high;
+                inside |= in_arenas(process, words[k]);
             at += size;
         }
     }
@@ -42,4 +59,144 @@ void gib_release(struct gib_engine *engine)
     /* What a thread may still need stays mapped, and harmless. */
     if (!anybody_inside(engine, process))
         gib_uninstall(engine, process);
+}
+
+/* ---- after the debugger has let go ----------------------------------------------------------------------- */
+
+/*
+ * GDB tells before it detaches; LLDB does not, and neither does for every way out. Then the process runs on with its patches: they still work, but it
+ * was not asked for. The engine stops its threads itself, by ptrace, and gives the process back in the way it would have.
+ */
+struct seized {
+    pid_t pid;
+    pid_t *tid;
+    size_t count, room;
+    int memory;
+};
+
+static int32_t seized_pid(void *context)
+{
+    return ((struct seized *)context)->pid;
+}
+static enum gib_target_state seized_state(void *context)
+{
+    return GIB_TARGET_STOPPED;
+}
+static int seized_read(void *context, uint64_t address, void *buffer, size_t size)
+{
+    return pread(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size ? 0 : -1;
+}
+static int seized_write(void *context, uint64_t address, const void *buffer, size_t size)
+{
+    return pwrite(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size ? 0 : -1;
+}
+static size_t seized_threads(void *context, struct gib_target_thread *threads, size_t max)
+{
+    const struct seized *s = context;
+    for (size_t i = 0; i < s->count && i < max; i++) {
+        struct user_regs_struct registers = {0};
+        ptrace(PTRACE_GETREGS, s->tid[i], NULL, &registers);
+        threads[i] = (struct gib_target_thread){s->tid[i], (int32_t)i + 1, registers.rip, registers.rsp};
+    }
+    return s->count;
+}
+static int seized_call(void *context, uint64_t address, uint64_t *result)
+{
+    return -1;
+}
+static void seized_print(void *context, const char *text, enum gib_print_style style)
+{
+}
+
+static bool seize_one(struct seized *s, pid_t tid)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->tid[i] == tid)
+            return false;
+    if (s->count == s->room) {
+        pid_t *grown = realloc(s->tid, (s->room + 64) * sizeof *grown);
+        if (!grown)
+            return false;
+        s->tid = grown;
+        s->room += 64;
+    }
+    int status;
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
+        return false;
+    while (waitpid(tid, &status, __WALL) < 0)
+        if (errno != EINTR)
+            return false;
+    if (!WIFSTOPPED(status))
+        return false;
+    s->tid[s->count++] = tid;
+    return true;
+}
+
+/* All threads, also those that others start while we stop them. */
+static void seize_all(struct seized *s)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/task", (int)s->pid);
+    for (bool more = true; more;) {
+        more = false;
+        DIR *tasks = opendir(name);
+        struct dirent *entry;
+        while (tasks && (entry = readdir(tasks)))
+            if (entry->d_name[0] != '.')
+                more |= seize_one(s, atoi(entry->d_name));
+        if (tasks)
+            closedir(tasks);
+    }
+}
+
+/* TracerPid of /proc/PID/status; -1 when the process is gone. */
+static pid_t tracer_of(pid_t pid)
+{
+    char name[64], line[256];
+    pid_t tracer = -1;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(name, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
+            break;
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    return tracer;
+}
+
+void gib_release_detached(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed || process->released || engine->settings.keep_on_detach || tracer_of(process->pid) != 0)
+        return;
+    struct seized seized = {.pid = process->pid};
+    char name[64];
+    snprintf(name, sizeof name, "/proc/%d/mem", process->pid);
+    seized.memory = open(name, O_RDWR | O_CLOEXEC);
+    if (seized.memory < 0)
+        return;
+    seize_all(&seized);
+    if (seized.count) {
+        struct gib_target_operations saved = engine->ops;
+        void *context = engine->context;
+        engine->ops.pid = seized_pid;
+        engine->ops.state = seized_state;
+        engine->ops.read = seized_read;
+        engine->ops.write = seized_write;
+        engine->ops.threads = seized_threads;
+        engine->ops.call = seized_call;
+        engine->ops.print = seized_print;
+        engine->context = &seized;
+        gib_release(engine);
+        engine->ops = saved;
+        engine->context = context;
+    }
+    for (size_t i = 0; i < seized.count; i++)
+        ptrace(PTRACE_DETACH, seized.tid[i], NULL, NULL);
+    close(seized.memory);
+    free(seized.tid);
+    process->released = true;
 }

@@ -18,6 +18,7 @@ struct gib_reader;
 struct gib_log {
     pthread_mutex_t lock; /* of everything here */
     void (*wake)(void *context);
+    void (*tick)(void *context);
     void *wake_context;
     struct gib_log_process *process;
     uint32_t process_count;

@@ -31,6 +31,8 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
         gib_value_write(out, GIB_VALUE_JSON, parameter ? &parameter->type : NULL, word, words,
                         gib_log_chunk(view, GIB_CHUNK_STRING, first));
     }
+    if (named)
+        gib_variadic_write(view, GIB_VALUE_JSON, out);
     fputc('}', out);
 }
 

@@ -7,12 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-struct gib_log *gib_log_new(void (*wake)(void *context), void *context)
+struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *context), void *context)
 {
     struct gib_log *log = calloc(1, sizeof *log);
     if (!log)
         return NULL;
     log->wake = wake;
+    log->tick = tick;
     log->wake_context = context;
     pthread_mutexattr_t recursive;
     pthread_mutexattr_init(&recursive);

@@ -48,7 +48,8 @@ struct gib_call {
 };
 
 struct gib_log;
-struct gib_log *gib_log_new(void (*wake)(void *context), void *context);
+/* Both are called from the reader thread: `wake` when there is something to show, `tick` a few times a second. */
+struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *context), void *context);
 void gib_log_free(struct gib_log *log);
 
 /* Starts reading `shared` of process `pid`: a mapping of `size` bytes that the log owns from now on and unmaps in gib_log_detach.
@@ -57,6 +58,8 @@ int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size
                    struct gib_error *error);
 /* Reads what is left, reports calls that never returned, stops the reader thread. */
 void gib_log_detach(struct gib_log *log);
+/* Only stops the reader thread; for a debugger that exits. */
+void gib_log_stop(struct gib_log *log);
 /* Reads everything published so far. From any thread. */
 void gib_log_drain(struct gib_log *log);
 /* The process has ended: reads what is left and reports calls that never returned. Its forked children are read on. */
@@ -105,6 +108,9 @@ enum gib_value_form { GIB_VALUE_TEXT, GIB_VALUE_JSON };
 /* One value of type `type` (NULL: a raw word), from its one or two words and, for a string, its text. */
 void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2], int words,
                      const struct gib_chunk *text);
+
+/* variadic.c: in text ", value, value"; in JSON, inside the object of the arguments, `,"mode":420` (open) or `,"more":[...]` (printf). */
+void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form form, FILE *out);
 
 /* escape.c: bytes of the target as text that cannot harm a terminal, between double quotes. */
 void gib_escape_text(FILE *out, const char *bytes, size_t size);

@@ -356,9 +356,17 @@ static bool has_ended(pid_t pid)
     return !behind || (behind[1] == ' ' && (behind[2] == 'Z' || behind[2] == 'X'));
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void *run(void *argument)
 {
     struct gib_reader *r = argument;
+    int64_t ticked = now_ms();
     int idle = 0;
     while (!atomic_load(&r->stop)) {
         pthread_mutex_lock(&r->log->lock);
@@ -370,6 +378,10 @@ static void *run(void *argument)
         idle = any ? 0 : idle + 1;
         if (idle == 64 && has_ended(r->pid))
             atomic_store(&r->gone, true);
+        if (now_ms() - ticked >= 100) {
+            ticked = now_ms();
+            r->log->tick(r->log->wake_context);
+        }
         struct timespec pause = {0, idle < 200 ? 500000 : 5000000};
         if (!any)
             nanosleep(&pause, NULL);
@@ -473,13 +485,20 @@ void gib_log_ended(struct gib_log *log)
     pthread_mutex_unlock(&log->lock);
 }
 
+void gib_log_stop(struct gib_log *log)
+{
+    struct gib_reader *r = log->reader;
+    if (!r || atomic_exchange(&r->stop, true))
+        return;
+    pthread_join(r->thread, NULL);
+}
+
 void gib_log_detach(struct gib_log *log)
 {
     struct gib_reader *r = log->reader;
     if (!r)
         return;
-    atomic_store(&r->stop, true);
-    pthread_join(r->thread, NULL);
+    gib_log_stop(log);
     gib_log_ended(log);
     __atomic_store_n(&r->shared->reader, 0, __ATOMIC_RELEASE);
     pthread_mutex_lock(&log->lock);

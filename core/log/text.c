@@ -2,86 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include "agent/format.h"
 #include "log/log.h"
-
-static const struct gib_chunk *chunk_of_word(const struct gib_log_view *view, int word)
-{
-    return gib_log_chunk(view, GIB_CHUNK_STRING, word);
-}
-
-/* What followed the named arguments of a printf, shown as its format says. */
-static void write_format_values(const struct gib_log_view *view, const struct gib_chunk *format, const struct gib_chunk *extra, FILE *out)
-{
-    static const struct gib_type integer = {.kind = GIB_TYPE_INT, .size = 4, .is_signed = true};
-    static const struct gib_type wide = {.kind = GIB_TYPE_INT, .size = 8, .is_signed = true};
-    static const struct gib_type number = {.kind = GIB_TYPE_FLOAT, .size = 8};
-    static const struct gib_type wide_number = {.kind = GIB_TYPE_FLOAT, .size = 16};
-    static const struct gib_type text = {.kind = GIB_TYPE_STRING, .size = 8};
-    static const struct gib_type pointer = {.kind = GIB_TYPE_POINTER, .size = 8};
-    const char *bytes = gib_log_chunk_bytes(format);
-    uint32_t count = extra->size / 8, next = 0;
-    uint64_t values[64];
-    if (count > 64)
-        count = 64;
-    memcpy(values, gib_log_chunk_bytes(extra), count * 8);
-    for (uint32_t at = 0; at < format->size && next < count;) {
-        if (bytes[at++] != '%')
-            continue;
-        struct gib_conversion c;
-        uint32_t begin = at;
-        at = gib_parse_conversion(bytes, format->size, at, &c);
-        for (uint32_t i = 0; i < c.stars && next < count; i++, next++) {
-            fputs(", ", out);
-            gib_value_write(out, GIB_VALUE_TEXT, &integer, &values[next], 1, NULL);
-        }
-        if (c.stop || next >= count)
-            break;
-        if (!c.kind)
-            continue;
-        fputs(", ", out);
-        char letter = bytes[at - 1];
-        bool is_wide = memchr(bytes + begin, 'l', at - begin) || memchr(bytes + begin, 'z', at - begin) ||
-                       memchr(bytes + begin, 'j', at - begin) || memchr(bytes + begin, 't', at - begin);
-        struct gib_type type = is_wide ? wide : integer;
-        type.is_signed = letter == 'd' || letter == 'i';
-        if (c.kind == 'L' && next + 1 < count) {
-            gib_value_write(out, GIB_VALUE_TEXT, &wide_number, &values[next], 2, NULL);
-            next++;
-        } else if (c.kind == 'f') {
-            gib_value_write(out, GIB_VALUE_TEXT, &number, &values[next], 1, NULL);
-        } else if (c.kind == 's') {
-            gib_value_write(out, GIB_VALUE_TEXT, &text, &values[next], 1, gib_log_chunk(view, GIB_CHUNK_EXTRA_STRING, (int)next));
-        } else if (letter == 'p' || letter == 'n' || letter == 's' || letter == 'S') {
-            gib_value_write(out, GIB_VALUE_TEXT, &pointer, &values[next], 1, NULL);
-        } else if (letter == 'c' || letter == 'C') {
-            type = (struct gib_type){.kind = GIB_TYPE_CHAR, .size = 1, .is_signed = true};
-            gib_value_write(out, GIB_VALUE_TEXT, &type, &values[next], 1, NULL);
-        } else {
-            gib_value_write(out, GIB_VALUE_TEXT, &type, &values[next], 1, NULL);
-        }
-        next++;
-    }
-}
-
-static void write_extra(const struct gib_log_view *view, FILE *out)
-{
-    const struct gib_prototype *prototype = view->site->prototype;
-    const struct gib_chunk *extra = gib_log_chunk(view, GIB_CHUNK_EXTRA, -1);
-    if (prototype->variadic == GIB_VARIADIC_OPEN && extra && extra->size == 8) {
-        uint64_t mode;
-        memcpy(&mode, gib_log_chunk_bytes(extra), 8);
-        fprintf(out, ", mode=0%o", (unsigned)mode);
-    } else if (prototype->variadic == GIB_VARIADIC_PRINTF && prototype->parameter_count) {
-        size_t last = prototype->parameter_count - 1;
-        const struct gib_chunk *format =
-            last < view->site->convention.parameters ? chunk_of_word(view, view->site->convention.parameter[last].first) : NULL;
-        if (format && extra)
-            write_format_values(view, format, extra, out);
-    } else if (prototype->variadic == GIB_VARIADIC_UNKNOWN) {
-        fputs(prototype->parameter_count ? ", ..." : "...", out);
-    }
-}
 
 static void write_arguments(const struct gib_log_view *view, FILE *out)
 {
@@ -108,9 +29,9 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
         int first = site->convention.parameter[i].first, count = site->convention.parameter[i].count;
         uint64_t word[2] = {0, 0};
         memcpy(word, &view->record->word[first], sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
-        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count, chunk_of_word(view, first));
+        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count, gib_log_chunk(view, GIB_CHUNK_STRING, first));
     }
-    write_extra(view, out);
+    gib_variadic_write(view, GIB_VALUE_TEXT, out);
 }
 
 static void write_result(const struct gib_log_view *view, FILE *out)

@@ -27,6 +27,10 @@ static uint64_t zero_extend(uint64_t value, uint32_t size)
 
 static void write_integer(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
 {
+    if (type->size == 16 && !word[1]) {
+        fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, word[0]);
+        return;
+    }
     if (type->size == 16) {
         fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "%016" PRIx64 "\"" : "0x%" PRIx64 "%016" PRIx64, word[1], word[0]);
         return;

@@ -14,12 +14,6 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
-#define GIB_API __attribute__((visibility("default")))
-#else
-#define GIB_API
-#endif
-
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */

@@ -15,6 +15,12 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#define GIB_API __attribute__((visibility("default")))
+#else
+#define GIB_API
+#endif
+
 /* What went wrong, for programs. The message of a struct gib_error says it for people. */
 enum gib_error_code {
     GIB_OK = 0,
@@ -76,8 +82,8 @@ struct gib_relocation {
  * Returns 0, or a GIB_E_ code with *error filled (address, bytes, instruction, reason) and *out untouched.
  * `error` may be NULL.
  */
-int gib_relocate(const struct gib_relocation_request *request, struct gib_relocation *out,
-                 struct gib_error *error);
+GIB_API int gib_relocate(const struct gib_relocation_request *request, struct gib_relocation *out,
+                         struct gib_error *error);
 
 #ifdef __cplusplus
 }
