@@ -107,6 +107,10 @@ static void woken(void *context)
     __atomic_add_fetch((uint64_t *)context, 1, __ATOMIC_RELAXED);
 }
 
+static void ticked(void *context)
+{
+}
+
 static void show_site(struct agent *a, uint32_t index)
 {
     struct gib_log_site *shown = calloc(1, sizeof *shown);
@@ -126,7 +130,7 @@ void agent_attach(struct agent *a)
     void *view = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd, 0);
     assert_true(view != MAP_FAILED);
     if (!a->log) {
-        a->log = gib_log_new(woken, &a->wakes);
+        a->log = gib_log_new(woken, ticked, &a->wakes);
         a->modules = gib_modules_new();
         assert_non_null(a->log);
         assert_true(gib_modules_update(a->modules, getpid()) > 0);
