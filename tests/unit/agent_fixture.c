@@ -438,15 +438,15 @@ char *agent_lines(struct agent *a)
     for (char *line = text; *line;) {
         size_t length = strcspn(line, "\n");
         char *end = line + length, *from = line;
-        int skip = 0;
+        int skip = 0, tid;
+        char sign, head[64]; /* sscanf of the whole text would measure it for each line */
         double seconds;
-        int tid;
-        char sign;
-        if (sscanf(line, "gibbon: [%d] %n%c", &tid, &skip, &sign) == 2) {
+        snprintf(head, sizeof head, "%.*s", (int)(length < 63 ? length : 63), line);
+        if (sscanf(head, "gibbon: [%d] %n%c", &tid, &skip, &sign) == 2) {
             from += skip;
-            skip = 0;
-            if ((sign == '+' || sign == '-') && sscanf(from, "%lf %n", &seconds, &skip) == 1)
-                from += skip;
+            int more = 0;
+            if ((sign == '+' || sign == '-') && sscanf(head + skip, "%lf %n", &seconds, &more) == 1)
+                from += more;
         }
         char *stop = end;
         if (stop > from && stop[-1] == '>') {
