@@ -4,6 +4,7 @@ import os
 import sys
 
 import gdb
+import gdb.unwinder
 
 
 def _binding():
@@ -200,6 +201,32 @@ class FrontEnd:
             getattr(libc, "__cxa_atexit")(libc.fcloseall, None, None)
 
 
+class Unwinder(gdb.unwinder.Unwinder):
+    """Shows GDB the way through a thunk: an ordinary frame with a frame pointer, but in memory without tables."""
+
+    class Id:
+        def __init__(self, sp, pc):
+            self.sp, self.pc = sp, pc
+
+    def __init__(self, front_end):
+        super().__init__("gibbon")
+        self.front_end = front_end
+
+    def __call__(self, pending):
+        pc = int(pending.read_register("rip"))
+        if not self.front_end.engine.is_thunk(pc):
+            return None
+        frame = pending.read_register("rbp")
+        word = gdb.lookup_type("unsigned long").pointer()
+        at = (int(frame) if int(frame) >= 0 else int(frame) + (1 << 64))
+        slot = gdb.Value(at).cast(word)
+        info = pending.create_unwind_info(self.Id(gdb.Value(at + 16), gdb.Value(pc)))
+        info.add_saved_register("rip", slot[1])
+        info.add_saved_register("rbp", slot[0])
+        info.add_saved_register("rsp", gdb.Value(at + 16))
+        return info
+
+
 class Command(gdb.Command):
     """One gibbon command."""
 
@@ -293,7 +320,8 @@ def install():
     try:
         front_end = FrontEnd()
     except binding.GibbonError as error:
-        raise gdb.GdbError(str(error))
+        gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here
+        return None
     Prefix(front_end)
     for name, _summary in front_end.engine.commands():
         Command(front_end, name, gdb.COMMAND_RUNNING)
@@ -303,6 +331,7 @@ def install():
         for name, summary, _value in front_end.engine.settings():
             Setting(front_end, verb, name, summary)
     Calls(front_end)
+    gdb.unwinder.register_unwinder(None, Unwinder(front_end), replace=True)
     front_end.connect()
     install_detach_hook()
     return front_end
@@ -320,4 +349,6 @@ def install_detach_hook():
 
 
 if not hasattr(gdb, "gibbon_front_end"):  # loading twice is harmless
-    gdb.gibbon_front_end = install()
+    _front_end = install()
+    if _front_end is not None:
+        gdb.gibbon_front_end = _front_end

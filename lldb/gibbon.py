@@ -163,10 +163,12 @@ class FrontEnd:
             sys.stdout.flush()
 
     def query(self, question):
-        try:
-            return int(input(question).strip().lower() in ("y", "yes"))
-        except (EOFError, KeyboardInterrupt):
-            return 0
+        try:  # LLDB's Python has no usable sys.stdin inside a command
+            with open("/dev/tty", "r+b", buffering=0) as terminal:
+                terminal.write(question.encode())
+                return int(terminal.readline().strip().lower() in (b"y", b"yes"))
+        except (OSError, KeyboardInterrupt):
+            return -1
 
     def wake(self):
         self.engine.flush()  # from the reader's own thread: printing needs no SB call that waits
@@ -184,10 +186,12 @@ class FrontEnd:
         """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoints get. The name brings its
         callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
         target = self.target()
-        key = self.debugger.GetIndexOfTarget(target)
-        if not target.IsValid() or key in self.hooked:
+        key = self.debugger.GetIndexOfTarget(target) if target.IsValid() else None  # None: what targets to come begin with
+        if key in self.hooked:
             return
         self.hooked.add(key)
+        if key is None:
+            target = self.debugger.GetDummyTarget()
         result = lldb.SBCommandReturnObject()
         self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
         name = lldb.SBBreakpointName(target, NOT_OURS)
@@ -233,7 +237,7 @@ class Command:
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
-            _front_end.engine.command("%s %s" % (self.name, arguments), sys.stdin.isatty() and debugger.GetAsync())
+            _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:
             result.SetError(str(error))
@@ -257,6 +261,7 @@ def __lldb_init_module(debugger, internal):
         keep.front_end = _front_end
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
+    _front_end.hook()
     debugger.HandleCommand('command container add -o -h "Monkey patching for native code." gibbon')
     for name, _summary in _front_end.engine.commands():
         globals()["Command_" + name] = type("Command_" + name, (Command,), {"name": name})

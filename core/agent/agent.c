@@ -4,15 +4,16 @@
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode);
+const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared);
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, 0, gib_image_size\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
-static bool passes_filters(struct gib_shared *shared, const struct gib_action *action, const struct gib_thread *thread,
-                           uint64_t caller)
+static bool passes_filters(struct gib_shared *shared, const struct gib_action *action,
+                           const struct gib_thread *thread, uint64_t caller)
 {
     if ((action->flags & GIB_ACTION_THREAD) && thread->tid != action->thread)
         return false;
@@ -20,7 +21,8 @@ static bool passes_filters(struct gib_shared *shared, const struct gib_action *a
         uint32_t i = 0;
         for (; i < action->from_count; i++) {
             const struct gib_range *range = &shared->range[action->from + i];
-            if (caller > range->start && caller <= range->end) /* the call is before its return address */
+            if (caller > range->start &&
+                caller <= range->end) /* the call is before its return address */
                 break;
         }
         if (i == action->from_count)
@@ -33,15 +35,16 @@ static bool passes_filters(struct gib_shared *shared, const struct gib_action *a
             return false;
         if (patch->every && (number - patch->after + 1) % patch->every)
             return false;
-        if (patch->times && __atomic_fetch_add(&patch->accepted, 1, __ATOMIC_RELAXED) >= patch->times)
+        if (patch->times &&
+            __atomic_fetch_add(&patch->accepted, 1, __ATOMIC_RELAXED) >= patch->times)
             return false;
     }
     return true;
 }
 
 /* Counts the call for each action that it concerns; the result says which of them want a record. */
-static uint32_t decide(struct gib_shared *shared, const struct gib_site *site, struct gib_thread *thread, uint64_t caller,
-                       uint32_t *depth)
+static uint32_t decide(struct gib_shared *shared, const struct gib_site *site,
+                       struct gib_thread *thread, uint64_t caller, uint32_t *depth)
 {
     uint32_t accepted = 0;
     for (uint32_t i = 0; i < site->actions; i++) {
@@ -61,11 +64,13 @@ static uint32_t decide(struct gib_shared *shared, const struct gib_site *site, s
     return accepted;
 }
 
-static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth, char *end)
+static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth,
+                               char *end)
 {
     bool cut;
     uint64_t *frames = (uint64_t *)(end + sizeof(struct gib_chunk));
-    uint32_t count = gib_backtrace(view, frame, frames, depth < GIB_MAX_FRAMES ? depth : GIB_MAX_FRAMES, &cut);
+    uint32_t count =
+        gib_backtrace(view, frame, frames, depth < GIB_MAX_FRAMES ? depth : GIB_MAX_FRAMES, &cut);
     struct gib_chunk *chunk = (struct gib_chunk *)end;
     *chunk = (struct gib_chunk){GIB_CHUNK_BACKTRACE, 0, cut ? GIB_CHUNK_CUT : 0, 0, count * 8};
     return end + sizeof *chunk + count * 8ul;
@@ -78,15 +83,79 @@ static int32_t target_errno(const struct gib_shared *shared)
 }
 
 /* How far the caller's stack arguments can be repeated when nobody knows how many there are. */
-static uint64_t copyable(struct gib_view *view, const struct gib_site *site, const struct gib_frame *frame)
+static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
+                         const struct gib_frame *frame)
 {
     if (site->stack_copy != GIB_COPY_UNKNOWN)
         return site->stack_copy;
     return gib_readable_run(view, (uint64_t)(&frame->caller + 1), GIB_COPY_UNKNOWN) & ~7u;
 }
 
+/*
+ * The fast path: nearly every patch is one action without filters on a function whose arguments fit
+ * one line. The engine says so (site->simple), and everything that could be otherwise today
+ * (another thread, a handler, a full ring) goes the long way.
+ */
+static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *site,
+                                struct gib_shared *shared)
+{
+    uint64_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    struct gib_thread *thread = (struct gib_thread *)hash->slot[gib_hash_index(pointer)].block;
+    if (gib_unlikely(!thread || thread->owner != pointer || thread->busy))
+        return false;
+    if (gib_unlikely(*(volatile int32_t *)(pointer + shared->tid_offset) != thread->tid))
+        return false;
+    thread->busy_sp = (uint64_t)frame;
+    thread->busy = 1;
+    gib_barrier();
+    uint64_t head = thread->head;
+    uint64_t size = (uint64_t)site->simple * GIB_LINE, offset = head & (shared->ring_size - 1);
+    if (gib_unlikely(thread->open || head + size > thread->limit ||
+                     offset + size > shared->ring_size)) {
+        thread->busy = 0;
+        return false;
+    }
+    ++*(uint64_t *)((char *)thread + site->counter_offset);
+    struct gib_record *record =
+        (struct gib_record *)((char *)thread + shared->ring_offset + offset);
+    *(uint64_t *)record = site->header; /* site, lines, kind OPEN, accepted */
+    record->caller = frame->caller;
+    record->word[0] = frame->gpr[0];
+    record->word[1] = frame->gpr[1];
+    record->word[2] = frame->gpr[2];
+    if (size > GIB_LINE) {
+        uint64_t *more = record->word + 3; /* behind the struct, inside the second line */
+        more[0] = frame->gpr[3];
+        more[1] = frame->gpr[4];
+        more[2] = frame->gpr[5];
+        record->word[site->words] = 0; /* GIB_CHUNK_END */
+    }
+    frame->thread = (uint64_t)thread;
+    frame->position = head;
+    frame->generation = thread->generation;
+    frame->accepted = site->simple_accepted;
+    frame->copy = site->stack_copy;
+    record->entered = gib_ticks();
+    thread->open = head + 1;
+    gib_barrier();
+    thread->busy = 0;
+    return true;
+}
+
 /* 1: the thunk calls the original and then leave(); 0: it jumps to the original. */
+__attribute__((noinline)) static uint64_t
+enter_any(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
+{
+    if (gib_likely(site->simple) && gib_likely(enter_simple(frame, site, shared)))
+        return 1;
+    return enter_any(frame, site, shared);
+}
+
+static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site,
+                          struct gib_shared *shared)
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (!thread)
@@ -95,8 +164,9 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     uint32_t accepted = decide(shared, site, thread, frame->caller, &depth);
     if (!accepted)
         return 0;
-    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread)))
+    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread, (uint64_t)frame)))
         return 0;
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (thread->open)
@@ -146,8 +216,8 @@ static bool has_failed(const struct gib_site *site, uint64_t result)
     }
 }
 
-static char *capture_result(struct gib_view *view, const struct gib_site *site, struct gib_frame *frame,
-                            struct gib_record *record, char *end)
+static char *capture_result(struct gib_view *view, const struct gib_site *site,
+                            struct gib_frame *frame, struct gib_record *record, char *end)
 {
     switch (site->result) {
     case GIB_RESULT_XMM0:
@@ -162,12 +232,12 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
         end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
         break;
     case GIB_RESULT_RAX_RDX:
-        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result[1], 8);
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->gpr[2], 8);
         /* fall through */
     default:
-        record->result = frame->result[0];
+        record->result = frame->rax;
     }
-    if (gib_unlikely(has_failed(site, frame->result[0]))) {
+    if (gib_unlikely(has_failed(site, frame->rax))) {
         const struct gib_shared *shared = view->shared;
         int32_t code = shared->errno_location ? target_errno(shared) : 0;
         bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
@@ -178,21 +248,24 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site, 
         for (uint32_t i = 0; i < site->actions; i++)
             if (frame->accepted & 1u << i)
                 ++*gib_thread_counter(shared, view->thread, site->action[i].counter + 1);
-    } else if (site->result_string && frame->result[0]) {
-        end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->result[0]);
+    } else if (site->result_string && frame->rax) {
+        end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->rax);
     }
     return end;
 }
 
-/* The call's own record is gone from the end of the ring: others followed it, or this is another process or thread. */
-static void record_return(struct gib_shared *shared, const struct gib_site *site, struct gib_frame *frame, uint64_t now)
+/* The call's own record is gone from the end of the ring: others followed it, or this is another
+ * process or thread. */
+static void record_return(struct gib_shared *shared, const struct gib_site *site,
+                          struct gib_frame *frame, uint64_t now)
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (thread && thread->busy)
-        thread = gib_thread_above(shared, thread);
+        thread = gib_thread_above(shared, thread, (uint64_t)frame);
     if (!thread)
         return;
     bool elsewhere = (uint64_t)thread != frame->thread || thread->generation != frame->generation;
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (thread->open)
@@ -215,16 +288,52 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     thread->busy = 0;
 }
 
+__attribute__((noinline)) static void leave_any(struct gib_frame *frame,
+                                                const struct gib_site *site,
+                                                struct gib_shared *shared, uint64_t now);
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    if (gib_unlikely(hash->generation != frame->generation || thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
+    uint64_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    if (gib_likely(site->simple) && gib_likely(hash->generation == frame->generation &&
+                                               thread->owner == pointer && !thread->busy)) {
+        thread->busy_sp = (uint64_t)frame;
+        thread->busy = 1;
+        gib_barrier();
+        uint64_t position = frame->position;
+        if (gib_likely(thread->open == position + 1)) {
+            struct gib_record *record = (struct gib_record *)((char *)thread + shared->ring_offset +
+                                                              (position & (shared->ring_size - 1)));
+            record->duration = now - record->entered;
+            record->result = frame->rax;
+            record->kind = GIB_RECORD_CALL;
+            thread->open = 0;
+            gib_store(&thread->head, position + (uint64_t)site->simple * GIB_LINE);
+            gib_barrier();
+            thread->busy = 0;
+            return;
+        }
+        thread->busy = 0;
+    }
+    leave_any(frame, site, shared, now);
+}
+
+static void leave_any(struct gib_frame *frame, const struct gib_site *site,
+                      struct gib_shared *shared, uint64_t now)
+{
+    struct gib_thread *thread = (struct gib_thread *)frame->thread;
+    const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    if (gib_unlikely(hash->generation != frame->generation ||
+                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);
         return;
     }
-    /* Claimed first, looked at afterwards: a signal handler between the two would publish the record itself. */
+    /* Claimed first, looked at afterwards: a signal handler between the two would publish the
+     * record itself. */
+    thread->busy_sp = (uint64_t)frame;
     thread->busy = 1;
     gib_barrier();
     if (gib_unlikely(thread->open != frame->position + 1)) {
@@ -238,7 +347,7 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     struct gib_view view;
     gib_view_open(&view, shared, thread, (uint64_t)frame);
     if (gib_likely(!site->result_string && !site->errno_rule && site->result <= GIB_RESULT_RAX)) {
-        record->result = frame->result[0];
+        record->result = frame->rax;
     } else {
         char *end = gib_capture_end(site, record);
         char *grown = capture_result(&view, site, frame, record, end);
@@ -258,4 +367,23 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
     struct gib_thread *thread = gib_thread_slow(shared, pointer);
     if (thread)
         ++*gib_thread_counter(shared, thread, counter);
+}
+
+/*
+ * What libgcc's unwinder asks for each frame (unwind-dw2-fde.h). For a thunk the answer is one
+ * unwind entry that the engine put at the start of each arena: an ordinary frame with a frame
+ * pointer. So exceptions and pthread_cancel pass through a patched function.
+ */
+const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
+{
+    if (pc < shared->arena_low || pc >= shared->arena_high)
+        return NULL;
+    for (uint32_t i = 0; i < shared->arena_count; i++) {
+        if (pc < shared->arena[i].start || pc >= shared->arena[i].end)
+            continue;
+        bases->text = bases->data = 0;
+        bases->function = shared->arena[i].start;
+        return (const void *)(shared->arena[i].start + GIB_ARENA_FDE);
+    }
+    return NULL;
 }

@@ -1,9 +1,10 @@
 /*
  * agent.h: shared by the agent's few files.
  *
- * The agent is the code that runs in the target when a patched function is called. It is freestanding: no libc, no thread-local storage, no
- * relocations, no writable data of its own, no vector registers. It calls nothing of the target but __errno_location, and only after
- * a failed call. Everything it knows is in struct gib_shared.
+ * The agent is the code that runs in the target when a patched function is called. It is
+ * freestanding: no libc, no thread-local storage, no relocations, no writable data of its own, no
+ * vector registers. It calls nothing of the target but __errno_location, and only after a failed
+ * call. Everything it knows is in struct gib_shared.
  */
 #ifndef GIBBON_AGENT_H
 #define GIBBON_AGENT_H
@@ -30,6 +31,7 @@ enum {
     GIB_SYS_GETPID = 39,
     GIB_SYS_ARCH_PRCTL = 158,
     GIB_SYS_GETTID = 186,
+    GIB_SYS_SIGALTSTACK = 131,
     GIB_SYS_TGKILL = 234,
 };
 
@@ -40,28 +42,33 @@ static inline uint64_t gib_ticks(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* A signal handler on this thread may run between any two instructions: the compiler must not reorder around these. */
-#define gib_barrier()       __asm__ volatile("" ::: "memory")
-#define gib_store(p, v)     __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define gib_load(p)         __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define gib_likely(x)       __builtin_expect(!!(x), 1)
-#define gib_unlikely(x)     __builtin_expect(!!(x), 0)
+/* A signal handler on this thread may run between any two instructions: the compiler must not
+ * reorder around these. */
+#define gib_barrier()   __asm__ volatile("" ::: "memory")
+#define gib_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define gib_load(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define gib_likely(x)   __builtin_expect(!!(x), 1)
+#define gib_unlikely(x) __builtin_expect(!!(x), 0)
 
 /* thread.c */
 struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode);
 struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_pointer);
-struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread);
+struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread,
+                                    uint64_t sp);
 uint64_t gib_thread_pointer(uint32_t mode); /* enum gib_thread_pointer */
-static inline uint64_t *gib_thread_counter(const struct gib_shared *shared, struct gib_thread *thread,
-                                           uint32_t counter)
+static inline uint64_t *gib_thread_counter(const struct gib_shared *shared,
+                                           struct gib_thread *thread, uint32_t counter)
 {
     return (uint64_t *)((char *)thread + shared->counters_offset) + counter;
 }
 
 /* ring.c */
-/* Room for `lines` contiguous lines at thread->head; NULL (and one more lost) when there is none. */
-struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread *thread, uint32_t lines);
-struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_thread *thread, uint64_t position);
+/* Room for `lines` contiguous lines at thread->head; NULL (and one more lost) when there is none.
+ */
+struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread *thread,
+                                    uint32_t lines);
+struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_thread *thread,
+                               uint64_t position);
 /* Publishes the record that an enclosing call left open, as OPEN. */
 void gib_ring_publish_open(struct gib_shared *shared, struct gib_thread *thread);
 
@@ -72,18 +79,22 @@ struct gib_view {
     struct gib_thread *thread;
     uint64_t sp;
 };
-void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread, uint64_t sp);
+void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread,
+                   uint64_t sp);
 /* Whether `size` bytes (not crossing a page) at `address` can be read. */
 bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size);
 /* Bytes from `address` on that can be read, at most `size`. */
 uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size);
-/* Copies text up to its NUL or `limit` bytes; returns the number of bytes and sets enum gib_chunk_flags. */
-uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit, uint8_t *flags);
+/* Copies text up to its NUL or `limit` bytes; returns the number of bytes and sets enum
+ * gib_chunk_flags. */
+uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit,
+                       uint8_t *flags);
 
 /* capture.c: append to a record. `end` is where the next chunk goes; each returns the new end. */
-char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site, const struct gib_frame *frame,
-                            struct gib_record *record);
-char *gib_capture_text(struct gib_view *view, char *end, uint8_t type, uint8_t index, uint64_t address);
+char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site,
+                            const struct gib_frame *frame, struct gib_record *record);
+char *gib_capture_text(struct gib_view *view, char *end, uint8_t type, uint8_t index,
+                       uint64_t address);
 char *gib_capture_value(char *end, uint8_t type, uint8_t index, uint64_t value, uint32_t size);
 /* The end of the chunks of a record that is still being built. */
 char *gib_capture_end(const struct gib_site *site, struct gib_record *record);
@@ -91,7 +102,7 @@ char *gib_capture_end(const struct gib_site *site, struct gib_record *record);
 void gib_capture_finish(struct gib_record *record, char *end);
 
 /* unwind.c */
-uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out, uint32_t depth,
-                       bool *cut);
+uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
+                       uint32_t depth, bool *cut);
 
 #endif

@@ -34,10 +34,12 @@ char *gib_capture_value(char *end, uint8_t type, uint8_t index, uint64_t value, 
     return put_chunk(end, type, index, 0, size);
 }
 
-char *gib_capture_text(struct gib_view *view, char *end, uint8_t type, uint8_t index, uint64_t address)
+char *gib_capture_text(struct gib_view *view, char *end, uint8_t type, uint8_t index,
+                       uint64_t address)
 {
     uint8_t flags;
-    uint32_t size = gib_copy_text(view, address, end + sizeof(struct gib_chunk), view->shared->string_limit, &flags);
+    uint32_t size = gib_copy_text(view, address, end + sizeof(struct gib_chunk),
+                                  view->shared->string_limit, &flags);
     return put_chunk(end, type, index, flags, size);
 }
 
@@ -62,8 +64,9 @@ static uint64_t next_double(struct variadic *v)
 enum { EXTRA_VALUES = 12, EXTRA_STRINGS = 4 };
 
 /* Values are read before any text, and the count is bounded by what the caller can have passed. */
-static char *capture_printf(struct gib_view *view, const struct gib_site *site, const struct gib_frame *frame,
-                            const char *format, uint32_t size, char *end)
+static char *capture_printf(struct gib_view *view, const struct gib_site *site,
+                            const struct gib_frame *frame, const char *format, uint32_t size,
+                            char *end)
 {
     struct variadic v = {frame, site->named_gpr, site->named_xmm, site->named_stack};
     uint64_t values[EXTRA_VALUES + 2];
@@ -103,8 +106,8 @@ static char *capture_printf(struct gib_view *view, const struct gib_site *site, 
     return end;
 }
 
-char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site, const struct gib_frame *frame,
-                            struct gib_record *record)
+char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site,
+                            const struct gib_frame *frame, struct gib_record *record)
 {
     for (uint32_t i = 0; i < site->words; i++)
         record->word[i] = word_from(frame, site->source[i]);

@@ -1,5 +1,6 @@
 /*
- * format.h: which arguments a printf format takes. The agent needs it to record them, the log to show them.
+ * format.h: which arguments a printf format takes. The agent needs it to record them, the log to
+ * show them.
  */
 #ifndef GIBBON_FORMAT_H
 #define GIBBON_FORMAT_H
@@ -18,10 +19,11 @@ static inline bool gib_is_one_of(char c, const char *set)
 /* One conversion of a printf format, C11 7.21.6.1; `at` is behind the percent sign. */
 struct gib_conversion {
     uint32_t stars; /* `*` widths and precisions: an int each */
-    char kind;      /* i, f (double), L (long double), s, or 0: nothing is taken, or not understood */
+    char kind; /* i, f (double), L (long double), s, or 0: nothing is taken, or not understood */
     bool stop;
 };
-static inline uint32_t gib_parse_conversion(const char *format, uint32_t size, uint32_t at, struct gib_conversion *out)
+static inline uint32_t gib_parse_conversion(const char *format, uint32_t size, uint32_t at,
+                                            struct gib_conversion *out)
 {
     out->stars = 0;
     out->kind = 0;

@@ -1,9 +1,10 @@
 /*
  * layout.h: what the agent and the engine share: memory, sites, records.
  *
- * One memfd holds it all. The target maps the data part read-write and each arena (a slice of the code part)
- * read-execute near a module; the engine maps the whole through /proc/PID/fd. Whatever the engine reads here may have been scribbled on
- * by the target: it keeps its own copy of everything it decides by, and checks the rest.
+ * One memfd holds it all. The target maps the data part read-write and each arena (a slice of the
+ * code part) read-execute near a module; the engine maps the whole through /proc/PID/fd. Whatever
+ * the engine reads here may have been scribbled on by the target: it keeps its own copy of
+ * everything it decides by, and checks the rest.
  *
  *   offset 0          struct gib_shared        settings, patches, address ranges, errno
  *          sites      struct gib_site[]        what to do at each patched entry
@@ -35,22 +36,26 @@
 #define GIB_COPY_UNKNOWN     512 /* bytes of stack arguments copied when nobody knows their number */
 #define GIB_MAX_STRING_LIMIT 4096
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------------------
+ */
 
 #define GIB_LINE 64 /* a record is a whole number of cache lines, and begins on one */
 
 enum gib_record_kind {
     GIB_RECORD_NONE,
-    GIB_RECORD_CALL,   /* a call that returned: both times, arguments, result */
-    GIB_RECORD_OPEN,   /* a call inside which others were recorded; its RETURN follows, or never does */
+    GIB_RECORD_CALL, /* a call that returned: both times, arguments, result */
+    GIB_RECORD_OPEN, /* a call inside which others were recorded; its RETURN follows, or never does
+                      */
     GIB_RECORD_RETURN, /* the return of an earlier OPEN */
     GIB_RECORD_ENTRY,  /* a call of a function whose return is not seen (entry-only thunk) */
-    GIB_RECORD_THREAD, /* what follows in this ring belongs to another thread: word[0] pid, word[1] tid */
+    GIB_RECORD_THREAD, /* what follows in this ring belongs to another thread: word[0] pid, word[1]
+                          tid */
     GIB_RECORD_PAD,    /* nothing, up to the end of the ring */
 };
 
 enum gib_record_flags {
-    GIB_RECORD_ELSEWHERE = 1, /* RETURN: the OPEN is in another ring (fork, a coroutine that moved) */
+    GIB_RECORD_ELSEWHERE =
+        1, /* RETURN: the OPEN is in another ring (fork, a coroutine that moved) */
 };
 
 /*
@@ -68,18 +73,19 @@ struct gib_record {
     uint64_t duration; /* time stamp counter ticks; for RETURN the time stamp counter itself */
     uint64_t result;   /* rax, or the low eight bytes of xmm0 */
     uint64_t caller;   /* return address */
-    uint64_t word[3];  /* arguments; for RETURN: word[0] position of the OPEN, word[1] its thread block */
+    uint64_t
+        word[3]; /* arguments; for RETURN: word[0] position of the OPEN, word[1] its thread block */
 };
 
 /* Behind the words: chunks, each 8-byte aligned. */
 enum gib_chunk_type {
     GIB_CHUNK_END,
-    GIB_CHUNK_STRING,    /* of the argument word `index` */
-    GIB_CHUNK_RESULT,    /* the text of a string result */
-    GIB_CHUNK_ERRNO,     /* int32 */
-    GIB_CHUNK_BACKTRACE, /* return addresses, innermost first, 8 bytes each */
-    GIB_CHUNK_RESULT2,   /* rdx, or the rest of a wide result: 8 bytes */
-    GIB_CHUNK_EXTRA,     /* values of variadic arguments, 8 bytes each */
+    GIB_CHUNK_STRING,       /* of the argument word `index` */
+    GIB_CHUNK_RESULT,       /* the text of a string result */
+    GIB_CHUNK_ERRNO,        /* int32 */
+    GIB_CHUNK_BACKTRACE,    /* return addresses, innermost first, 8 bytes each */
+    GIB_CHUNK_RESULT2,      /* rdx, or the rest of a wide result: 8 bytes */
+    GIB_CHUNK_EXTRA,        /* values of variadic arguments, 8 bytes each */
     GIB_CHUNK_EXTRA_STRING, /* text of variadic value `index` */
 };
 enum gib_chunk_flags {
@@ -91,7 +97,8 @@ struct gib_chunk {
     uint32_t size; /* bytes that follow, without padding */
 };
 
-/* ---- sites and patches ---------------------------------------------------------------------------- */
+/* ---- sites and patches
+ * ---------------------------------------------------------------------------- */
 
 /* Where one argument word comes from: enum + number. */
 enum gib_source {
@@ -111,8 +118,8 @@ enum gib_result_source {
 
 enum gib_errno_rule {
     GIB_ERRNO_NO,
-    GIB_ERRNO_MINUS_ONE,      /* failed when the low result_size bytes are all ones */
-    GIB_ERRNO_NULL,           /* failed when 0 */
+    GIB_ERRNO_MINUS_ONE,         /* failed when the low result_size bytes are all ones */
+    GIB_ERRNO_NULL,              /* failed when 0 */
     GIB_ERRNO_MINUS_ONE_CHANGED, /* failed as above, but only if errno changed during the call */
     GIB_ERRNO_NULL_CHANGED,
 };
@@ -137,7 +144,8 @@ struct gib_action {
 
 enum gib_site_flags {
     GIB_SITE_PRINTF = 1, /* the last named argument is a printf format: record what follows */
-    GIB_SITE_OPEN = 2,   /* the last named argument is open flags: record the mode when there is one */
+    GIB_SITE_OPEN =
+        2, /* the last named argument is open flags: record the mode when there is one */
     GIB_SITE_ENTRY_ONLY = 4,
     GIB_SITE_READS_XMM = 8,
 };
@@ -145,29 +153,36 @@ enum gib_site_flags {
 struct gib_site {
     uint32_t index;
     uint32_t flags;      /* enum gib_site_flags */
-    uint32_t stack_copy; /* bytes of stack arguments the thunk repeats; GIB_COPY_UNKNOWN: as far as readable */
+    uint32_t stack_copy; /* bytes of stack arguments the thunk repeats; GIB_COPY_UNKNOWN: as far as
+                            readable */
     uint32_t lines;      /* the longest record of this site, in lines */
     uint8_t words;       /* argument words recorded */
     uint8_t strings;     /* how many of them point to text */
     uint8_t result;      /* enum gib_result_source */
     uint8_t result_size; /* bytes, for the errno rule */
     uint8_t result_string; /* the result points to text */
-    uint8_t errno_rule;  /* enum gib_errno_rule */
+    uint8_t errno_rule;    /* enum gib_errno_rule */
     uint8_t actions;
-    uint8_t named_gpr, named_xmm, named_stack; /* argument places used by named parameters, for variadics */
-    uint8_t last_named;  /* word that is the format or the flags */
-    uint8_t thread_pointer; /* enum gib_thread_pointer: functions of ld.so run before fs is set up */
-    uint8_t reserved[4];
+    uint8_t named_gpr, named_xmm,
+        named_stack;    /* argument places used by named parameters, for variadics */
+    uint8_t last_named; /* word that is the format or the flags */
+    uint8_t
+        thread_pointer; /* enum gib_thread_pointer: functions of ld.so run before fs is set up */
+    uint8_t simple;     /* lines of a record made by the fast path, 0: not for this site */
+    uint8_t reserved[3];
     uint8_t source[GIB_MAX_WORDS];
     uint8_t string[GIB_MAX_STRINGS]; /* word indices */
     uint8_t reserved2[2];
+    uint64_t header;          /* simple: first eight bytes of a record */
+    uint32_t counter_offset;  /* simple: of its counter in a thread block */
+    uint32_t simple_accepted; /* simple: the bit of its action */
     struct gib_action action[GIB_MAX_ACTIONS];
 };
 
 /* What several sites of one patch count together. */
 struct gib_patch_state {
-    uint64_t seen;     /* calls that passed the other filters; agent */
-    uint64_t accepted; /* of those, calls that -after and -every let through; agent */
+    uint64_t seen;                /* calls that passed the other filters; agent */
+    uint64_t accepted;            /* of those, calls that -after and -every let through; agent */
     uint64_t after, every, times; /* engine; every and times 0: no limit */
 };
 
@@ -177,30 +192,34 @@ struct gib_range {
 
 struct gib_unwind_module {
     uint64_t start, end; /* addresses in the target */
-    uint64_t rows;       /* offset of its struct gib_unwind_row[] from the start of the shared memory */
+    uint64_t rows; /* offset of its struct gib_unwind_row[] from the start of the shared memory */
     uint64_t count;
 };
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads
+ * --------------------------------------------------------------------------------------- */
 
 struct gib_thread {
-    uint64_t owner;  /* thread pointer; 0: free */
+    uint64_t owner; /* thread pointer; 0: free */
     int32_t pid, tid;
-    uint64_t head;   /* bytes ever published, writer; the ring offset is head % ring_size */
-    uint64_t open;   /* position + 1 of the record that is written but not yet published, or 0 */
-    uint64_t tail;   /* oldest byte not overwritten, writer */
-    uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how many of them it took */
+    uint64_t head;    /* bytes ever published, writer; the ring offset is head % ring_size */
+    uint64_t open;    /* position + 1 of the record that is written but not yet published, or 0 */
+    uint64_t tail;    /* oldest byte not overwritten, writer */
+    uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how
+                         many of them it took */
+    uint64_t limit;   /* writer: the head may grow up to here without a further look */
     uint64_t read_cache; /* writer's copy of `read` */
-    uint32_t busy;   /* a record is being written */
-    uint32_t level;  /* how many signal handlers deep this block is used */
-    uint64_t above;  /* address of the block for a signal handler that interrupts this one, or 0 */
+    uint32_t busy;       /* a record is being written */
+    uint32_t level;      /* how many signal handlers deep this block is used */
+    uint64_t busy_sp;    /* stack pointer of whoever writes it */
+    uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
-    uint64_t generation; /* of the process that claimed it */
-    uint64_t reserved[2];
-    _Alignas(64) uint64_t read; /* bytes consumed, reader */
+    uint64_t generation;            /* of the process that claimed it */
+    _Alignas(64) uint64_t read;     /* bytes consumed, reader */
 };
 
-/* ---- the head of the shared memory ------------------------------------------------------------------ */
+/* ---- the head of the shared memory
+ * ------------------------------------------------------------------ */
 
 #define GIB_SHARED_MAGIC 0x4e4f424249472101ull /* "\1!GIBBON" */
 
@@ -212,24 +231,25 @@ enum gib_thread_pointer {
 
 struct gib_shared {
     uint64_t magic;
-    uint64_t size;          /* of the data part the target maps */
-    uint64_t sites, unwind, threads; /* offsets */
-    uint64_t thread_size;   /* of one block: head page, counters, ring */
+    uint64_t size;                         /* of the data part the target maps */
+    uint64_t sites, unwind, threads;       /* offsets */
+    uint64_t thread_size;                  /* of one block: head page, counters, ring */
     uint64_t counters_offset, ring_offset; /* inside a block */
-    uint64_t ring_size;     /* a power of two */
+    uint64_t ring_size;                    /* a power of two */
     uint32_t reserved0;
-    uint32_t tid_offset;    /* of the kernel's thread id behind the thread pointer (glibc); 0: not known */
+    uint32_t
+        tid_offset; /* of the kernel's thread id behind the thread pointer (glibc); 0: not known */
     uint32_t string_limit;
     uint32_t unwind_count;
-    uint64_t hash;          /* address of struct gib_hash, private to the process, wiped on fork */
-    uint64_t arena_low, arena_high; /* all arenas lie between */
-    uint64_t errno_location; /* address of __errno_location, or 0 */
-    uint64_t agent_start, agent_end; /* the agent's own code */
-    uint32_t reader;        /* a reader is attached */
-    uint32_t reader_beat;   /* grows while it lives */
-    uint32_t threads_used;  /* blocks ever claimed: the reader looks no further */
-    uint32_t overflow;      /* 0: wait for the reader (bounded), 1: overwrite */
-    uint64_t unrecorded;    /* calls that found no thread block */
+    uint64_t hash; /* address of struct gib_hash, private to the process, wiped on fork */
+    uint64_t arena_low, arena_high;         /* all arenas lie between */
+    uint64_t errno_location;                /* address of __errno_location, or 0 */
+    uint64_t agent_start, agent_end;        /* the agent's own code */
+    uint32_t reader;                        /* a reader is attached */
+    uint32_t reader_beat;                   /* grows while it lives */
+    uint32_t threads_used;                  /* blocks ever claimed: the reader looks no further */
+    uint32_t overflow;                      /* 0: wait for the reader (bounded), 1: overwrite */
+    uint64_t unrecorded;                    /* calls that found no thread block */
     struct gib_range arena[GIB_MAX_ARENAS]; /* sorted is not needed */
     uint32_t arena_count, range_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
@@ -239,7 +259,8 @@ struct gib_shared {
     struct gib_patch_state patch[GIB_MAX_PATCHES];
 };
 
-/* Thread pointer to block. Lives in private memory with MADV_WIPEONFORK: a forked child finds it empty and claims blocks of its own. */
+/* Thread pointer to block. Lives in private memory with MADV_WIPEONFORK: a forked child finds it
+ * empty and claims blocks of its own. */
 struct gib_hash {
     uint64_t generation; /* 0 right after fork; then the pid */
     uint64_t reserved[7];
@@ -253,37 +274,52 @@ static inline uint32_t gib_hash_index(uint64_t thread_pointer)
     return (uint32_t)(thread_pointer >> 12 ^ thread_pointer >> 6) & (GIB_HASH_SLOTS - 1);
 }
 
-/* ---- the agent's entry points -------------------------------------------------------------------------- */
+/* ---- the agent's entry points
+ * -------------------------------------------------------------------------- */
 
 /*
- * The thunk's frame, at rbp - GIB_FRAME_SIZE. 16 + GIB_FRAME_SIZE is a multiple of 64: the original function sees its stack
- * arguments aligned as the caller aligned them, __m512 included.
+ * The thunk's frame, at rbp - GIB_FRAME_SIZE. 16 + GIB_FRAME_SIZE is a multiple of 64: the original
+ * function sees its stack arguments aligned as the caller aligned them, __m512 included.
  */
 struct gib_frame {
-    uint64_t gpr[6];         /*   0 rdi rsi rdx rcx r8 r9 */
-    uint64_t rax, r10, r11;  /*  48 56 64 */
-    uint64_t xmm[8];         /*  72 low eight bytes, only when the site reads them */
-    uint64_t result[2];      /* 136 rax rdx after the call */
-    uint64_t result_xmm;     /* 152 xmm0 after the call, only when it is the result */
-    uint64_t result_x87[2];  /* 160 st0 after the call, only when it is the result; [1]: xmm1 when that is part of it */
-    uint64_t thread;         /* 176 block of the record */
-    uint64_t position;       /* 184 of the record in its ring */
-    uint64_t generation;     /* 192 of the process that wrote it */
-    uint64_t copy;           /* 200 bytes of stack arguments to repeat, a multiple of 8 */
-    uint64_t accepted;       /* 208 actions that want the record */
-    uint64_t errno_before;   /* 216 */
-    uint64_t reserved[2];    /* 224 */
-    uint64_t rbp, caller;    /* 240 248 pushed by the thunk, and by the caller */
+    uint64_t gpr[6];             /*   0 rdi rsi rdx rcx r8 r9; after the call, what they are then */
+    uint64_t rax, r10, r11;      /*  48 56 64 likewise */
+    uint64_t xmm[8];             /*  72 low eight bytes, only when the site reads them */
+    uint64_t reserved_result[2]; /* 136; rax and rdx after the call are in rax and gpr[2] */
+    uint64_t result_xmm;         /* 152 xmm0 after the call, only when it is the result */
+    uint64_t result_x87[2]; /* 160 st0 after the call, only when it is the result; [1]: xmm1 when
+                               that is part of it */
+    uint64_t thread;        /* 176 block of the record */
+    uint64_t position;      /* 184 of the record in its ring */
+    uint64_t generation;    /* 192 of the process that wrote it */
+    uint64_t copy;          /* 200 bytes of stack arguments to repeat, a multiple of 8 */
+    uint64_t accepted;      /* 208 actions that want the record */
+    uint64_t errno_before;  /* 216 */
+    uint64_t reserved[2];   /* 224 */
+    uint64_t rbp, caller;   /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
+
+/* struct dwarf_eh_bases of libgcc. */
+struct gib_unwind_bases {
+    uint64_t text, data, function;
+};
+
+/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+#define GIB_ARENA_FDE  32
+#define GIB_ARENA_HEAD 128
 
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {
     uint32_t magic;
-    uint32_t enter;    /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
-    uint32_t leave;    /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
-    uint32_t count;    /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer): the slow path of a count thunk */
-    uint32_t find_fde; /* reserved for the unwinder */
+    uint32_t enter; /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared
+                       *) */
+    uint32_t
+        leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
+    uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):
+                       the slow path of a count thunk */
+    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
+                          gib_shared *): NULL, not ours */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

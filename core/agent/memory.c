@@ -3,16 +3,18 @@
 
 enum { PAGE = 4096, MOST = 64 << 20 };
 
-/* The kernel proves the page readable without side effect: rt_sigprocmask reads the new set (EFAULT) before it rejects
- * the operation -1 (EINVAL). */
+/* The kernel proves the page readable without side effect: rt_sigprocmask reads the new set
+ * (EFAULT) before it rejects the operation -1 (EINVAL). */
 static bool probe(uint64_t address)
 {
     enum { EFAULT = 14 };
     /* A set at NULL means "no new set" to it, and that is no fault. */
-    return address >= 8 && gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
+    return address >= 8 &&
+           gib_syscall(GIB_SYS_RT_SIGPROCMASK, -1, (long)(address & ~7ull), 0, 8) != -EFAULT;
 }
 
-void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)
+void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread,
+                   uint64_t sp)
 {
     view->shared = shared;
     view->thread = thread;
@@ -37,9 +39,10 @@ bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size)
     }
     if (!probe(address))
         return false;
-    /* The stack goes on: no need to ask again. A thread's own stack ends at its control block; beyond, and on other stacks, nothing is taken for
-     * granted, for it may be unmapped. */
-    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high && thread->stack_high < thread->owner && thread->owner - thread->stack_high < MOST)
+    /* The stack goes on: no need to ask again. A thread's own stack ends at its control block;
+     * beyond, and on other stacks, nothing is taken for granted, for it may be unmapped. */
+    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high &&
+        thread->stack_high < thread->owner && thread->owner - thread->stack_high < MOST)
         thread->stack_high += PAGE;
     return true;
 }
@@ -58,7 +61,8 @@ uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size
     return done;
 }
 
-uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit, uint8_t *flags)
+uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit,
+                       uint8_t *flags)
 {
     uint32_t done = 0;
     *flags = 0;

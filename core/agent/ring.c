@@ -3,20 +3,23 @@
  *
  *      tail            read                       head          open
  *       |  overwritable |  not yet read            | being built |
- *  -----+---------------+--------------------------+-------------+------ positions only grow; offset = position % ring_size
+ *  -----+---------------+--------------------------+-------------+------ positions only grow;
+ * offset = position % ring_size
  *
- * A record is built at `head`, unpublished; one release store of `head` publishes it. `open` says that an unpublished record is
- * complete enough to be shown if the thread never comes back.
+ * A record is built at `head`, unpublished; one release store of `head` publishes it. `open` says
+ * that an unpublished record is complete enough to be shown if the thread never comes back.
  */
 #include "agent.h"
 
-struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_thread *thread, uint64_t position)
+struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_thread *thread,
+                               uint64_t position)
 {
     char *ring = (char *)thread + shared->ring_offset;
     return (struct gib_record *)(ring + (position & (shared->ring_size - 1)));
 }
 
-/* Waits until the reader has made room, as long as it is alive, but not for ever: it may have been stopped with its debugger. */
+/* Waits until the reader has made room, as long as it is alive, but not for ever: it may have been
+ * stopped with its debugger. */
 static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
     enum { PATIENCE = 500 }; /* times 1 ms without a sign of life */
@@ -47,7 +50,8 @@ static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread
     }
 }
 
-/* Gives up the oldest records. The tail moves before their bytes change, so that the reader can tell. */
+/* Gives up the oldest records. The tail moves before their bytes change, so that the reader can
+ * tell. */
 static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
     uint64_t tail = thread->tail, dropped = thread->dropped;
@@ -62,7 +66,8 @@ static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread *thread, uint32_t lines)
+struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread *thread,
+                                    uint32_t lines)
 {
     uint64_t size = (uint64_t)lines * GIB_LINE;
     uint64_t left = shared->ring_size - (thread->head & (shared->ring_size - 1));
@@ -74,6 +79,8 @@ struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread
             overwrite(shared, thread, end);
         }
     }
+    oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
+    thread->limit = oldest + shared->ring_size;
     if (gib_unlikely(pad)) {
         struct gib_record *filler = gib_ring_at(shared, thread, thread->head);
         filler->site = 0;

@@ -16,7 +16,8 @@ uint64_t gib_thread_pointer(uint32_t mode)
         pointer = 0;
         gib_syscall(GIB_SYS_ARCH_PRCTL, ARCH_GET_FS, (long)&pointer, 0, 0);
     }
-    return pointer ? pointer : 1; /* before libc has set up TLS there is one thread and no pointer */
+    return pointer ? pointer
+                   : 1; /* before libc has set up TLS there is one thread and no pointer */
 }
 
 static struct gib_thread *block_at(const struct gib_shared *shared, uint32_t index)
@@ -24,8 +25,8 @@ static struct gib_thread *block_at(const struct gib_shared *shared, uint32_t ind
     return (struct gib_thread *)((char *)shared + shared->threads + index * shared->thread_size);
 }
 
-/* glibc keeps the kernel's thread id at a fixed place behind the thread pointer; it changes when a new thread gets a dead one's stack, and
- * in a forked child. -1: not known. */
+/* glibc keeps the kernel's thread id at a fixed place behind the thread pointer; it changes when a
+ * new thread gets a dead one's stack, and in a forked child. -1: not known. */
 static int32_t libc_tid(const struct gib_shared *shared, uint64_t thread_pointer)
 {
     if (!shared->tid_offset || thread_pointer == 1)
@@ -76,7 +77,8 @@ static struct gib_thread *claim(struct gib_shared *shared, uint64_t owner)
     for (uint32_t i = 0; i < GIB_MAX_THREADS; i++) {
         struct gib_thread *thread = block_at(shared, i);
         uint64_t old = gib_load(&thread->owner);
-        if (gib_load(&thread->head) == gib_load(&thread->read) && !thread->open && is_dead(thread) &&
+        if (gib_load(&thread->head) == gib_load(&thread->read) && !thread->open &&
+            is_dead(thread) &&
             __atomic_compare_exchange_n(&thread->owner, &old, owner, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
             return thread;
@@ -106,7 +108,8 @@ struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_po
 {
     struct gib_hash *hash = (struct gib_hash *)shared->hash;
     if (!hash->generation) {
-        /* Right after fork, or at the first call ever. Only one thread exists then, or all write the same. */
+        /* Right after fork, or at the first call ever. Only one thread exists then, or all write
+         * the same. */
         hash->generation = (uint64_t)gib_syscall(GIB_SYS_GETPID, 0, 0, 0, 0);
     }
     uint32_t index = gib_hash_index(thread_pointer);
@@ -118,7 +121,8 @@ struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_po
             owner = thread_pointer;
         if (owner != thread_pointer)
             continue;
-        /* Only this thread uses the slot now; a signal handler may have come between, hence the second look. */
+        /* Only this thread uses the slot now; a signal handler may have come between, hence the
+         * second look. */
         struct gib_thread *known = (struct gib_thread *)slot->block;
         if (known && known->owner == thread_pointer)
             return known;
@@ -139,11 +143,13 @@ struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode)
     struct gib_hash *hash = (struct gib_hash *)shared->hash;
     struct gib_hash_slot *slot = &hash->slot[gib_hash_index(pointer)];
     struct gib_thread *thread = (struct gib_thread *)slot->block;
-    if (gib_unlikely(!thread || thread->owner != pointer) && !(thread = gib_thread_slow(shared, pointer)))
+    if (gib_unlikely(!thread || thread->owner != pointer) &&
+        !(thread = gib_thread_slow(shared, pointer)))
         return NULL;
     int32_t tid = libc_tid(shared, pointer);
     if (gib_unlikely(tid != thread->tid)) {
-        /* Ask the kernel: the libc of this program may keep something else there, or nothing yet. */
+        /* Ask the kernel: the libc of this program may keep something else there, or nothing yet.
+         */
         tid = (int32_t)gib_syscall(GIB_SYS_GETTID, 0, 0, 0, 0);
         if (tid != thread->tid && !thread->busy) {
             if (thread->open)
@@ -155,10 +161,32 @@ struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode)
     return thread;
 }
 
-/* A signal handler interrupted the writing of a record: its own records go to a block of their own. */
-struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread)
+/* The writer was interrupted by a handler that never came back to it (siglongjmp): the stack is
+ * below where it stood. Not on an alternate stack, which may lie anywhere. */
+static bool writer_is_gone(const struct gib_thread *thread, uint64_t sp)
+{
+    enum { ONSTACK = 1 };
+    struct {
+        uint64_t sp;
+        int32_t flags;
+        uint64_t size;
+    } alternate = {0, ONSTACK, 0};
+    if (sp <= thread->busy_sp)
+        return false;
+    return gib_syscall(GIB_SYS_SIGALTSTACK, 0, (long)&alternate, 0, 0) == 0 &&
+           !(alternate.flags & ONSTACK);
+}
+
+/* A signal handler interrupted the writing of a record: its own records go to a block of their own.
+ */
+struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread,
+                                    uint64_t sp)
 {
     for (int level = 0; thread && thread->busy && level < 8; level++) {
+        if (writer_is_gone(thread, sp)) {
+            thread->busy = 0;
+            break;
+        }
         struct gib_thread *above = (struct gib_thread *)thread->above;
         if (!above || above->generation != thread->generation) {
             above = new_block(shared, thread->owner, thread->generation);
@@ -170,5 +198,8 @@ struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread
         }
         thread = above;
     }
-    return thread && !thread->busy ? thread : NULL;
+    if (thread && !thread->busy)
+        return thread;
+    __atomic_add_fetch(&shared->unrecorded, 1, __ATOMIC_RELAXED);
+    return NULL;
 }

@@ -1,4 +1,5 @@
-/* unwind.c: who called, from tables that the engine made of .eh_frame. Nothing of the target is called. */
+/* unwind.c: who called, from tables that the engine made of .eh_frame. Nothing of the target is
+ * called. */
 #include "agent.h"
 #include "elf/elf.h"
 
@@ -31,7 +32,8 @@ static const struct gib_unwind_row *find_row(const struct gib_shared *shared, ui
         const struct gib_unwind_module *module = &shared->unwind_module[i];
         if (pc < module->start || pc >= module->end)
             continue;
-        const struct gib_unwind_row *rows = (const struct gib_unwind_row *)((const char *)shared + module->rows);
+        const struct gib_unwind_row *rows =
+            (const struct gib_unwind_row *)((const char *)shared + module->rows);
         uint64_t low = 0, high = module->count; /* the last row with start <= pc */
         while (low < high) {
             uint64_t middle = (low + high) / 2;
@@ -45,11 +47,13 @@ static const struct gib_unwind_row *find_row(const struct gib_shared *shared, ui
     return NULL;
 }
 
-/* A frame with a frame pointer, as compilers made them before they had tables, and as thunks are. */
+/* A frame with a frame pointer, as compilers made them before they had tables, and as thunks are.
+ */
 static bool step_by_frame_pointer(struct gib_view *view, struct cursor *c)
 {
     uint64_t pc, bp;
-    if (c->bp < c->sp || c->bp - c->sp > (1u << 20) || !load(view, c->bp, &bp) || !load(view, c->bp + 8, &pc))
+    if (c->bp < c->sp || c->bp - c->sp > (1u << 20) || !load(view, c->bp, &bp) ||
+        !load(view, c->bp + 8, &pc))
         return false;
     c->sp = c->bp + 16;
     c->bp = bp;
@@ -58,7 +62,8 @@ static bool step_by_frame_pointer(struct gib_view *view, struct cursor *c)
     return true;
 }
 
-/* The kernel's frame: at rsp a struct ucontext (sigaction(2)); its registers start at 40, REG_RBP 10, REG_RSP 15, REG_RIP 16. */
+/* The kernel's frame: at rsp a struct ucontext (sigaction(2)); its registers start at 40, REG_RBP
+ * 10, REG_RSP 15, REG_RIP 16. */
 static bool step_signal(struct gib_view *view, struct cursor *c)
 {
     uint64_t registers = c->sp + 40;
@@ -73,7 +78,8 @@ static bool step_signal(struct gib_view *view, struct cursor *c)
     return true;
 }
 
-static bool find_cfa(struct gib_view *view, const struct gib_unwind_row *row, const struct cursor *c, uint64_t *cfa)
+static bool find_cfa(struct gib_view *view, const struct gib_unwind_row *row,
+                     const struct cursor *c, uint64_t *cfa)
 {
     switch (row->kind) {
     case GIB_UNWIND_CFA_RSP:
@@ -106,7 +112,8 @@ static bool step(struct gib_view *view, struct cursor *c)
     uint64_t cfa, pc, bp = c->bp;
     if (!find_cfa(view, row, c, &cfa) || cfa <= c->sp || !load(view, cfa - 8, &pc))
         return false;
-    if ((row->rbp_offset || row->rbp_in_frame) && !load(view, (row->rbp_in_frame ? c->bp : cfa) + (uint64_t)(int64_t)row->rbp_offset, &bp))
+    if ((row->rbp_offset || row->rbp_in_frame) &&
+        !load(view, (row->rbp_in_frame ? c->bp : cfa) + (uint64_t)(int64_t)row->rbp_offset, &bp))
         return false;
     c->sp = cfa;
     c->bp = bp;
@@ -115,7 +122,8 @@ static bool step(struct gib_view *view, struct cursor *c)
     return true;
 }
 
-uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out, uint32_t depth, bool *cut)
+uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
+                       uint32_t depth, bool *cut)
 {
     struct cursor c = {frame->caller, (uint64_t)(&frame->caller + 1), frame->rbp, false};
     uint32_t count = 0;

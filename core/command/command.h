@@ -1,44 +1,51 @@
 /*
- * command.h: the command language. One table (table.c) drives parsing, help and completion; each command is a function.
+ * command.h: the command language. One table (table.c) drives parsing, help and completion; each
+ * command is a function.
  */
 #ifndef GIBBON_COMMAND_H
 #define GIBBON_COMMAND_H
 
 #include "engine/internal.h"
 
-enum gib_option_argument { GIB_TAKES_NOTHING, GIB_TAKES_NUMBER, GIB_TAKES_TEXT, GIB_TAKES_OPTIONAL_NUMBER };
+enum gib_option_argument {
+    GIB_TAKES_NOTHING,
+    GIB_TAKES_NUMBER,
+    GIB_TAKES_TEXT,
+    GIB_TAKES_OPTIONAL_NUMBER
+};
 
 struct gib_option {
-    const char *name;     /* without its dash */
+    const char *name; /* without its dash */
     enum gib_option_argument argument;
     const char *argument_name; /* for help: "N" */
-    const char *help;     /* one line, no full stop */
+    const char *help;          /* one line, no full stop */
 };
 
 /* The words of a command after parsing. */
 struct gib_arguments {
-    char *text;         /* owned copy of the command line; the words point into it */
-    char *word[256];    /* what is no option, in order */
+    char *text;      /* owned copy of the command line; the words point into it */
+    char *word[256]; /* what is no option, in order */
     size_t words;
     struct {
         const struct gib_option *option;
-        char *text;     /* NULL when it has none */
+        char *text; /* NULL when it has none */
         uint64_t number;
     } option[32];
     size_t options;
-    char *condition;    /* behind `if`, or NULL */
+    char *condition; /* behind `if`, or NULL */
     bool interactive;
 };
 
 struct gib_command {
     const char *name;
-    const char *usage;  /* behind "gibbon NAME" */
+    const char *usage;   /* behind "gibbon NAME" */
     const char *summary; /* one sentence with a full stop, at most 70 columns */
     const char *details; /* paragraphs */
     const char *example;
     const struct gib_option *options; /* ends with a NULL name */
     bool takes_condition;
-    int (*run)(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error);
+    int (*run)(struct gib_engine *engine, const struct gib_arguments *arguments,
+               struct gib_error *error);
 };
 
 extern const struct gib_command gib_command_table[];
@@ -46,15 +53,20 @@ extern const struct gib_command gib_command_table[];
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error);
 
 /* parse.c */
-int gib_arguments_parse(const struct gib_command *command, const char *text, struct gib_arguments *out, struct gib_error *error);
+int gib_arguments_parse(const struct gib_command *command, const char *text,
+                        struct gib_arguments *out, struct gib_error *error);
 void gib_arguments_free(struct gib_arguments *arguments);
-const char *gib_argument_text(const struct gib_arguments *arguments, const char *option); /* NULL: not given */
+const char *gib_argument_text(const struct gib_arguments *arguments,
+                              const char *option); /* NULL: not given */
 bool gib_argument_given(const struct gib_arguments *arguments, const char *option);
-uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option, uint64_t otherwise);
+uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option,
+                             uint64_t otherwise);
 /* A whole number, "1048576", "0x10", "64K", "4M". */
 int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error);
-/* Patch numbers and ranges, "1 3 5-7", into a malloc'ed array of patches; no word: all. Unknown ones are an error. */
-int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments, size_t first_word, struct gib_patch ***patches, size_t *count,
+/* Patch numbers and ranges, "1 3 5-7", into a malloc'ed array of patches; no word: all. Unknown
+ * ones are an error. */
+int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
+                      size_t first_word, struct gib_patch ***patches, size_t *count,
                       struct gib_error *error);
 
 /* The commands. */

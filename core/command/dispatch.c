@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int gib_command_execute(struct gib_engine *engine, const char *text, bool interactive, struct gib_error *error)
+int gib_command_execute(struct gib_engine *engine, const char *text, bool interactive,
+                        struct gib_error *error)
 {
     while (isspace((unsigned char)*text))
         text++;
@@ -26,7 +27,9 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
     return failed;
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------- */
+/* ---- help
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static char *overview(void)
 {
@@ -38,7 +41,9 @@ static char *overview(void)
     fputs("Monkey patching for native code.\n\nList of gibbon commands:\n\n", out);
     for (const struct gib_command *c = gib_command_table; c->name; c++)
         fprintf(out, "  %-8s -- %s\n", c->name, c->summary);
-    fputs("\nCommands, options and settings may be abbreviated. \"gibbon help COMMAND\" says more.\n", out);
+    fputs(
+        "\nCommands, options and settings may be abbreviated. \"gibbon help COMMAND\" says more.\n",
+        out);
     fclose(out);
     return text;
 }
@@ -57,7 +62,8 @@ static char *command_help(const struct gib_command *c)
         fputs("\nOptions:\n", out);
     for (const struct gib_option *o = c->options; o && o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "-%s%s%s", o->name, o->argument_name ? " " : "", o->argument_name ? o->argument_name : "");
+        snprintf(left, sizeof left, "-%s%s%s", o->name, o->argument_name ? " " : "",
+                 o->argument_name ? o->argument_name : "");
         fprintf(out, "  %-24s %s\n", left, o->help);
     }
     if (!strcmp(c->name, "set") || !strcmp(c->name, "show")) {
@@ -86,7 +92,8 @@ const char *gib_engine_help(struct gib_engine *engine, const char *name)
     return command ? reply(engine, command_help(command)) : NULL;
 }
 
-int gib_command_help(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_help(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
 {
     if (arguments->words > 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon help\" takes one command.");
@@ -123,7 +130,8 @@ const char *gib_engine_settings(struct gib_engine *engine)
     FILE *out = open_memstream(&text, &size);
     for (const struct gib_setting *s = gib_setting_table; out && s->name; s++) {
         char *value = gib_setting_value(engine, s->name);
-        fprintf(out, "%s%s\t%s\t%s", s == gib_setting_table ? "" : "\n", s->name, s->help, value ? value : "");
+        fprintf(out, "%s%s\t%s\t%s", s == gib_setting_table ? "" : "\n", s->name, s->help,
+                value ? value : "");
         free(value);
     }
     if (out)
@@ -131,16 +139,19 @@ const char *gib_engine_settings(struct gib_engine *engine)
     return reply(engine, text);
 }
 
-int gib_command_version(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_version(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_error *error)
 {
     extern const uint8_t gib_agent_image_start[], gib_agent_image_end[];
     if (arguments->words)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon version\" takes no arguments.");
-    gib_print(engine, "Gibbon " GIBBON_VERSION ", agent of %zu bytes for x86-64.\n", (size_t)(gib_agent_image_end - gib_agent_image_start));
+    gib_print(engine, "Gibbon " GIBBON_VERSION ", agent of %zu bytes for x86-64.\n",
+              (size_t)(gib_agent_image_end - gib_agent_image_start));
     return 0;
 }
 
-/* ---- completion ---------------------------------------------------------------------------------------------- */
+/* ---- completion
+ * ---------------------------------------------------------------------------------------------- */
 
 static void offer(FILE *out, const char *candidate, const char *word, const char *prefix)
 {
@@ -155,7 +166,8 @@ static void offer_options(FILE *out, const struct gib_command *command, const ch
         offer(out, o->name, word + strlen(dashes), dashes);
 }
 
-static void offer_modules(FILE *out, struct gib_engine *engine, const char *word, const char *suffix)
+static void offer_modules(FILE *out, struct gib_engine *engine, const char *word,
+                          const char *suffix)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
     for (size_t i = 0; modules && i < gib_modules_count(modules); i++) {
@@ -166,13 +178,15 @@ static void offer_modules(FILE *out, struct gib_engine *engine, const char *word
 }
 
 /* MODULE!FUNC... */
-static void offer_functions(FILE *out, struct gib_engine *engine, const char *word, const char *bang)
+static void offer_functions(FILE *out, struct gib_engine *engine, const char *word,
+                            const char *bang)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
     size_t written = 0;
     for (size_t i = 0; modules && i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
-        if (module->gone || !module->elf || strlen(module->name) != (size_t)(bang - word) || strncmp(module->name, word, (size_t)(bang - word)))
+        if (module->gone || !module->elf || strlen(module->name) != (size_t)(bang - word) ||
+            strncmp(module->name, word, (size_t)(bang - word)))
             continue;
         gib_modules_lock(modules);
         const struct gib_elf_symbol *symbols;
@@ -187,7 +201,8 @@ static void offer_functions(FILE *out, struct gib_engine *engine, const char *wo
     }
 }
 
-static void complete_word(FILE *out, struct gib_engine *engine, const struct gib_command *command, const char *previous, const char *word, bool *functions)
+static void complete_word(FILE *out, struct gib_engine *engine, const struct gib_command *command,
+                          const char *previous, const char *word, bool *functions)
 {
     bool wants_location = !strcmp(command->name, "wrap") || !strcmp(command->name, "explain");
     const char *bang = strchr(word, '!');
@@ -231,7 +246,8 @@ const char *gib_engine_complete(struct gib_engine *engine, const char *text, boo
     bool fresh = !*text || isspace((unsigned char)text[strlen(text) - 1]);
     char *word[66] = {NULL};
     size_t words = 0;
-    for (char *w = copy ? strtok_r(copy, " \t", &save) : NULL; w && words < 64; w = strtok_r(NULL, " \t", &save))
+    for (char *w = copy ? strtok_r(copy, " \t", &save) : NULL; w && words < 64;
+         w = strtok_r(NULL, " \t", &save))
         word[words++] = w;
     const char *last = fresh || !words ? "" : word[words - 1];
     size_t before = fresh ? words : words ? words - 1 : 0; /* complete words */

@@ -30,9 +30,14 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
     if (p) {
         fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", site->function);
         for (size_t i = 0; i < p->parameter_count; i++)
-            fprintf(out, "%s%s%s%s", i ? ", " : "", p->parameters[i].type.name ? p->parameters[i].type.name : "?", p->parameters[i].name ? " " : "",
+            fprintf(out, "%s%s%s%s", i ? ", " : "",
+                    p->parameters[i].type.name ? p->parameters[i].type.name : "?",
+                    p->parameters[i].name ? " " : "",
                     p->parameters[i].name ? p->parameters[i].name : "");
-        fprintf(out, "%s), ", p->variadic != GIB_VARIADIC_NO ? p->parameter_count ? ", ..." : "..." : p->parameter_count ? "" : "void");
+        fprintf(out, "%s), ",
+                p->variadic != GIB_VARIADIC_NO ? p->parameter_count ? ", ..." : "..."
+                : p->parameter_count           ? ""
+                                               : "void");
     }
     fclose(out);
     gib_print(engine, "  prototype: %s%s\n", text, prototype_source(engine, site));
@@ -47,7 +52,8 @@ static void show_aliases(struct gib_engine *engine, const struct gib_site_state 
     gib_modules_lock(engine->process->modules);
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
-        if (symbols[i].value + site->module->bias != site->entry || symbols[i].ifunc || !strcmp(symbols[i].name, site->function))
+        if (symbols[i].value + site->module->bias != site->entry || symbols[i].ifunc ||
+            !strcmp(symbols[i].name, site->function))
             continue;
         if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
             strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
@@ -65,28 +71,35 @@ static void show_clones(struct gib_engine *engine, const struct gib_site_state *
     gib_modules_lock(engine->process->modules);
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(symbols[i].name, site->function, length) || symbols[i].name[length] != '.' || !strncmp(symbols[i].name + length, ".cold", 5))
+        if (strncmp(symbols[i].name, site->function, length) || symbols[i].name[length] != '.' ||
+            !strncmp(symbols[i].name + length, ".cold", 5))
             continue;
         if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
             strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
     }
     gib_modules_unlock(engine->process->modules);
     if (*list)
-        gib_print(engine, "  not seen: calls of the compiler's copies %s, and inlined copies\n", list);
+        gib_print(engine, "  not seen: calls of the compiler's copies %s, and inlined copies\n",
+                  list);
     else
-        gib_print(engine, "  not seen: copies the compiler inlined into callers, and direct system calls\n");
+        gib_print(
+            engine,
+            "  not seen: copies the compiler inlined into callers, and direct system calls\n");
 }
 
-static void show_site(struct gib_engine *engine, const struct gib_site_state *site, const struct gib_relocation *copy)
+static void show_site(struct gib_engine *engine, const struct gib_site_state *site,
+                      const struct gib_relocation *copy)
 {
     uint8_t bytes[160];
     char text[128];
     struct gib_error ignored;
     size_t size = site->consumed < sizeof bytes ? site->consumed : sizeof bytes;
-    gib_print(engine, "%s at 0x%016" PRIx64 " in %s\n", site->function, site->entry, site->module->path);
+    gib_print(engine, "%s at 0x%016" PRIx64 " in %s\n", site->function, site->entry,
+              site->module->path);
     if (site->address != site->entry)
         gib_print(engine, "  0x%016" PRIx64 "  endbr64 stays\n", site->entry);
-    gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n", site->detour_size, site->address, site->consumed);
+    gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n",
+              site->detour_size, site->address, site->consumed);
     if (gib_read(engine, site->address, bytes, size, &ignored))
         size = 0;
     for (size_t i = 0; i + 1 < site->boundaries && site->boundary[i].original < size; i++) {
@@ -95,16 +108,21 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
             gib_print(engine, "    0x%016" PRIx64 "  %s\n", site->address + at, text);
     }
     if (site->island)
-        gib_print(engine, "  island: %d bytes of padding at 0x%016" PRIx64 " hold the long jump\n", GIB_DETOUR_SIZE, site->island);
-    gib_print(engine, "  copy: %zu bytes%s\n", copy->size, copy->falls_through ? ", and back" : "; the function ends in it");
+        gib_print(engine, "  island: %d bytes of padding at 0x%016" PRIx64 " hold the long jump\n",
+                  GIB_DETOUR_SIZE, site->island);
+    gib_print(engine, "  copy: %zu bytes%s\n", copy->size,
+              copy->falls_through ? ", and back" : "; the function ends in it");
     show_prototype(engine, site);
     if (gib_is_entry_only(site->function))
-        gib_print(engine, "  only entries are seen: %s returns twice, never, or looks at its caller\n", site->function);
+        gib_print(engine,
+                  "  only entries are seen: %s returns twice, never, or looks at its caller\n",
+                  site->function);
     show_aliases(engine, site);
     show_clones(engine, site);
 }
 
-static void explain_one(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found *found)
+static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
+                        const struct gib_found *found)
 {
     struct gib_site_state *site;
     struct gib_relocation copy;
@@ -113,7 +131,8 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch, cons
         const struct gib_site_state *known = engine->process->site[i];
         if (!known->installed || known->entry != found->address)
             continue;
-        gib_print(engine, "%s at 0x%016" PRIx64 " in %s is patched already:", known->function, known->entry, known->module->path);
+        gib_print(engine, "%s at 0x%016" PRIx64 " in %s is patched already:", known->function,
+                  known->entry, known->module->path);
         for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
             if (known->chain[k].patch)
                 gib_print(engine, " patch %d", known->chain[k].patch->number);
@@ -121,7 +140,10 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch, cons
         return;
     }
     if (found->resolver)
-        gib_print(engine, "%s in %s chooses its implementation when the library is relocated; the patch will go there.\n", found->name, found->module->path);
+        gib_print(engine,
+                  "%s in %s chooses its implementation when the library is relocated; the patch "
+                  "will go there.\n",
+                  found->name, found->module->path);
     else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why))
         gib_print(engine, "%s\n", why.message);
     else {
@@ -130,23 +152,28 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch, cons
     }
 }
 
-int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_error *error)
 {
     struct gib_patch patch = {0};
     struct gib_found_list found;
     struct gib_process *process;
     if (arguments->words != 1)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon explain\" needs one location: gibbon explain mkdtemp.");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon explain\" needs one location: gibbon explain mkdtemp.");
     int failed = gib_process_ready(engine, &process, error);
     if (!failed && !process)
-        failed = gib_fail(error, GIB_E_STATE, 0, "The program is not being run; explain looks at loaded modules.");
+        failed = gib_fail(error, GIB_E_STATE, 0,
+                          "The program is not being run; explain looks at loaded modules.");
     if (failed || (failed = gib_location_parse(arguments->word[0], &patch.location, error)))
         return failed;
     failed = gib_location_resolve(engine, &patch, 0, &found, error);
     if (!failed && !found.count) {
         char *nearest = gib_location_nearest(engine, patch.location.function);
-        failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "Function \"%.100s\" not found in any loaded module.%s%.60s%s", patch.location.function,
-                          nearest ? " Did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+        failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
+                          "Function \"%.100s\" not found in any loaded module.%s%.60s%s",
+                          patch.location.function, nearest ? " Did you mean " : "",
+                          nearest ? nearest : "", nearest ? "?" : "");
         free(nearest);
     }
     for (size_t i = 0; i < found.count && !failed; i++)

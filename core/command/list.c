@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- list ---------------------------------------------------------------------------------------------------- */
+/* ---- list
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
 {
@@ -17,24 +19,30 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     if (sites == 1) {
         snprintf(address, sizeof address, "0x%016" PRIx64, site->entry);
         what = patch->location.glob || patch->location.kind != GIB_LOCATION_NAME
-                   ? gib_format("%s in %s (%s)", site->function, site->module->name, patch->location.text)
+                   ? gib_format("%s in %s (%s)", site->function, site->module->name,
+                                patch->location.text)
                    : gib_format("%s in %s", patch->location.function, site->module->name);
     } else {
         snprintf(address, sizeof address, sites ? "<MULTIPLE>" : "<PENDING>");
-        what = sites ? gib_format("%s, %zu functions", patch->location.text, sites) : strdup(patch->location.text);
+        what = sites ? gib_format("%s, %zu functions", patch->location.text, sites)
+                     : strdup(patch->location.text);
     }
-    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s\n", patch->number, "wrap", patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
+    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s\n", patch->number, "wrap",
+              patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
               address, what ? what : "", patch->options);
     free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
     size_t inside = sites ? gib_patch_inside(engine, patch) : 0;
     if (sites || calls)
-        gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls, calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
+        gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
+                  calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
     if (patch->refused)
-        gib_print(engine, "        %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+        gib_print(engine, "        %zu refused, the first: %s\n", patch->refused,
+                  patch->trouble.message);
 }
 
-int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
 {
     struct gib_patch **patches;
     size_t count;
@@ -44,16 +52,20 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
     if (!count)
         gib_print(engine, "No patches.\n");
     else
-        gib_print(engine, "%-4s %-8s %-4s %-3s %-18s %s\n", "Num", "Type", "Disp", "Enb", "Address", "What");
+        gib_print(engine, "%-4s %-8s %-4s %-3s %-18s %s\n", "Num", "Type", "Disp", "Enb", "Address",
+                  "What");
     for (size_t i = 0; i < count; i++)
         list_patch(engine, patches[i]);
     free(patches);
     return 0;
 }
 
-/* ---- stats --------------------------------------------------------------------------------------------------- */
+/* ---- stats
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arguments,
+                      struct gib_error *error)
 {
     struct gib_patch **patches;
     size_t count;
@@ -67,22 +79,36 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
     for (size_t i = 0; i < count; i++) {
         uint64_t failures, calls = gib_patch_calls(engine, patches[i], &failures);
         if (patches[i]->count_only)
-            gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, "-", patches[i]->location.text);
+            gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, "-",
+                      patches[i]->location.text);
         else
-            gib_print(engine, "%-4d %12" PRIu64 " %12" PRIu64 "  %s\n", patches[i]->number, calls, failures, patches[i]->location.text);
+            gib_print(engine, "%-4d %12" PRIu64 " %12" PRIu64 "  %s\n", patches[i]->number, calls,
+                      failures, patches[i]->location.text);
     }
-    uint64_t lost = gib_log_lost(engine->log), unseen = engine->process && engine->process->installed ? engine->process->shared->unrecorded : 0;
+    uint64_t lost = gib_log_lost(engine->log),
+             unseen = engine->process && engine->process->installed
+                          ? engine->process->shared->unrecorded
+                          : 0;
     if (lost)
-        gib_print(engine, "%" PRIu64 " records were lost: the target was faster than the reader (gibbon set ring-size).\n", lost);
+        gib_print(
+            engine,
+            "%" PRIu64
+            " records were lost: the target was faster than the reader (gibbon set ring-size).\n",
+            lost);
     if (unseen)
-        gib_print(engine, "%" PRIu64 " calls were neither counted nor recorded: more than %d threads.\n", unseen, GIB_MAX_THREADS);
+        gib_print(engine,
+                  "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal "
+                             "handlers nested too deep.\n",
+                  unseen, GIB_MAX_THREADS);
     free(patches);
     return 0;
 }
 
-/* ---- enable, disable, delete ------------------------------------------------------------------------------------ */
+/* ---- enable, disable, delete
+ * ------------------------------------------------------------------------------------ */
 
-static int switch_patches(struct gib_engine *engine, const struct gib_arguments *arguments, bool on, struct gib_error *error)
+static int switch_patches(struct gib_engine *engine, const struct gib_arguments *arguments, bool on,
+                          struct gib_error *error)
 {
     struct gib_patch **patches;
     size_t count;
@@ -90,7 +116,8 @@ static int switch_patches(struct gib_engine *engine, const struct gib_arguments 
     for (size_t i = 0; i < count && !failed; i++) {
         struct gib_patch *patch = patches[i];
         patch->enabled = on;
-        if (on && patch->spent && !patch->temporary && engine->process && engine->process->installed && patch->state) {
+        if (on && patch->spent && !patch->temporary && engine->process &&
+            engine->process->installed && patch->state) {
             patch->spent = false;
             engine->process->shared->patch[patch->state].accepted = 0;
         }
@@ -101,17 +128,20 @@ static int switch_patches(struct gib_engine *engine, const struct gib_arguments 
     return failed;
 }
 
-int gib_command_enable(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_enable(struct gib_engine *engine, const struct gib_arguments *arguments,
+                       struct gib_error *error)
 {
     return switch_patches(engine, arguments, true, error);
 }
 
-int gib_command_disable(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_disable(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_error *error)
 {
     return switch_patches(engine, arguments, false, error);
 }
 
-int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *arguments,
+                       struct gib_error *error)
 {
     struct gib_patch **patches;
     struct gib_process *process;
@@ -119,7 +149,8 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     int failed = gib_process_ready(engine, &process, error);
     if (failed || (failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error)))
         return failed;
-    if (!arguments->words && count && arguments->interactive && engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
+    if (!arguments->words && count && arguments->interactive &&
+        engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
         count = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         failed = gib_patch_remove(engine, patches[i], error);
@@ -132,7 +163,9 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     return failed;
 }
 
-/* ---- save ---------------------------------------------------------------------------------------------------- */
+/* ---- save
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* A word that the parser reads back as it is. */
 static void write_word(FILE *out, const char *word)
@@ -143,13 +176,15 @@ static void write_word(FILE *out, const char *word)
         fprintf(out, "\"%s\"", word);
 }
 
-int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
 {
     if (arguments->words != 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon save\" needs one file name.");
     FILE *out = fopen(arguments->word[0], "we");
     if (!out)
-        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", arguments->word[0], strerror(errno));
+        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", arguments->word[0],
+                        strerror(errno));
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
         fputs("gibbon wrap ", out);
@@ -158,7 +193,9 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
     }
     bool bad = ferror(out);
     if (fclose(out) || bad)
-        return gib_fail(error, GIB_E_FILE, 0, "%.150s could not be written to the end: %s.", arguments->word[0], strerror(errno));
-    gib_print(engine, "Saved %zu patch%s to %s.\n", engine->patch_count, engine->patch_count == 1 ? "" : "es", arguments->word[0]);
+        return gib_fail(error, GIB_E_FILE, 0, "%.150s could not be written to the end: %s.",
+                        arguments->word[0], strerror(errno));
+    gib_print(engine, "Saved %zu patch%s to %s.\n", engine->patch_count,
+              engine->patch_count == 1 ? "" : "es", arguments->word[0]);
     return 0;
 }

@@ -1,8 +1,8 @@
 /*
  * parse.c: words, quotes, options.
  *
- * Options take one dash or two, their names may be abbreviated as long as they are unambiguous, `--` ends them, and `if` begins the condition, as
- * GDB's own commands do it.
+ * Options take one dash or two, their names may be abbreviated as long as they are unambiguous,
+ * `--` ends them, and `if` begins the condition, as GDB's own commands do it.
  */
 #include "command/command.h"
 
@@ -18,8 +18,9 @@ void gib_arguments_free(struct gib_arguments *arguments)
 }
 
 /*
- * Takes the next word, cut out in place: quotes group and vanish; parentheses and angle brackets group, so that `ns::f(int, char)` is one
- * word. NULL at the end; *bad is set when a quote is not closed.
+ * Takes the next word, cut out in place: quotes group and vanish; parentheses and angle brackets
+ * group, so that `ns::f(int, char)` is one word. NULL at the end; *bad is set when a quote is not
+ * closed.
  */
 static char *next_word(char **at, bool *bad, bool *quoted)
 {
@@ -59,7 +60,8 @@ static char *next_word(char **at, bool *bad, bool *quoted)
     return word;
 }
 
-static const struct gib_option *find_option(const struct gib_command *command, const char *name, struct gib_error *error)
+static const struct gib_option *find_option(const struct gib_command *command, const char *name,
+                                            struct gib_error *error)
 {
     const struct gib_option *found = NULL;
     size_t length = strlen(name);
@@ -69,13 +71,16 @@ static const struct gib_option *find_option(const struct gib_command *command, c
         if (strncmp(o->name, name, length))
             continue;
         if (found) {
-            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: -%s, -%s.", name, found->name, o->name);
+            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: -%s, -%s.", name,
+                     found->name, o->name);
             return NULL;
         }
         found = o;
     }
     if (!found)
-        gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.", command->name, name, command->name);
+        gib_fail(error, GIB_E_SYNTAX, 0,
+                 "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.",
+                 command->name, name, command->name);
     return found;
 }
 
@@ -99,7 +104,8 @@ static bool is_number(const char *text)
 }
 
 /* The option's own argument: behind `=`, or the next word. */
-static int take_argument(const struct gib_option *option, char *attached, char **at, struct gib_arguments *out, struct gib_error *error)
+static int take_argument(const struct gib_option *option, char *attached, char **at,
+                         struct gib_arguments *out, struct gib_error *error)
 {
     bool bad = false, quoted;
     char *text = attached;
@@ -114,15 +120,19 @@ static int take_argument(const struct gib_option *option, char *attached, char *
     } else if (option->argument != GIB_TAKES_NOTHING && !attached) {
         text = next_word(at, &bad, &quoted);
         if (!text)
-            return gib_fail(error, GIB_E_SYNTAX, 0, bad ? "A quote is not closed after -%s." : "Option -%s needs a value.", option->name);
+            return gib_fail(error, GIB_E_SYNTAX, 0,
+                            bad ? "A quote is not closed after -%s." : "Option -%s needs a value.",
+                            option->name);
     }
     if (out->options == sizeof out->option / sizeof *out->option)
         return gib_fail(error, GIB_E_SYNTAX, 0, "Too many options.");
     uint64_t number = 0;
-    if (text && (option->argument == GIB_TAKES_NUMBER || option->argument == GIB_TAKES_OPTIONAL_NUMBER)) {
+    if (text &&
+        (option->argument == GIB_TAKES_NUMBER || option->argument == GIB_TAKES_OPTIONAL_NUMBER)) {
         struct gib_error why;
         if (gib_parse_number(text, &number, &why))
-            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number, not \"%.60s\".", option->name, text);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number, not \"%.60s\".",
+                            option->name, text);
     }
     out->option[out->options].option = option;
     out->option[out->options].text = text;
@@ -130,7 +140,8 @@ static int take_argument(const struct gib_option *option, char *attached, char *
     return 0;
 }
 
-int gib_arguments_parse(const struct gib_command *command, const char *text, struct gib_arguments *out, struct gib_error *error)
+int gib_arguments_parse(const struct gib_command *command, const char *text,
+                        struct gib_arguments *out, struct gib_error *error)
 {
     memset(out, 0, sizeof *out);
     out->text = strdup(text);
@@ -147,13 +158,15 @@ int gib_arguments_parse(const struct gib_command *command, const char *text, str
                 at++;
             out->condition = at;
             break;
-        } else if (options && !quoted && word[0] == '-' && word[1] && command->options && command->options->name) {
+        } else if (options && !quoted && word[0] == '-' && word[1] && command->options &&
+                   command->options->name) {
             char *name = word + 1 + (word[1] == '-');
             char *equals = strchr(name, '=');
             if (equals)
                 *equals = '\0';
             const struct gib_option *option = find_option(command, name, error);
-            failed = option ? take_argument(option, equals ? equals + 1 : NULL, &at, out, error) : error->code;
+            failed = option ? take_argument(option, equals ? equals + 1 : NULL, &at, out, error)
+                            : error->code;
         } else if (out->words == sizeof out->word / sizeof *out->word) {
             failed = gib_fail(error, GIB_E_SYNTAX, 0, "Too many words.");
         } else {
@@ -180,7 +193,8 @@ bool gib_argument_given(const struct gib_arguments *arguments, const char *optio
     return gib_argument_text(arguments, option) != NULL;
 }
 
-uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option, uint64_t otherwise)
+uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option,
+                             uint64_t otherwise)
 {
     for (size_t i = arguments->options; i > 0; i--)
         if (!strcmp(arguments->option[i - 1].option->name, option) && arguments->option[i - 1].text)
@@ -200,13 +214,16 @@ static int parse_range(const char *word, int *first, int *last, struct gib_error
         good = end != from && high >= low && high <= 1000000000;
     }
     if (!good || *end)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is no patch number; numbers and ranges look like this: 1 3 5-7.", word);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.60s\" is no patch number; numbers and ranges look like this: 1 3 5-7.",
+                        word);
     *first = (int)low;
     *last = (int)high;
     return 0;
 }
 
-int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments, size_t first_word, struct gib_patch ***patches, size_t *count,
+int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
+                      size_t first_word, struct gib_patch ***patches, size_t *count,
                       struct gib_error *error)
 {
     *count = 0;
@@ -224,7 +241,8 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
                 any = chosen[k] = true;
         }
         if (!failed && !any)
-            failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %.60s.", arguments->word[i]);
+            failed =
+                gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %.60s.", arguments->word[i]);
     }
     for (size_t k = 0; k < engine->patch_count && !failed; k++)
         if (chosen[k] || arguments->words <= first_word)

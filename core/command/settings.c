@@ -7,9 +7,12 @@
 const struct gib_setting gib_setting_table[] = {
     {"follow", "on|off", "print calls as they come"},
     {"on-detach", "remove|keep", "what happens to patches when the debugger lets the program go"},
-    {"overflow", "wait|overwrite", "what a thread does when its ring is full: wait for the reader, or lose the oldest calls"},
-    {"pending", "auto|on|off", "whether a patch whose function is not found waits for it; auto asks"},
-    {"ring-size", "BYTES", "memory for the records of one thread, from the next run on (128K to 64M, a power of two)"},
+    {"overflow", "wait|overwrite",
+     "what a thread does when its ring is full: wait for the reader, or lose the oldest calls"},
+    {"pending", "auto|on|off",
+     "whether a patch whose function is not found waits for it; auto asks"},
+    {"ring-size", "BYTES",
+     "memory for the records of one thread, from the next run on (128K to 64M, a power of two)"},
     {"string-limit", "BYTES", "how much of a text argument is kept (1 to 4096)"},
     {NULL, NULL, NULL},
 };
@@ -23,13 +26,15 @@ static const struct gib_setting *find(const char *name, struct gib_error *error)
         if (strncmp(s->name, name, strlen(name)))
             continue;
         if (found) {
-            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s, %s.", name, found->name, s->name);
+            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s, %s.", name,
+                     found->name, s->name);
             return NULL;
         }
         found = s;
     }
     if (!found)
-        gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\"; \"gibbon show\" lists them.", name);
+        gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\"; \"gibbon show\" lists them.",
+                 name);
     return found;
 }
 
@@ -50,7 +55,8 @@ char *gib_setting_value(const struct gib_engine *engine, const char *name)
     return gib_format("%u", s->string_limit);
 }
 
-/* The index of `value` among the words of `choices` ("on|off"), unique abbreviations included; -1. */
+/* The index of `value` among the words of `choices` ("on|off"), unique abbreviations included; -1.
+ */
 static int choose(const char *choices, const char *value)
 {
     int index = 0, found = -1, matches = 0;
@@ -67,7 +73,8 @@ static int choose(const char *choices, const char *value)
     return matches == 1 ? found : -1;
 }
 
-static int set_number(struct gib_engine *engine, const struct gib_setting *setting, const char *value, struct gib_error *error)
+static int set_number(struct gib_engine *engine, const struct gib_setting *setting,
+                      const char *value, struct gib_error *error)
 {
     uint64_t number;
     int failed = gib_parse_number(value, &number, error);
@@ -75,7 +82,8 @@ static int set_number(struct gib_engine *engine, const struct gib_setting *setti
         return failed;
     if (!strcmp(setting->name, "string-limit")) {
         if (number < 1 || number > GIB_MAX_STRING_LIMIT)
-            return gib_fail(error, GIB_E_SYNTAX, 0, "string-limit is from 1 to %d bytes.", GIB_MAX_STRING_LIMIT);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "string-limit is from 1 to %d bytes.",
+                            GIB_MAX_STRING_LIMIT);
         engine->settings.string_limit = (unsigned)number;
         return 0;
     }
@@ -97,10 +105,12 @@ static void apply_settings(struct gib_engine *engine)
     process->shared->overflow = engine->settings.overwrite;
 }
 
-int gib_command_set(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_set(struct gib_engine *engine, const struct gib_arguments *arguments,
+                    struct gib_error *error)
 {
     if (arguments->words != 2)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon set\" needs a setting and a value: gibbon set string-limit 64.");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon set\" needs a setting and a value: gibbon set string-limit 64.");
     const struct gib_setting *setting = find(arguments->word[0], error);
     if (!setting)
         return error->code;
@@ -114,7 +124,8 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
     }
     int choice = choose(setting->values, value);
     if (choice < 0)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "%s is one of %s, not \"%.40s\".", setting->name, setting->values, value);
+        return gib_fail(error, GIB_E_SYNTAX, 0, "%s is one of %s, not \"%.40s\".", setting->name,
+                        setting->values, value);
     if (!strcmp(setting->name, "follow"))
         s->follow = choice == 0;
     else if (!strcmp(setting->name, "on-detach"))
@@ -127,7 +138,8 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
     return 0;
 }
 
-int gib_command_show(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_show(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
 {
     if (arguments->words > 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon show\" takes one setting.");
@@ -138,7 +150,8 @@ int gib_command_show(struct gib_engine *engine, const struct gib_arguments *argu
         if (one && s != one)
             continue;
         char *value = gib_setting_value(engine, s->name);
-        gib_print(engine, "%-14s %-10s %s (%s)\n", s->name, value ? value : "?", s->help, s->values);
+        gib_print(engine, "%-14s %-10s %s (%s)\n", s->name, value ? value : "?", s->help,
+                  s->values);
         free(value);
     }
     return 0;

@@ -1,19 +1,23 @@
-/* table.c: every command, its options and its help. docs/commands.md has a section for each; a test compares the two. */
+/* table.c: every command, its options and its help. docs/commands.md has a section for each; a test
+ * compares the two. */
 #include "command/command.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct gib_option wrap_options[] = {
-    {"backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]", "record the callers too, at most DEPTH of them (default 16)"},
+    {"backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]",
+     "record the callers too, at most DEPTH of them (default 16)"},
     {"count", GIB_TAKES_NOTHING, NULL, "count calls, make no records"},
     {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},
-    {"thread", GIB_TAKES_NUMBER, "ID", "only this thread: the debugger's number or the kernel's id"},
+    {"thread", GIB_TAKES_NUMBER, "ID",
+     "only this thread: the debugger's number or the kernel's id"},
     {"after", GIB_TAKES_NUMBER, "N", "skip the first N calls"},
     {"every", GIB_TAKES_NUMBER, "N", "of the calls left, every N-th only"},
     {"times", GIB_TAKES_NUMBER, "N", "N calls, then off"},
     {"temporary", GIB_TAKES_NOTHING, NULL, "delete the patch after its first call"},
-    {"prototype", GIB_TAKES_TEXT, "'C DECLARATION'", "the function's parameters and result, when nothing else knows them"},
+    {"prototype", GIB_TAKES_TEXT, "'C DECLARATION'",
+     "the function's parameters and result, when nothing else knows them"},
     {"pending", GIB_TAKES_NOTHING, NULL, "wait for a library with this function, do not ask"},
     {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},
     {"disabled", GIB_TAKES_NOTHING, NULL, "define the patch, but disabled"},
@@ -29,50 +33,62 @@ static const struct gib_option log_options[] = {
 };
 static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, NULL}};
 
-#define LOCATIONS                                                                                                      \
-    "A LOCATION is one of\n"                                                                                           \
-    "  FUNCTION            in every module: mkdtemp, ns::Class::method, ns::f(int)\n"                                  \
-    "  MODULE!FUNCTION     in one module: libc.so.6!open\n"                                                            \
-    "  MODULE?!FUNCTION    the same, now or when the module is loaded\n"                                               \
-    "  FILE:FUNCTION       declared in this source file: build.c:extract\n"                                            \
-    "  *ADDRESS            the function at an address or expression\n"                                                 \
+#define LOCATIONS                                                                                  \
+    "A LOCATION is one of\n"                                                                       \
+    "  FUNCTION            in every module: mkdtemp, ns::Class::method, ns::f(int)\n"              \
+    "  MODULE!FUNCTION     in one module: libc.so.6!open\n"                                        \
+    "  MODULE?!FUNCTION    the same, now or when the module is loaded\n"                           \
+    "  FILE:FUNCTION       declared in this source file: build.c:extract\n"                        \
+    "  *ADDRESS            the function at an address or expression\n"                             \
     "MODULE and FUNCTION may be globs: libc.so.6!str*."
 
 const struct gib_command gib_command_table[] = {
     {"wrap", "LOCATION... [OPTIONS]", "Log every call of a function, with arguments and result.",
-     "The original is still called, at native speed, and the program does not stop. A patch made before the\n"
-     "program runs is applied while it starts, before the first constructor; it comes back at every run.\n\n" LOCATIONS,
+     "The original is still called, at native speed, and the program does not stop. A patch made "
+     "before the\n"
+     "program runs is applied while it starts, before the first constructor; it comes back at "
+     "every run.\n\n" LOCATIONS,
      "gibbon wrap mkdtemp -backtrace", wrap_options, true, gib_command_wrap},
     {"list", "[N...]", "List patches: where they are, and how often they were called.",
-     "An address of <PENDING> means that no module with the function is loaded; <MULTIPLE> that there are several functions.",
+     "An address of <PENDING> means that no module with the function is loaded; <MULTIPLE> that "
+     "there are several functions.",
      "gibbon list 1-3", no_options, false, gib_command_list},
     {"enable", "[N...]", "Enable patches; without a number, all of them.",
-     "Enabling and disabling changes a word in the target, no code. A patch that -times had switched off starts to count anew.",
+     "Enabling and disabling changes a word in the target, no code. A patch that -times had "
+     "switched off starts to count anew.",
      "gibbon enable 2", no_options, false, gib_command_enable},
     {"disable", "[N...]", "Disable patches; without a number, all of them.",
-     "A disabled patch costs its function about a nanosecond a call.", "gibbon disable 1 3", no_options, false, gib_command_disable},
+     "A disabled patch costs its function about a nanosecond a call.", "gibbon disable 1 3",
+     no_options, false, gib_command_disable},
     {"delete", "[N...]", "Delete patches; without a number, all of them.",
-     "The function's original bytes are restored. Without a number you are asked, if somebody can be asked.", "gibbon delete 1-2", no_options, false,
-     gib_command_delete},
+     "The function's original bytes are restored. Without a number you are asked, if somebody can "
+     "be asked.",
+     "gibbon delete 1-2", no_options, false, gib_command_delete},
     {"log", "[N] [OPTIONS]", "Show or save the recorded calls, of all patches or of patch N.",
-     "All calls since the debugger started are kept, in a temporary file, until -clear.", "gibbon log -save calls.jsonl -format jsonl", log_options, false,
-     gib_command_log},
+     "All calls since the debugger started are kept, in a temporary file, until -clear.",
+     "gibbon log -save calls.jsonl -format jsonl", log_options, false, gib_command_log},
     {"stats", "[N...]", "Show how often each patch was called, and how often the call failed.",
-     "A call fails when its function says so by convention: -1 or NULL, with errno set. Failures are counted for recorded\n"
+     "A call fails when its function says so by convention: -1 or NULL, with errno set. Failures "
+     "are counted for recorded\n"
      "calls only, not with -count.",
      "gibbon stats", no_options, false, gib_command_stats},
     {"explain", "LOCATION", "Show what a patch would do to a function; change nothing.",
-     "Shows the entry, the instructions that would be displaced, the prototype and where it is from, and what a\n"
+     "Shows the entry, the instructions that would be displaced, the prototype and where it is "
+     "from, and what a\n"
      "patch would not see.\n\n" LOCATIONS,
      "gibbon explain memcpy", no_options, false, gib_command_explain},
     {"save", "FILE", "Save the patches as commands that recreate them.",
-     "Source the file in either debugger: \"source FILE\" in GDB, \"command source FILE\" in LLDB.", "gibbon save patches.gibbon", no_options, false,
-     gib_command_save},
-    {"set", "NAME VALUE", "Change a setting.", "\"gibbon show\" lists the settings, their values and what they mean.", "gibbon set string-limit 64", no_options,
-     false, gib_command_set},
-    {"show", "[NAME]", "Show one setting, or all.", "", "gibbon show ring-size", no_options, false, gib_command_show},
-    {"help", "[COMMAND]", "Show help for a command, or list the commands.", "", "gibbon help wrap", no_options, false, gib_command_help},
-    {"version", "", "Show the version of Gibbon and of its agent.", "", "gibbon version", no_options, false, gib_command_version},
+     "Source the file in either debugger: \"source FILE\" in GDB, \"command source FILE\" in LLDB.",
+     "gibbon save patches.gibbon", no_options, false, gib_command_save},
+    {"set", "NAME VALUE", "Change a setting.",
+     "\"gibbon show\" lists the settings, their values and what they mean.",
+     "gibbon set string-limit 64", no_options, false, gib_command_set},
+    {"show", "[NAME]", "Show one setting, or all.", "", "gibbon show ring-size", no_options, false,
+     gib_command_show},
+    {"help", "[COMMAND]", "Show help for a command, or list the commands.", "", "gibbon help wrap",
+     no_options, false, gib_command_help},
+    {"version", "", "Show the version of Gibbon and of its agent.", "", "gibbon version",
+     no_options, false, gib_command_version},
     {NULL, NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
@@ -96,6 +112,7 @@ const struct gib_command *gib_command_find(const char *name, struct gib_error *e
     if (matches > 1)
         gib_fail(error, GIB_E_AMBIGUOUS, 0, "Ambiguous command \"gibbon %.40s\": %s.", name, list);
     else
-        gib_fail(error, GIB_E_SYNTAX, 0, "Undefined gibbon command: \"%.60s\". Try \"gibbon help\".", name);
+        gib_fail(error, GIB_E_SYNTAX, 0,
+                 "Undefined gibbon command: \"%.60s\". Try \"gibbon help\".", name);
     return NULL;
 }

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- definition ------------------------------------------------------------------------------------------------ */
+/* ---- definition
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* The options as `save` writes them, one form for each. */
 static char *write_options(const struct gib_patch *p)
@@ -40,7 +42,8 @@ static char *write_options(const struct gib_patch *p)
     return text;
 }
 
-static int positive(const struct gib_arguments *arguments, const char *option, uint64_t *value, struct gib_error *error)
+static int positive(const struct gib_arguments *arguments, const char *option, uint64_t *value,
+                    struct gib_error *error)
 {
     *value = gib_argument_number(arguments, option, 0);
     if (gib_argument_given(arguments, option) && (*value == 0 || *value > (1ull << 62)))
@@ -48,7 +51,8 @@ static int positive(const struct gib_arguments *arguments, const char *option, u
     return 0;
 }
 
-static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_patch *p, struct gib_error *error)
+static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_patch *p, struct gib_error *error)
 {
     enum { DEPTH = 16 };
     uint64_t thread;
@@ -70,14 +74,18 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     if (gib_argument_given(arguments, "backtrace")) {
         uint64_t depth = gib_argument_number(arguments, "backtrace", DEPTH);
         if (depth == 0 || depth > GIB_MAX_FRAMES)
-            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -backtrace takes a depth from 1 to %d.", GIB_MAX_FRAMES);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -backtrace takes a depth from 1 to %d.",
+                            GIB_MAX_FRAMES);
         p->backtrace = (unsigned)depth;
     }
     if (p->count_only && p->backtrace)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "-count makes no records, so it cannot have a -backtrace.");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "-count makes no records, so it cannot have a -backtrace.");
     if (p->temporary && p->times)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "-temporary is one call; it cannot have -times as well.");
-    const char *from = gib_argument_text(arguments, "from"), *prototype = gib_argument_text(arguments, "prototype");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "-temporary is one call; it cannot have -times as well.");
+    const char *from = gib_argument_text(arguments, "from"),
+               *prototype = gib_argument_text(arguments, "prototype");
     if (from)
         p->from = strdup(from);
     if (prototype) {
@@ -90,7 +98,8 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     return p->options ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
 }
 
-static int check_thread(struct gib_engine *engine, const struct gib_patch *patch, struct gib_error *error)
+static int check_thread(struct gib_engine *engine, const struct gib_patch *patch,
+                        struct gib_error *error)
 {
     struct gib_target_thread *threads;
     size_t count;
@@ -106,24 +115,34 @@ static int check_thread(struct gib_engine *engine, const struct gib_patch *patch
     return known ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "Unknown thread %d.", patch->thread);
 }
 
-/* ---- what happens to it ------------------------------------------------------------------------------------------ */
+/* ---- what happens to it
+ * ------------------------------------------------------------------------------------------ */
 
 /* The function is nowhere: wait for it, ask, or say so. */
-static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch, const struct gib_arguments *arguments, struct gib_error *error)
+static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch,
+                          const struct gib_arguments *arguments, struct gib_error *error)
 {
-    if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") || engine->settings.pending == 1)
+    if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") ||
+        engine->settings.pending == 1)
         return 0;
     char *nearest = gib_location_nearest(engine, patch->location.function);
     char *hint = nearest ? gib_format(" Did you mean %s?", nearest) : NULL;
-    char *sentence = patch->location.module
-                         ? gib_format("Function \"%s\" not found in a loaded module \"%s\".%s", patch->location.function, patch->location.module, hint ? hint : "")
-                         : gib_format("Function \"%s\" not found in any loaded module.%s", patch->location.function, hint ? hint : "");
+    char *sentence =
+        patch->location.module
+            ? gib_format("Function \"%s\" not found in a loaded module \"%s\".%s",
+                         patch->location.function, patch->location.module, hint ? hint : "")
+            : gib_format("Function \"%s\" not found in any loaded module.%s",
+                         patch->location.function, hint ? hint : "");
     int answer = 0;
     if (sentence && engine->settings.pending == 2 && arguments->interactive) {
         gib_print(engine, "%s\n", sentence);
-        answer = engine->ops.query(engine->context, "Make the patch pending on future shared library load? (y or [n]) ");
+        answer = engine->ops.query(
+            engine->context, "Make the patch pending on future shared library load? (y or [n]) ");
     }
-    int failed = answer == 1 ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.", sentence ? sentence : "Function not found.");
+    int failed = answer == 1
+                     ? 0
+                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.",
+                                sentence ? sentence : "Function not found.");
     free(nearest);
     free(hint);
     free(sentence);
@@ -137,15 +156,18 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     if (sites == 0)
         gib_print(engine, "Patch %d: wrap %s <PENDING>.\n", patch->number, patch->location.text);
     else if (sites == 1)
-        gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number, patch->location.text, site->entry, site->module->name);
+        gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number,
+                  patch->location.text, site->entry, site->module->name);
     else
-        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number, patch->location.text, sites);
+        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
+                  patch->location.text, sites);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
 }
 
 /* Makes one patch real, or pending; on failure the caller takes it away again. */
-static int place(struct gib_engine *engine, struct gib_patch *patch, const struct gib_arguments *arguments, struct gib_error *error)
+static int place(struct gib_engine *engine, struct gib_patch *patch,
+                 const struct gib_arguments *arguments, struct gib_error *error)
 {
     struct gib_found_list found = {NULL, 0};
     if (!engine->process)
@@ -162,13 +184,17 @@ static int place(struct gib_engine *engine, struct gib_patch *patch, const struc
     return count || failed ? failed : decide_pending(engine, patch, arguments, error);
 }
 
-int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *arguments, struct gib_error *error)
+int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
 {
     struct gib_process *process;
     if (!arguments->words)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon wrap\" needs a function: gibbon wrap mkdtemp.");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon wrap\" needs a function: gibbon wrap mkdtemp.");
     if (arguments->condition)
-        return gib_fail(error, GIB_E_UNSUPPORTED, 0, "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
+        return gib_fail(
+            error, GIB_E_UNSUPPORTED, 0,
+            "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
     int failed = gib_process_ready(engine, &process, error);
     struct gib_patch *made[256] = {NULL};
     size_t count = 0;

@@ -404,7 +404,8 @@ void gib_type_classify(struct gib_type *out, Dwarf_Die *type, bool cxx)
     Dwarf_Die bare = *type;
     int budget = gib_type_budget;
     out->known_layout = gib_type_layout(type, &size, &align, &classes.budget) && size <= UINT32_MAX;
-    out->indirect = cxx && gib_type_strip(&bare) && by_reference(&bare, &budget, 0);
+    bool stripped = gib_type_strip(&bare);
+    out->indirect = cxx && stripped && by_reference(&bare, &budget, 0);
     if (!out->known_layout)
         return;
     out->size = size;
@@ -417,6 +418,13 @@ void gib_type_classify(struct gib_type *out, Dwarf_Die *type, bool cxx)
         memory(&classes);
     if (out->indirect)
         memory(&classes);
+    if (!cxx && dwarf_tag(&bare) == DW_TAG_union_type && size == 8 &&
+        classes.eightbyte[0] == GIB_CLASS_NONE) {
+        /* gcc writes glibc's transparent unions of pointers (__SOCKADDR_ARG) without their members.
+         * C has no other way to an empty one of this size. */
+        put(&classes, 0, 8, GIB_CLASS_INTEGER, GIB_CLASS_INTEGER);
+        out->kind = GIB_TYPE_POINTER;
+    }
     finish(classes.eightbyte);
     out->known_layout = !classes.unknown;
     for (size_t i = 0; i < 2 && out->known_layout; i++)

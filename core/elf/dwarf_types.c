@@ -44,6 +44,12 @@ static bool is_character(Dwarf_Die *type)
            gib_die_number(type, DW_AT_byte_size, &size) && size == 1;
 }
 
+static bool is_plain_char(Dwarf_Die *type)
+{
+    const char *name = dwarf_diename(type);
+    return !name || (strcmp(name, "signed char") && strcmp(name, "unsigned char"));
+}
+
 static void fill_base(struct gib_type *out, Dwarf_Die *type)
 {
     uint64_t encoding = 0, size = 0;
@@ -65,7 +71,8 @@ static void fill_base(struct gib_type *out, Dwarf_Die *type)
     case DW_ATE_signed_char:
     case DW_ATE_unsigned_char:
     case DW_ATE_UTF:
-        out->kind = size == 1 ? GIB_TYPE_CHAR : GIB_TYPE_INT;
+        /* `signed char` and `unsigned char`, int8_t and uint8_t among them, hold numbers. */
+        out->kind = size == 1 && is_plain_char(type) ? GIB_TYPE_CHAR : GIB_TYPE_INT;
         out->is_signed = encoding == DW_ATE_signed_char;
         break;
     default:

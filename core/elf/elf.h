@@ -1,8 +1,9 @@
 /*
  * elf.h: what the engine asks of ELF files: symbols, ranges, lines, prototypes, unwind rows.
  *
- * Reads files only, through libelf and libdw (elfutils); it never touches a target. All addresses ("vaddr") are those of
- * the file, before the load bias is added. A struct gib_elf is used by one thread at a time.
+ * Reads files only, through libelf and libdw (elfutils); it never touches a target. All addresses
+ * ("vaddr") are those of the file, before the load bias is added. A struct gib_elf is used by one
+ * thread at a time.
  */
 #ifndef GIBBON_ELF_H
 #define GIBBON_ELF_H
@@ -10,18 +11,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "gibbon/relocate.h"       /* struct gib_error */
+#include "gibbon/relocate.h" /* struct gib_error */
 #include "prototypes/prototype.h"
 
 struct gib_elf;
 
 /*
- * Opens an ELF executable or shared library. Symbols and debug information also come from its separate debug file
- * (by build id below /usr/lib/debug and the directories in `debug_directories`, colon separated, may be NULL; by .gnu_debuglink) when there
- * is one; Debian's dwz alternate files (.gnu_debugaltlink) are followed. Everything is read lazily.
- * NULL with *error filled on failure.
+ * Opens an ELF executable or shared library. Symbols and debug information also come from its
+ * separate debug file (by build id below /usr/lib/debug and the directories in `debug_directories`,
+ * colon separated, may be NULL; by .gnu_debuglink) when there is one; Debian's dwz alternate files
+ * (.gnu_debugaltlink) are followed. Everything is read lazily. NULL with *error filled on failure.
  */
-struct gib_elf *gib_elf_open(const char *path, const char *debug_directories, struct gib_error *error);
+struct gib_elf *gib_elf_open(const char *path, const char *debug_directories,
+                             struct gib_error *error);
 void gib_elf_close(struct gib_elf *elf);
 
 struct gib_elf_segment {
@@ -30,14 +32,14 @@ struct gib_elf_segment {
 };
 
 struct gib_elf_info {
-    uint16_t machine; /* EM_X86_64... */
-    bool is_dynamic_object; /* ET_DYN: has a load bias */
-    bool has_interpreter;   /* PT_INTERP: a dynamically linked program */
+    uint16_t machine;        /* EM_X86_64... */
+    bool is_dynamic_object;  /* ET_DYN: has a load bias */
+    bool has_interpreter;    /* PT_INTERP: a dynamically linked program */
     const char *interpreter; /* its path, NULL when there is none */
     uint64_t entry;
-    const char *soname;     /* NULL when there is none */
+    const char *soname; /* NULL when there is none */
     const uint8_t *build_id;
-    size_t build_id_size;   /* 0 when there is none */
+    size_t build_id_size;                   /* 0 when there is none */
     const struct gib_elf_segment *segments; /* PT_LOAD, by vaddr */
     size_t segment_count;
 };
@@ -45,98 +47,114 @@ const struct gib_elf_info *gib_elf_info(const struct gib_elf *elf);
 
 /* A function defined in the file. */
 struct gib_elf_symbol {
-    const char *name;  /* as in the symbol table, version suffix removed */
-    uint64_t value;    /* vaddr of its entry; for an IFUNC, of its resolver */
-    uint64_t size;     /* bytes, 0 when the table has none */
-    bool ifunc;        /* STT_GNU_IFUNC */
-    bool global;       /* STB_GLOBAL or STB_WEAK, as opposed to local */
-    bool exported;     /* in .dynsym: other modules can call it */
-    bool old_version;  /* not the default version of its name (name@VER, not name@@VER) */
-    const char *file;  /* for a local one, of its STT_FILE ("build.c"); else NULL */
+    const char *name; /* as in the symbol table, version suffix removed */
+    uint64_t value;   /* vaddr of its entry; for an IFUNC, of its resolver */
+    uint64_t size;    /* bytes, 0 when the table has none */
+    bool ifunc;       /* STT_GNU_IFUNC */
+    bool global;      /* STB_GLOBAL or STB_WEAK, as opposed to local */
+    bool exported;    /* in .dynsym: other modules can call it */
+    bool old_version; /* not the default version of its name (name@VER, not name@@VER) */
+    const char *file; /* for a local one, of its STT_FILE ("build.c"); else NULL */
 };
 
-/* All functions (STT_FUNC and STT_GNU_IFUNC, defined, in an executable segment) of .symtab, .dynsym, the separate debug file's
- * .symtab and .gnu_debugdata, without duplicates (same name and value), sorted by value, then global before local, then
- * name. Valid until close. */
+/* All functions (STT_FUNC and STT_GNU_IFUNC, defined, in an executable segment) of .symtab,
+ * .dynsym, the separate debug file's .symtab and .gnu_debugdata, without duplicates (same name and
+ * value), sorted by value, then global before local, then name. Valid until close. */
 size_t gib_elf_functions(struct gib_elf *elf, const struct gib_elf_symbol **symbols);
 
 /*
- * Calls `visit` for each function that `name` means: the exact symbol name ("mkdtemp", "_ZN3foo3barEi"), or a C++ name as
- * people write it, with or without parameters, "ns::Class::method" (every overload), "ns::Class::method(int)", white space
- * not counting; a leading "::" or a missing namespace is not guessed. C++ clones and C clones (".part.0", ".constprop.1",
- * ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index built on first use.
+ * Calls `visit` for each function that `name` means: the exact symbol name ("mkdtemp",
+ * "_ZN3foo3barEi"), or a C++ name as people write it, with or without parameters,
+ * "ns::Class::method" (every overload), "ns::Class::method(int)", white space not counting; a
+ * leading "::" or a missing namespace is not guessed. C++ clones and C clones (".part.0",
+ * ".constprop.1",
+ * ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index built on first
+ * use.
  */
 size_t gib_elf_find(struct gib_elf *elf, const char *name,
-                    void (*visit)(const struct gib_elf_symbol *symbol, void *context), void *context);
+                    void (*visit)(const struct gib_elf_symbol *symbol, void *context),
+                    void *context);
 
-/* The demangled form of a symbol name; a malloc'ed string, a copy of `name` when it is not mangled. */
+/* The demangled form of a symbol name; a malloc'ed string, a copy of `name` when it is not mangled.
+ */
 char *gib_elf_demangle(const char *name);
 
-/* The function that covers vaddr (by size, or failing that by the end of the next symbol or FDE); the best name is global, default version,
- * with the fewest leading underscores, shortest. NULL when none does. */
+/* The function that covers vaddr (by size, or failing that by the end of the next symbol or FDE);
+ * the best name is global, default version, with the fewest leading underscores, shortest. NULL
+ * when none does. */
 const struct gib_elf_symbol *gib_elf_symbol_at(struct gib_elf *elf, uint64_t vaddr);
 
 /* Whether a symbol named `name` is undefined in .dynsym, that is, imported. */
 bool gib_elf_imports(struct gib_elf *elf, const char *name);
 
-/* Extent [*start, *end) of the function covering vaddr, by symbol size; when no sized symbol covers it, by the .eh_frame FDE. False when
- * neither knows. */
+/* Extent [*start, *end) of the function covering vaddr, by symbol size; when no sized symbol covers
+ * it, by the .eh_frame FDE. False when neither knows. */
 bool gib_elf_function_range(struct gib_elf *elf, uint64_t vaddr, uint64_t *start, uint64_t *end);
 
-/* Copies up to `size` bytes of the file's image at vaddr (before any relocation), not beyond the segment's file_size. Returns the number of bytes copied. */
+/* Copies up to `size` bytes of the file's image at vaddr (before any relocation), not beyond the
+ * segment's file_size. Returns the number of bytes copied. */
 size_t gib_elf_read(struct gib_elf *elf, uint64_t vaddr, void *buffer, size_t size);
 
-/* Source line of the instruction at vaddr, from DWARF; *file is the base name of the source file, valid until close. False when
- * not known. Also works for programs whose compiler wrote no .debug_aranges (clang). */
+/* Source line of the instruction at vaddr, from DWARF; *file is the base name of the source file,
+ * valid until close. False when not known. Also works for programs whose compiler wrote no
+ * .debug_aranges (clang). */
 bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line);
 
-/* Whether the function whose entry is vaddr is declared in a source file whose path ends with `file` (whole components:
- * "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by STT_FILE. */
+/* Whether the function whose entry is vaddr is declared in a source file whose path ends with
+ * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by
+ * STT_FILE. */
 bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file);
 
-/* The prototype of the function whose entry is vaddr, from DWARF; the caller frees it. NULL when there is no debug information for it.
- * gib_prototype.failure is left GIB_FAILURE_NONE: it is not in DWARF. */
+/* The prototype of the function whose entry is vaddr, from DWARF; the caller frees it. NULL when
+ * there is no debug information for it. gib_prototype.failure is left GIB_FAILURE_NONE: it is not
+ * in DWARF. */
 struct gib_prototype *gib_elf_prototype(struct gib_elf *elf, uint64_t vaddr);
 
 /*
- * IFUNC: calls `visit` with the vaddr of each slot with an R_X86_64_IRELATIVE (or R_AARCH64_IRELATIVE) relocation whose addend is
- * `resolver`. Once relocated, a slot holds the address of the implementation in use. Returns the number of slots.
+ * IFUNC: calls `visit` with the vaddr of each slot with an R_X86_64_IRELATIVE (or
+ * R_AARCH64_IRELATIVE) relocation whose addend is `resolver`. Once relocated, a slot holds the
+ * address of the implementation in use. Returns the number of slots.
  */
 size_t gib_elf_ifunc_slots(struct gib_elf *elf, uint64_t resolver,
                            void (*visit)(uint64_t slot, void *context), void *context);
 
-/* Any R_*_RELATIVE relocation: *slot holds bias + *value once the dynamic linker has relocated the module. False when the file
- * has none. Prefer one in .data or .data.rel.ro outside of DT_RELR. */
+/* Any R_*_RELATIVE relocation: *slot holds bias + *value once the dynamic linker has relocated the
+ * module. False when the file has none. Prefer one in .data or .data.rel.ro outside of DT_RELR. */
 bool gib_elf_relative_slot(struct gib_elf *elf, uint64_t *slot, uint64_t *value);
 
-/* Where glibc keeps a thread's kernel id, in bytes behind the thread pointer: from the libc's own description of itself for debuggers
+/* Where glibc keeps a thread's kernel id, in bytes behind the thread pointer: from the libc's own
+ * description of itself for debuggers
  * (_thread_db_pthread_tid, nptl_db). 0 when the file has none. */
 uint32_t gib_elf_pthread_tid_offset(struct gib_elf *elf);
 
 /*
- * One row of the unwind table: how to find the caller's frame for program counters from `start` up to the next row's. From
- * .eh_frame (and .debug_frame when there is no .eh_frame), reduced to what a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.
+ * One row of the unwind table: how to find the caller's frame for program counters from `start` up
+ * to the next row's. From .eh_frame (and .debug_frame when there is no .eh_frame), reduced to what
+ * a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.
  */
 enum gib_unwind_kind {
-    GIB_UNWIND_NONE,      /* no information from here on: stop */
-    GIB_UNWIND_CFA_RSP,   /* CFA = rsp + cfa_offset */
-    GIB_UNWIND_CFA_RBP,   /* CFA = rbp + cfa_offset */
-    GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n; DW_OP_deref) */
+    GIB_UNWIND_NONE,          /* no information from here on: stop */
+    GIB_UNWIND_CFA_RSP,       /* CFA = rsp + cfa_offset */
+    GIB_UNWIND_CFA_RBP,       /* CFA = rbp + cfa_offset */
+    GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n;
+                                 DW_OP_deref) */
     GIB_UNWIND_CFA_DEREF_RSP, /* CFA = *(rsp + cfa_offset) */
-    GIB_UNWIND_PLT,       /* CFA = rsp + 8 + ((rip & 15) >= cfa_offset ? 8 : 0): binutils' lazy PLT; cfa_offset is 11,
-                           * in CET's .plt 10 or less */
-    GIB_UNWIND_SIGNAL,    /* a signal trampoline: registers are in the ucontext at rsp */
-    GIB_UNWIND_END,       /* outermost: the return address is undefined */
+    GIB_UNWIND_PLT,    /* CFA = rsp + 8 + ((rip & 15) >= cfa_offset ? 8 : 0): binutils' lazy PLT;
+                        * cfa_offset is 11,    in CET's .plt 10 or less */
+    GIB_UNWIND_SIGNAL, /* a signal trampoline: registers are in the ucontext at rsp */
+    GIB_UNWIND_END,    /* outermost: the return address is undefined */
 };
 struct gib_unwind_row {
-    uint32_t start;      /* vaddr minus the first segment's vaddr (modules below 4 GiB) */
+    uint32_t start; /* vaddr minus the first segment's vaddr (modules below 4 GiB) */
     int32_t cfa_offset;
-    int32_t rbp_offset;  /* saved rbp is at CFA + rbp_offset; 0: rbp is unchanged. The return address is at CFA - 8 */
-    uint8_t kind;        /* enum gib_unwind_kind */
-    uint8_t rbp_in_frame; /* 1: saved rbp is at rbp + rbp_offset instead (realigned frames), also when that is 0 */
+    int32_t rbp_offset; /* saved rbp is at CFA + rbp_offset; 0: rbp is unchanged. The return address
+                           is at CFA - 8 */
+    uint8_t kind;       /* enum gib_unwind_kind */
+    uint8_t rbp_in_frame; /* 1: saved rbp is at rbp + rbp_offset instead (realigned frames), also
+                             when that is 0 */
     uint8_t reserved[2];
 };
-/* All rows sorted by start; gaps between functions are NONE rows. Built on first use, valid until close. 0 rows when the file has no
- * unwind information. */
+/* All rows sorted by start; gaps between functions are NONE rows. Built on first use, valid until
+ * close. 0 rows when the file has no unwind information. */
 size_t gib_elf_unwind_rows(struct gib_elf *elf, const struct gib_unwind_row **rows);
 #endif

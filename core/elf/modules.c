@@ -1,5 +1,6 @@
 #include "elf/modules.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ struct gib_modules {
     struct description cache[DESCRIPTIONS]; /* callers repeat: DWARF is asked once for each */
 };
 
-/* ---- open files ---------------------------------------------------------------------------------- */
+/* ---- open files
+ * ---------------------------------------------------------------------------------- */
 
 struct open_file {
     struct open_file *next;
@@ -48,7 +50,8 @@ struct gib_elf *gib_elf_shared(const char *path, const char *shown, struct gib_e
     pthread_mutex_lock(&open_files_lock);
     struct open_file *file = open_files;
     while (file && !(file->device == status.st_dev && file->inode == status.st_ino &&
-                     file->modified.tv_sec == status.st_mtim.tv_sec && file->modified.tv_nsec == status.st_mtim.tv_nsec))
+                     file->modified.tv_sec == status.st_mtim.tv_sec &&
+                     file->modified.tv_nsec == status.st_mtim.tv_nsec))
         file = file->next;
     struct gib_elf *elf = file ? file->elf : gib_elf_open(path, NULL, error);
     if (!file && elf && (file = calloc(1, sizeof *file))) {
@@ -59,7 +62,8 @@ struct gib_elf *gib_elf_shared(const char *path, const char *shown, struct gib_e
     return elf;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------- */
+/* ---- the table
+ * ----------------------------------------------------------------------------------- */
 
 struct gib_modules *gib_modules_new(void)
 {
@@ -145,7 +149,8 @@ static void open_module(struct gib_module *module, pid_t pid)
         module->bias = module->start - (info->segments[0].vaddr & ~0xfffull);
 }
 
-static struct gib_module *add(struct gib_modules *modules, const char *path, uint64_t start, uint64_t end)
+static struct gib_module *add(struct gib_modules *modules, const char *path, uint64_t start,
+                              uint64_t end)
 {
     struct gib_module **list = realloc(modules->list, (modules->count + 1) * sizeof *list);
     struct gib_module *module = list ? calloc(1, sizeof *module) : NULL;
@@ -198,7 +203,8 @@ static void mark_special(struct gib_modules *modules, pid_t pid)
     program[size > 0 ? size : 0] = '\0';
     for (size_t i = 0; i < modules->count; i++) {
         modules->list[i]->main = !strcmp(modules->list[i]->path, program);
-        modules->list[i]->interpreter = !strncmp(modules->list[i]->name, "ld-", 3) || !strncmp(modules->list[i]->name, "ld.so", 5);
+        modules->list[i]->interpreter = !strncmp(modules->list[i]->name, "ld-", 3) ||
+                                        !strncmp(modules->list[i]->name, "ld.so", 5);
     }
 }
 
@@ -220,12 +226,15 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
         uint64_t start, end, offset;
         char permissions[8];
         int at = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %n", &start, &end, permissions, &offset, &at) < 4 ||
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %n", &start, &end,
+                   permissions, &offset, &at) < 4 ||
             at == 0 || line[at] != '/' || !strncmp(line + at, "/memfd:", 7))
             continue;
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(found.path, line + at) || (offset == 0 && permissions[1] != 'w' && found.executable)) {
-            /* Another file, or the same one mapped again (dlmopen): it begins with its first bytes. */
+        if (strcmp(found.path, line + at) ||
+            (offset == 0 && permissions[1] != 'w' && found.executable)) {
+            /* Another file, or the same one mapped again (dlmopen): it begins with its first bytes.
+             */
             if (offset)
                 continue;
             changes += keep(modules, &found, pid);
@@ -255,9 +264,18 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
     return changes;
 }
 
-/* ---- describing an address ------------------------------------------------------------------------- */
+bool gib_module_matches(const struct gib_module *module, const char *wanted)
+{
+    const char *soname = module->elf ? gib_elf_info(module->elf)->soname : NULL;
+    return !fnmatch(wanted, module->name, 0) || (soname && !fnmatch(wanted, soname, 0)) ||
+           !strcmp(wanted, module->path);
+}
 
-static void describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size)
+/* ---- describing an address
+ * ------------------------------------------------------------------------- */
+
+static void describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
+                     size_t size)
 {
     struct gib_module *module = gib_modules_at(modules, address);
     if (!module) {
@@ -266,9 +284,11 @@ static void describe(struct gib_modules *modules, uint64_t address, bool is_retu
     }
     uint64_t vaddr = address - module->bias;
     uint64_t asked = vaddr - is_return;
-    const struct gib_elf_symbol *symbol = module->elf ? gib_elf_symbol_at(module->elf, asked) : NULL;
+    const struct gib_elf_symbol *symbol =
+        module->elf ? gib_elf_symbol_at(module->elf, asked) : NULL;
     if (!symbol) {
-        snprintf(out, size, "0x%" PRIx64 " (%s+0x%" PRIx64 ")", address, module->name, address - module->start);
+        snprintf(out, size, "0x%" PRIx64 " (%s+0x%" PRIx64 ")", address, module->name,
+                 address - module->start);
         return;
     }
     char *name = gib_elf_demangle(symbol->name);
@@ -286,7 +306,8 @@ static void describe(struct gib_modules *modules, uint64_t address, bool is_retu
     free(name);
 }
 
-void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size)
+void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
+                          size_t size)
 {
     gib_modules_lock(modules);
     struct description *slot = &modules->cache[(address ^ address >> 12) % DESCRIPTIONS];

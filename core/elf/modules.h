@@ -1,8 +1,9 @@
 /*
- * modules.h: the files mapped into a process, from /proc/PID/maps, and what is known of an address in it.
+ * modules.h: the files mapped into a process, from /proc/PID/maps, and what is known of an address
+ * in it.
  *
- * Used by the engine and by the log's reader thread: every function takes the table's own lock, and ELF queries go through
- * gib_modules_lock.
+ * Used by the engine and by the log's reader thread: every function takes the table's own lock, and
+ * ELF queries go through gib_modules_lock.
  */
 #ifndef GIBBON_MODULES_H
 #define GIBBON_MODULES_H
@@ -11,16 +12,16 @@
 #include "elf/elf.h"
 
 struct gib_module {
-    char *path;     /* as the kernel names it */
-    char *name;     /* its last component */
+    char *path;          /* as the kernel names it */
+    char *name;          /* its last component */
     uint64_t start, end; /* lowest and highest mapped address */
-    uint64_t bias;  /* add to a vaddr of the file */
-    bool main;      /* the program itself */
-    bool interpreter; /* ld.so */
-    bool gone;      /* unmapped since */
-    bool seen;      /* by the update under way */
+    uint64_t bias;       /* add to a vaddr of the file */
+    bool main;           /* the program itself */
+    bool interpreter;    /* ld.so */
+    bool gone;           /* unmapped since */
+    bool seen;           /* by the update under way */
     struct gib_elf *elf; /* NULL when the file cannot be read; owned by the cache */
-    char *problem;  /* why, then */
+    char *problem;       /* why, then */
 };
 
 struct gib_modules;
@@ -28,8 +29,8 @@ struct gib_modules;
 struct gib_modules *gib_modules_new(void);
 void gib_modules_free(struct gib_modules *modules);
 
-/* Reads /proc/PID/maps again. Returns how many modules came or went, or -1 when the process is gone. Modules keep their
- * address as long as the table lives. */
+/* Reads /proc/PID/maps again. Returns how many modules came or went, or -1 when the process is
+ * gone. Modules keep their address as long as the table lives. */
 int gib_modules_update(struct gib_modules *modules, pid_t pid);
 
 /* ELF queries are not thread-safe: hold this around them. Recursive. */
@@ -41,10 +42,16 @@ struct gib_module *gib_modules_get(struct gib_modules *modules, size_t index);
 /* The module mapped at `address`, preferring one that is not gone; NULL when there is none. */
 struct gib_module *gib_modules_at(struct gib_modules *modules, uint64_t address);
 
-/* "extract_to_tmp+0x41 (build.c:120)", "mkdtemp+0x10 (libc.so.6)", "0x55555555b123 (dpkg-deb+0x7123)". `is_return`: the
- * address is behind a call, which is what is described. */
-void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out, size_t size);
+/* Whether `wanted`, a name or a glob, means this module: by its file's name, its soname or its
+ * path. */
+bool gib_module_matches(const struct gib_module *module, const char *wanted);
 
-/* One open file for the life of the library, however often it is mapped; shared by path, device, inode and time. */
+/* "extract_to_tmp+0x41 (build.c:120)", "mkdtemp+0x10 (libc.so.6)", "0x55555555b123
+ * (dpkg-deb+0x7123)". `is_return`: the address is behind a call, which is what is described. */
+void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
+                          size_t size);
+
+/* One open file for the life of the library, however often it is mapped; shared by path, device,
+ * inode and time. */
 struct gib_elf *gib_elf_shared(const char *path, const char *shown, struct gib_error *error);
 #endif

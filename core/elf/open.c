@@ -286,7 +286,8 @@ struct gib_elf *gib_elf_open(const char *path, const char *debug_directories,
     elf->info.is_dynamic_object = header.e_type == ET_DYN;
     elf->info.has_interpreter = program_header(&elf->image, PT_INTERP, &interpreter);
     if (elf->info.has_interpreter) {
-        const char *loader = (const char *)gib_image_at(&elf->image, interpreter.p_offset, interpreter.p_filesz);
+        const char *loader =
+            (const char *)gib_image_at(&elf->image, interpreter.p_offset, interpreter.p_filesz);
         if (loader && memchr(loader, '\0', interpreter.p_filesz))
             elf->info.interpreter = loader;
     }

@@ -1,10 +1,11 @@
 /*
  * access.c: the one place that touches the target.
  *
- * Memory goes through the debugger. System calls and calls go the shortest way there is: GDB traces the target from this very thread, so the
- * engine borrows a stopped thread by ptrace for a few microseconds and gives it back as it was. (GDB 13's own calls fail on
- * processors with AMX: "Couldn't write extended state status", and run breakpoints and events on the way.) LLDB's tracer is another process:
- * there a stub is called through the debugger.
+ * Memory goes through the debugger. System calls and calls go the shortest way there is: GDB traces
+ * the target from this very thread, so the engine borrows a stopped thread by ptrace for a few
+ * microseconds and gives it back as it was. (GDB 13's own calls fail on processors with AMX:
+ * "Couldn't write extended state status", and run breakpoints and events on the way.) LLDB's tracer
+ * is another process: there a stub is called through the debugger.
  */
 #include "engine/internal.h"
 
@@ -19,21 +20,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t size, struct gib_error *error)
+int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
+             struct gib_error *error)
 {
     if (size == 0 || engine->ops.read(engine->context, address, buffer, size) == 0)
         return 0;
-    return gib_fail(error, GIB_E_TARGET, address, "Cannot read %zu bytes at 0x%" PRIx64 " of the target.", size, address);
+    return gib_fail(error, GIB_E_TARGET, address,
+                    "Cannot read %zu bytes at 0x%" PRIx64 " of the target.", size, address);
 }
 
-int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, size_t size, struct gib_error *error)
+int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, size_t size,
+              struct gib_error *error)
 {
     if (size == 0 || engine->ops.write(engine->context, address, buffer, size) == 0)
         return 0;
-    return gib_fail(error, GIB_E_TARGET, address, "Cannot write %zu bytes at 0x%" PRIx64 " of the target.", size, address);
+    return gib_fail(error, GIB_E_TARGET, address,
+                    "Cannot write %zu bytes at 0x%" PRIx64 " of the target.", size, address);
 }
 
-int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count, struct gib_error *error)
+int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
+                       struct gib_error *error)
 {
     size_t room = 64;
     *threads = NULL;
@@ -51,7 +57,8 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
-/* ---- borrowing a thread by ptrace -------------------------------------------------------------------- */
+/* ---- borrowing a thread by ptrace
+ * -------------------------------------------------------------------- */
 
 /* The thread to borrow: one that this very thread traces and that is stopped now. */
 static pid_t borrowed_thread(struct gib_engine *engine)
@@ -64,14 +71,17 @@ static pid_t borrowed_thread(struct gib_engine *engine)
     return ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0 ? tid : 0;
 }
 
-/* Resumes the thread by `request` until it stops with SIGTRAP. Signals are blocked meanwhile, all but those that cannot be. */
+/* Resumes the thread by `request` until it stops with SIGTRAP. Signals are blocked meanwhile, all
+ * but those that cannot be. */
 static int run_borrowed(pid_t tid, int request)
 {
     uint64_t before, blocked = ~(uint64_t)0 & ~(1ull << (SIGTRAP - 1));
     if (ptrace(PTRACE_GETSIGMASK, tid, sizeof before, &before))
         return -1;
-    /* A synchronous fault must not be blocked, or the kernel would reset the program's handler for it. */
-    blocked &= ~(1ull << (SIGSEGV - 1)) & ~(1ull << (SIGBUS - 1)) & ~(1ull << (SIGILL - 1)) & ~(1ull << (SIGFPE - 1));
+    /* A synchronous fault must not be blocked, or the kernel would reset the program's handler for
+     * it. */
+    blocked &= ~(1ull << (SIGSEGV - 1)) & ~(1ull << (SIGBUS - 1)) & ~(1ull << (SIGILL - 1)) &
+               ~(1ull << (SIGFPE - 1));
     ptrace(PTRACE_SETSIGMASK, tid, sizeof blocked, &blocked);
     int result = -1, status = 0;
     if (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
@@ -100,7 +110,8 @@ static uint64_t find_in_mapping(struct gib_engine *engine, uint64_t start, uint6
     return found;
 }
 
-/* The vDSO has one, and so does ld.so; a static program without a vDSO has its own. Kept for the process: searching means reading. */
+/* The vDSO has one, and so does ld.so; a static program without a vDSO has its own. Kept for the
+ * process: searching means reading. */
 static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_process *process)
 {
     char name[64], *line = NULL;
@@ -108,16 +119,20 @@ static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_p
     size_t room = 0;
     uint64_t start, end;
     char permissions[8];
-    if (process->syscall_instruction && engine->ops.read(engine->context, process->syscall_instruction, bytes, 2) == 0 && !memcmp(bytes, "\x0f\x05", 2))
+    if (process->syscall_instruction &&
+        engine->ops.read(engine->context, process->syscall_instruction, bytes, 2) == 0 &&
+        !memcmp(bytes, "\x0f\x05", 2))
         return process->syscall_instruction;
     process->syscall_instruction = 0;
     snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
     for (int turn = 0; turn < 2 && !process->syscall_instruction; turn++) {
         FILE *maps = fopen(name, "re");
         while (maps && !process->syscall_instruction && getline(&line, &room, maps) > 0) {
+            if (strstr(line, "/memfd:"))
+                continue; /* our own, and mostly holes */
             bool likely = strstr(line, "[vdso]") || strstr(line, "/ld-");
-            if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) == 3 && permissions[0] == 'r' && permissions[2] == 'x' &&
-                (likely || turn == 1))
+            if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) == 3 &&
+                permissions[0] == 'r' && permissions[2] == 'x' && (likely || turn == 1))
                 process->syscall_instruction = find_in_mapping(engine, start, end);
         }
         if (maps)
@@ -127,7 +142,8 @@ static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_p
     return process->syscall_instruction;
 }
 
-static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const uint64_t a[6], uint64_t *result)
+static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const uint64_t a[6],
+                          uint64_t *result)
 {
     struct user_regs_struct saved, registers;
     if (ptrace(PTRACE_GETREGS, tid, NULL, &saved))
@@ -142,7 +158,8 @@ static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const ui
     registers.r10 = a[3];
     registers.r8 = a[4];
     registers.r9 = a[5];
-    int failed = ptrace(PTRACE_SETREGS, tid, NULL, &registers) || run_borrowed(tid, PTRACE_SINGLESTEP) ||
+    int failed = ptrace(PTRACE_SETREGS, tid, NULL, &registers) ||
+                 run_borrowed(tid, PTRACE_SINGLESTEP) ||
                  ptrace(PTRACE_GETREGS, tid, NULL, &registers);
     *result = registers.rax;
     if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
@@ -163,16 +180,19 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     registers.rax = 0;
     registers.orig_rax = (uint64_t)-1;
     registers.eflags &= ~0x500ull; /* trap and direction flags */
-    if (ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)process->call_stop) || ptrace(PTRACE_SETREGS, tid, NULL, &registers))
+    if (ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)process->call_stop) ||
+        ptrace(PTRACE_SETREGS, tid, NULL, &registers))
         return -1;
-    int failed = run_borrowed(tid, PTRACE_CONT) || ptrace(PTRACE_GETREGS, tid, NULL, &registers) || registers.rip != process->call_stop + 1;
+    int failed = run_borrowed(tid, PTRACE_CONT) || ptrace(PTRACE_GETREGS, tid, NULL, &registers) ||
+                 registers.rip != process->call_stop + 1;
     *result = registers.rax;
     if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
         return -1;
     return failed ? -1 : 0;
 }
 
-/* ---- the debugger's own call --------------------------------------------------------------------------- */
+/* ---- the debugger's own call
+ * --------------------------------------------------------------------------- */
 
 /*
  *  b8+r imm64 for each argument      mov rdi/rsi/rdx/r10/r8/r9, imm64
@@ -181,7 +201,8 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
  */
 static size_t make_syscall_stub(uint8_t *code, long number, const uint64_t a[6])
 {
-    static const uint8_t move[7][2] = {{0x48, 0xbf}, {0x48, 0xbe}, {0x48, 0xba}, {0x49, 0xba}, {0x49, 0xb8}, {0x49, 0xb9}, {0x48, 0xb8}};
+    static const uint8_t move[7][2] = {{0x48, 0xbf}, {0x48, 0xbe}, {0x48, 0xba}, {0x49, 0xba},
+                                       {0x49, 0xb8}, {0x49, 0xb9}, {0x48, 0xb8}};
     size_t at = 0;
     for (int i = 0; i < 7; i++) {
         uint64_t value = i < 6 ? a[i] : (uint64_t)number;
@@ -196,7 +217,8 @@ static size_t make_syscall_stub(uint8_t *code, long number, const uint64_t a[6])
 
 enum { STUB = 96 };
 
-/* Executable bytes that nothing else uses: the zeros behind the end of a text segment, up to its page's end. */
+/* Executable bytes that nothing else uses: the zeros behind the end of a text segment, up to its
+ * page's end. */
 static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
 {
     char name[64], permissions[8];
@@ -207,9 +229,11 @@ static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
     size_t room = 0;
     while (maps && !found && getline(&line, &room, maps) > 0) {
         uint8_t bytes[STUB], zero[STUB] = {0};
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 || permissions[2] != 'x' || !strchr(line, '/') || strstr(line, "/memfd:"))
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 ||
+            permissions[2] != 'x' || !strchr(line, '/') || strstr(line, "/memfd:"))
             continue;
-        if (engine->ops.read(engine->context, end - STUB, bytes, STUB) == 0 && !memcmp(bytes, zero, STUB))
+        if (engine->ops.read(engine->context, end - STUB, bytes, STUB) == 0 &&
+            !memcmp(bytes, zero, STUB))
             found = end - STUB;
     }
     free(line);
@@ -218,7 +242,8 @@ static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
     return found;
 }
 
-static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a[6], uint64_t *result, struct gib_error *error)
+static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a[6],
+                        uint64_t *result, struct gib_error *error)
 {
     uint8_t code[STUB] = {0}, saved[STUB];
     make_syscall_stub(code, number, a);
@@ -226,22 +251,27 @@ static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a
     if (cave) {
         int bad = gib_arena_write(engine, engine->process, cave, code, STUB, error);
         if (!bad && engine->ops.call(engine->context, cave, result))
-            bad = gib_fail(error, GIB_E_TARGET, cave, "The debugger could not call a system-call stub in the target.");
+            bad = gib_fail(error, GIB_E_TARGET, cave,
+                           "The debugger could not call a system-call stub in the target.");
         return bad;
     }
     if (!(cave = find_cave(engine, engine->process->pid)))
-        return gib_fail(error, GIB_E_TARGET, 0, "No place for a system-call stub was found in the program's text segments.");
+        return gib_fail(
+            error, GIB_E_TARGET, 0,
+            "No place for a system-call stub was found in the program's text segments.");
     int failed = gib_read(engine, cave, saved, STUB, error);
     if (failed || (failed = gib_write(engine, cave, code, STUB, error)))
         return failed;
     if (engine->ops.call(engine->context, cave, result))
-        failed = gib_fail(error, GIB_E_TARGET, cave, "The debugger could not call a system-call stub in the target.");
+        failed = gib_fail(error, GIB_E_TARGET, cave,
+                          "The debugger could not call a system-call stub in the target.");
     struct gib_error ignored;
     gib_write(engine, cave, saved, STUB, failed ? &ignored : error);
     return failed;
 }
 
-int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6], uint64_t *result, struct gib_error *error)
+int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6],
+                       uint64_t *result, struct gib_error *error)
 {
     pid_t tid = borrowed_thread(engine);
     uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process) : 0;
@@ -250,12 +280,14 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
     return stub_syscall(engine, number, arguments, result, error);
 }
 
-int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result, struct gib_error *error)
+int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
+                    struct gib_error *error)
 {
     pid_t tid = borrowed_thread(engine);
     if (tid && borrow_call(engine, tid, address, result) == 0)
         return 0;
     if (engine->ops.call(engine->context, address, result) == 0)
         return 0;
-    return gib_fail(error, GIB_E_TARGET, address, "The function at 0x%" PRIx64 " of the target could not be called.", address);
+    return gib_fail(error, GIB_E_TARGET, address,
+                    "The function at 0x%" PRIx64 " of the target could not be called.", address);
 }

@@ -1,8 +1,9 @@
 /*
  * apply.c: puts patches on functions and takes them off.
  *
- * A change is prepared where nobody can run it (thunks in an arena, sites in shared memory), then made by one transaction of a few bytes a
- * function, the detours. Enabling and disabling afterwards only flips words.
+ * A change is prepared where nobody can run it (thunks in an arena, sites in shared memory), then
+ * made by one transaction of a few bytes a function, the detours. Enabling and disabling afterwards
+ * only flips words.
  */
 #include "engine/internal.h"
 
@@ -10,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- threads and breakpoints in the way ------------------------------------------------------------------- */
+/* ---- threads and breakpoints in the way
+ * ------------------------------------------------------------------- */
 
-static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site, struct gib_error *error)
+static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
+                             struct gib_error *error)
 {
     struct gib_target_breakpoint breakpoint[256];
     size_t count = engine->ops.breakpoints(engine->context, breakpoint, 256);
@@ -20,14 +23,20 @@ static int check_breakpoints(struct gib_engine *engine, const struct gib_site_st
         uint64_t address = breakpoint[i].address;
         if (address > site->address && address < site->address + site->consumed)
             return gib_fail(error, GIB_E_BUSY, address,
-                            "Breakpoint %d is at 0x%" PRIx64 ", inside the first %u bytes of %.60s, which a patch replaces; delete it, or set it on *0x%" PRIx64 ".",
-                            breakpoint[i].number, address, (unsigned)(site->address - site->entry + site->consumed), site->function, site->entry);
+                            "Breakpoint %d is at 0x%" PRIx64
+                            ", inside the first %u bytes of %.60s, which a patch replaces; delete "
+                            "it, or set it on *0x%" PRIx64 ".",
+                            breakpoint[i].number, address,
+                            (unsigned)(site->address - site->entry + site->consumed),
+                            site->function, site->entry);
     }
     return 0;
 }
 
 /* A return address inside the window: the thread would come back into the middle of the detour. */
-static int check_stacks(struct gib_engine *engine, const struct gib_site_state *site, const struct gib_target_thread *threads, size_t count, struct gib_error *error)
+static int check_stacks(struct gib_engine *engine, const struct gib_site_state *site,
+                        const struct gib_target_thread *threads, size_t count,
+                        struct gib_error *error)
 {
     enum { DEPTH = 256 << 10, STEP = 4096 };
     uint64_t words[STEP / 8];
@@ -40,7 +49,8 @@ static int check_stacks(struct gib_engine *engine, const struct gib_site_state *
             for (size_t k = 0; k < size / 8; k++)
                 if (words[k] > site->address && words[k] < site->address + site->consumed)
                     return gib_fail(error, GIB_E_BUSY, words[k],
-                                    "Thread %d is inside a call made by the first instructions of %.60s; it must return to them first. Try again later.",
+                                    "Thread %d is inside a call made by the first instructions of "
+                                    "%.60s; it must return to them first. Try again later.",
                                     threads[i].tid, site->function);
             at += size;
         }
@@ -48,7 +58,8 @@ static int check_stacks(struct gib_engine *engine, const struct gib_site_state *
     return 0;
 }
 
-/* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not inside. */
+/* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
+ * inside. */
 static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
 {
     if (pc <= site->address || pc >= site->address + site->consumed)
@@ -59,7 +70,9 @@ static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
     return UINT64_MAX;
 }
 
-static int check_threads(struct gib_engine *engine, const struct gib_site_state *site, const struct gib_target_thread *threads, size_t count, struct gib_error *error)
+static int check_threads(struct gib_engine *engine, const struct gib_site_state *site,
+                         const struct gib_target_thread *threads, size_t count,
+                         struct gib_error *error)
 {
     for (size_t i = 0; i < count; i++) {
         if (threads[i].pc > site->address && threads[i].pc < site->address + site->consumed) {
@@ -67,20 +80,25 @@ static int check_threads(struct gib_engine *engine, const struct gib_site_state 
             for (size_t k = 0; k < site->boundaries; k++)
                 known |= site->boundary[k].original == threads[i].pc - site->address;
             if (!known)
-                return gib_fail(error, GIB_E_BUSY, threads[i].pc, "Thread %d is stopped in the padding at 0x%" PRIx64 " that a patch of %.60s replaces.",
+                return gib_fail(error, GIB_E_BUSY, threads[i].pc,
+                                "Thread %d is stopped in the padding at 0x%" PRIx64
+                                " that a patch of %.60s replaces.",
                                 threads[i].tid, threads[i].pc, site->function);
         }
     }
     return check_stacks(engine, site, threads, count, error);
 }
 
-/* ---- applying --------------------------------------------------------------------------------------------- */
+/* ---- applying
+ * --------------------------------------------------------------------------------------------- */
 
-/* A site whose patches were all deleted is not taken up again: its calls are still in the log under their numbers. */
+/* A site whose patches were all deleted is not taken up again: its calls are still in the log under
+ * their numbers. */
 static struct gib_site_state *site_at(struct gib_process *process, uint64_t entry)
 {
     for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == entry && !process->site[i]->module->gone && gib_site_in_use(process->site[i]))
+        if (process->site[i]->entry == entry && !process->site[i]->module->gone &&
+            gib_site_in_use(process->site[i]))
             return process->site[i];
     return NULL;
 }
@@ -90,7 +108,8 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
     if (process->site_count >= GIB_MAX_SITES)
         return false;
     if ((process->site_count & (process->site_count - 1)) == 0) {
-        struct gib_site_state **grown = realloc(process->site, (process->site_count ? process->site_count * 2 : 1) * sizeof *grown);
+        struct gib_site_state **grown = realloc(
+            process->site, (process->site_count ? process->site_count * 2 : 1) * sizeof *grown);
         if (!grown)
             return false;
         process->site = grown;
@@ -107,28 +126,35 @@ struct pending_site {
     int place; /* of the patch in the chain */
 };
 
-static int link_patch(struct gib_process *process, struct gib_site_state *site, struct gib_patch *patch, struct gib_error *error)
+static int link_patch(struct gib_process *process, struct gib_site_state *site,
+                      struct gib_patch *patch, struct gib_error *error)
 {
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (site->chain[i].patch == patch)
             return -1; /* already there */
     }
     if (process->counters + 2 > GIB_MAX_COUNTERS)
-        return -(int)gib_fail(error, GIB_E_SPACE, site->entry, "This process has no room for more counters; run it again.");
+        return -(int)gib_fail(error, GIB_E_SPACE, site->entry,
+                              "This process has no room for more counters; run it again.");
     int place = -1;
-    for (int i = GIB_MAX_ACTIONS - 1; i >= 0; i--) /* a place that nobody had before, if there is one */
-        if (!site->chain[i].patch && (place < 0 || !site->chain[i].counter || site->chain[place].counter))
+    for (int i = GIB_MAX_ACTIONS - 1; i >= 0;
+         i--) /* a place that nobody had before, if there is one */
+        if (!site->chain[i].patch &&
+            (place < 0 || !site->chain[i].counter || site->chain[place].counter))
             place = i;
     if (place >= 0) {
         site->chain[place] = (struct gib_chain_link){patch, process->counters};
         process->counters += 2;
         return place;
     }
-    return -(int)gib_fail(error, GIB_E_SPACE, site->entry, "%.60s has %d patches already, as many as one function can have.", site->function, GIB_MAX_ACTIONS);
+    return -(int)gib_fail(error, GIB_E_SPACE, site->entry,
+                          "%.60s has %d patches already, as many as one function can have.",
+                          site->function, GIB_MAX_ACTIONS);
 }
 
 /* The bytes of the function once more, for the copy at its final place. */
-static int read_again(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site, const struct gib_found *found,
+static int read_again(struct gib_engine *engine, struct gib_process *process,
+                      struct gib_site_state *site, const struct gib_found *found,
                       const struct gib_patch *patch, struct gib_error *error)
 {
     struct gib_arena *arena;
@@ -153,8 +179,9 @@ static int read_again(struct gib_engine *engine, struct gib_process *process, st
 }
 
 /* Prepares one site; nothing in the target's own memory changes. */
-static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch, const struct gib_found *found,
-                   const struct gib_target_thread *threads, size_t thread_count, struct pending_site *out, struct gib_error *error)
+static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch,
+                   const struct gib_found *found, const struct gib_target_thread *threads,
+                   size_t thread_count, struct pending_site *out, struct gib_error *error)
 {
     struct gib_site_state *site = site_at(process, found->address);
     int failed = 0;
@@ -163,20 +190,32 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         struct gib_relocation copy;
         if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, 0, error)))
             return failed;
-        if ((failed = read_again(engine, process, site, found, patch, error)) || (failed = check_breakpoints(engine, site, error)) ||
+        if ((failed = read_again(engine, process, site, found, patch, error)) ||
+            (failed = check_breakpoints(engine, site, error)) ||
             (failed = check_threads(engine, site, threads, thread_count, error))) {
             gib_site_free(site);
             return failed;
         }
         if (!add_site(process, site)) {
             gib_site_free(site);
-            return gib_fail(error, GIB_E_SPACE, found->address, "No room for more than %d patched functions.", GIB_MAX_SITES);
+            return gib_fail(error, GIB_E_SPACE, found->address,
+                            "No room for more than %d patched functions.", GIB_MAX_SITES);
         }
-    } else if (!site->installed && ((failed = check_breakpoints(engine, site, error)) || (failed = check_threads(engine, site, threads, thread_count, error)))) {
+    } else if (!site->installed &&
+               ((failed = check_breakpoints(engine, site, error)) ||
+                (failed = check_threads(engine, site, threads, thread_count, error)))) {
         return failed;
     }
+    if (site->internal)
+        return gib_fail(
+            error, GIB_E_STATE, site->entry,
+            "%.60s is patched by Gibbon itself, so that exceptions pass through patched functions.",
+            site->function);
     if (!fresh && patch->prototype)
-        return gib_fail(error, GIB_E_STATE, site->entry, "%.60s is patched already, with a prototype; delete that patch to give another one.", site->function);
+        return gib_fail(
+            error, GIB_E_STATE, site->entry,
+            "%.60s is patched already, with a prototype; delete that patch to give another one.",
+            site->function);
     out->site = site;
     out->before = *site;
     out->place = link_patch(process, site, patch, error);
@@ -201,7 +240,8 @@ static void restore_pending(struct pending_site *p)
     memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
 }
 
-static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address, const uint8_t *expected, const uint8_t *bytes, uint8_t size)
+static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
+                       const uint8_t *expected, const uint8_t *bytes, uint8_t size)
 {
     struct gib_write_plan *w = &writes[*n];
     if (!memcmp(expected, bytes, size))
@@ -213,8 +253,10 @@ static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t addres
     ++*n;
 }
 
-static int commit(struct gib_engine *engine, struct gib_process *process, struct pending_site *pending, size_t count, const struct gib_target_thread *threads,
-                  size_t thread_count, struct gib_error *error)
+static int commit(struct gib_engine *engine, struct gib_process *process,
+                  struct pending_site *pending, size_t count,
+                  const struct gib_target_thread *threads, size_t thread_count,
+                  struct gib_error *error)
 {
     struct gib_write_plan *writes = calloc(2 * count + 1, sizeof *writes);
     if (!writes)
@@ -224,9 +266,12 @@ static int commit(struct gib_engine *engine, struct gib_process *process, struct
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
-        plan_write(writes, &n, site->address, site->installed ? before->detour : site->original, site->detour, site->detour_size);
+        plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
+                   site->detour, site->detour_size);
         if (site->island)
-            plan_write(writes, &n, site->island, site->installed ? before->island_jump : site->island_original, site->island_jump, GIB_DETOUR_SIZE);
+            plan_write(writes, &n, site->island,
+                       site->installed ? before->island_jump : site->island_original,
+                       site->island_jump, GIB_DETOUR_SIZE);
     }
     int failed = gib_transaction(engine, writes, n, error);
     free(writes);
@@ -244,7 +289,67 @@ static int commit(struct gib_engine *engine, struct gib_process *process, struct
     return 0;
 }
 
-int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const struct gib_found_list *found, bool strict, struct gib_error *error)
+/* Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its
+ * lookup is a function like any other, and gets a site of Gibbon's own; a failure only means that
+ * exceptions cannot pass, and is not worth a word in a program without any. */
+struct unwinder_search {
+    struct gib_engine *engine;
+    struct gib_module *module;
+    const struct gib_target_thread *threads;
+    size_t thread_count;
+};
+static void guard_one(const struct gib_elf_symbol *symbol, void *context)
+{
+    struct unwinder_search *s = context;
+    struct gib_process *process = s->engine->process;
+    struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
+    struct pending_site pending = {.place = -1};
+    struct gib_relocation copy;
+    struct gib_error ignored;
+    struct gib_site_state *site;
+    for (uint32_t i = 0; i < process->site_count; i++)
+        if (process->site[i]->entry == found.address && process->site[i]->internal &&
+            process->site[i]->installed)
+            return;
+    if (symbol->ifunc || gib_site_plan(s->engine, process, &found, NULL, &site, &copy, 0, &ignored))
+        return;
+    site->internal = true;
+    site->kind = GIB_THUNK_FIND_FDE;
+    if (read_again(s->engine, process, site, &found, NULL, &ignored) ||
+        check_breakpoints(s->engine, site, &ignored) ||
+        check_threads(s->engine, site, s->threads, s->thread_count, &ignored) ||
+        !add_site(process, site)) {
+        gib_site_free(site);
+        return;
+    }
+    pending.site = site;
+    pending.before = *site;
+    if (gib_site_thunk(s->engine, process, site, &ignored) == 0)
+        commit(s->engine, process, &pending, 1, s->threads, s->thread_count, &ignored);
+}
+
+void gib_guard_unwinders(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    struct gib_target_thread *threads;
+    size_t thread_count, count = gib_modules_count(process->modules);
+    if (process->modules_guarded == count ||
+        gib_target_threads(engine, &threads, &thread_count, NULL))
+        return;
+    gib_modules_lock(process->modules);
+    for (size_t i = process->modules_guarded; i < count; i++) {
+        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), threads,
+                                         thread_count};
+        if (search.module->elf && !search.module->gone)
+            gib_elf_find(search.module->elf, "_Unwind_Find_FDE", guard_one, &search);
+    }
+    process->modules_guarded = count;
+    gib_modules_unlock(process->modules);
+    free(threads);
+}
+
+int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
+                    const struct gib_found_list *found, bool strict, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     struct gib_target_thread *threads = NULL;
@@ -252,23 +357,28 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const st
     int failed = gib_install(engine, process, error);
     if (!failed)
         failed = gib_target_threads(engine, &threads, &thread_count, error);
-    struct pending_site *pending = failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
+    struct pending_site *pending =
+        failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
     if (!pending) {
         free(threads);
         return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     if (!patch->state) {
         patch->state = ++process->patches;
-        process->shared->patch[patch->state] = (struct gib_patch_state){0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
+        process->shared->patch[patch->state] = (struct gib_patch_state){
+            0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
     }
     gib_update_agent(engine, process);
+    gib_guard_unwinders(engine);
     for (size_t i = 0; i < found->count && !(failed && strict); i++) {
         struct gib_error why = {0};
         if (found->item[i].resolver) {
-            failed = gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
+            failed =
+                gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
             continue;
         }
-        int result = prepare(engine, process, patch, &found->item[i], threads, thread_count, &pending[ready], &why);
+        int result = prepare(engine, process, patch, &found->item[i], threads, thread_count,
+                             &pending[ready], &why);
         if (result == 0) {
             ready++;
         } else if (result > 0) {
@@ -295,7 +405,8 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch, const st
     return failed;
 }
 
-/* ---- taking off --------------------------------------------------------------------------------------------- */
+/* ---- taking off
+ * --------------------------------------------------------------------------------------------- */
 
 /* Restores the entries of all sites for which `wanted` says so, in one transaction. */
 static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)
@@ -311,7 +422,8 @@ static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *
             continue;
         plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
         if (site->island)
-            plan_write(writes, &n, site->island, site->island_jump, site->island_original, GIB_DETOUR_SIZE);
+            plan_write(writes, &n, site->island, site->island_jump, site->island_original,
+                       GIB_DETOUR_SIZE);
     }
     int failed = gib_transaction(engine, writes, n, error);
     free(writes);
@@ -331,7 +443,8 @@ int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct 
     struct gib_process *process = engine->process;
     if (!process || !process->installed)
         return 0;
-    struct gib_chain_link *removed = calloc(process->site_count ? process->site_count : 1, sizeof *removed);
+    struct gib_chain_link *removed =
+        calloc(process->site_count ? process->site_count : 1, sizeof *removed);
     int *place = calloc(process->site_count ? process->site_count : 1, sizeof *place);
     if (!removed || !place) {
         free(removed);

@@ -13,12 +13,15 @@ int gib_engine_interface(void)
     return GIB_ENGINE_INTERFACE;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* For what must still be done when the debugger exits without a word. */
 static struct gib_engine *engines;
 
-/* From the reader thread, a few times a second. Whoever holds the lock may be waiting for that thread, so it never waits for the lock. */
+/* From the reader thread, a few times a second. Whoever holds the lock may be waiting for that
+ * thread, so it never waits for the lock. */
 static void tick(void *context)
 {
     struct gib_engine *engine = context;
@@ -28,13 +31,28 @@ static void tick(void *context)
     pthread_mutex_unlock(&engine->lock);
 }
 
+/* The front-end is gone; what it did not show goes where its output went. */
+static void print_rest(struct gib_engine *engine)
+{
+    char *text;
+    while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
+        fputs(text, stdout);
+        free(text);
+    }
+    fflush(stdout);
+}
+
 __attribute__((destructor)) static void leave(void)
 {
     for (struct gib_engine *engine = engines; engine; engine = engine->next) {
         struct gib_process *process = engine->process;
         gib_log_stop(engine->log);
+        gib_log_ended(engine->log);
+        print_rest(engine);
         /* The debugger's server may need a moment to let go. */
-        for (int i = 0; i < 200 && process && process->installed && !process->released && kill(process->pid, 0) == 0; i++) {
+        for (int i = 0; i < 200 && process && process->installed && !process->released &&
+                        kill(process->pid, 0) == 0;
+             i++) {
             gib_release_detached(engine);
             usleep(5000);
         }
@@ -50,9 +68,12 @@ static void wake(void *context)
 /* Beside the library in a build tree, below share/ in an installed one. */
 static char *data_directory(void)
 {
-    static const char *const places[] = {"%s/prototypes", "%s/../share/gibbon/prototypes", "%s/../../share/gibbon/prototypes"};
+    static const char *const places[] = {"%s/prototypes", "%s/../share/gibbon/prototypes",
+                                         "%s/../../share/gibbon/prototypes"};
     Dl_info info;
-    char *library = dladdr((void *)gib_engine_interface, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    char *library = dladdr((void *)gib_engine_interface, &info) && info.dli_fname
+                        ? realpath(info.dli_fname, NULL)
+                        : NULL;
     char *slash = library ? strrchr(library, '/') : NULL;
     char *found = NULL;
     if (slash)
@@ -71,12 +92,14 @@ static char *data_directory(void)
     return found;
 }
 
-struct gib_engine *gib_engine_new(const struct gib_target_operations *operations, void *context, const char *debugger)
+struct gib_engine *gib_engine_new(const struct gib_target_operations *operations, void *context,
+                                  const char *debugger)
 {
     struct gib_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return NULL;
-    if (operations->size != sizeof engine->ops || !(engine->log = gib_log_new(wake, tick, engine))) {
+    if (operations->size != sizeof engine->ops ||
+        !(engine->log = gib_log_new(wake, tick, engine))) {
         free(engine);
         return NULL;
     }
@@ -84,7 +107,8 @@ struct gib_engine *gib_engine_new(const struct gib_target_operations *operations
     engine->context = context;
     snprintf(engine->debugger, sizeof engine->debugger, "%s", debugger);
     engine->next_number = 1;
-    engine->settings = (struct gib_settings){.string_limit = 200, .follow = true, .ring_size = 1 << 20, .pending = 2};
+    engine->settings = (struct gib_settings){
+        .string_limit = 200, .follow = true, .ring_size = 1 << 20, .pending = 2};
     pthread_mutexattr_t recursive;
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
@@ -125,7 +149,8 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine);
 }
 
-/* ---- printing what the reader found -------------------------------------------------------------------------- */
+/* ---- printing what the reader found
+ * -------------------------------------------------------------------------- */
 
 void gib_engine_flush(struct gib_engine *engine)
 {
@@ -148,7 +173,8 @@ static void show_log(struct gib_engine *engine)
     gib_engine_flush(engine);
 }
 
-/* ---- commands and events --------------------------------------------------------------------------------------- */
+/* ---- commands and events
+ * --------------------------------------------------------------------------------------- */
 
 /* -temporary patches that were called are deleted at the next chance. */
 static void delete_spent(struct gib_engine *engine)
@@ -168,7 +194,8 @@ static void delete_spent(struct gib_engine *engine)
     }
 }
 
-int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive, struct gib_error *error)
+int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive,
+                       struct gib_error *error)
 {
     struct gib_error scratch;
     if (!error)
@@ -178,6 +205,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_NONE)
         gib_process_end(engine);
     show_log(engine);
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_resolve_pending(engine); /* something may have happened that no event told of */
     delete_spent(engine);
     int failed = gib_command_execute(engine, text, interactive, error);
     pthread_mutex_unlock(&engine->lock);
@@ -193,6 +222,24 @@ int64_t gib_engine_calls(struct gib_engine *engine, int number)
     return calls;
 }
 
+bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
+{
+    enum { PROLOGUE = 24 }; /* test, push, mov, sub: no call before */
+    bool found = false;
+    pthread_mutex_lock(&engine->lock);
+    struct gib_process *process = engine->process;
+    if (process && process->installed && pc >= process->shared->arena_low &&
+        pc < process->shared->arena_high) {
+        for (uint32_t i = 0; i < process->site_count && !found; i++) {
+            const struct gib_site_state *site = process->site[i];
+            found = !site->internal && pc > site->thunk + PROLOGUE &&
+                    pc < site->thunk + site->thunk_size;
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return found;
+}
+
 /* Breakpoints that were set inside a detour would make the target execute half of it. */
 static void check_new_breakpoints(struct gib_engine *engine)
 {
@@ -204,11 +251,16 @@ static void check_new_breakpoints(struct gib_engine *engine)
     for (size_t i = 0; i < count && i < 256; i++) {
         for (uint32_t k = 0; k < process->site_count; k++) {
             struct gib_site_state *site = process->site[k];
-            if (!site->installed || breakpoint[i].address <= site->address || breakpoint[i].address >= site->address + site->consumed)
+            if (!site->installed || breakpoint[i].address <= site->address ||
+                breakpoint[i].address >= site->address + site->consumed)
                 continue;
-            bool moved = engine->ops.move_breakpoint(engine->context, breakpoint[i].number, breakpoint[i].address, site->entry) == 0;
-            gib_warn(engine, moved ? "gibbon: breakpoint %d was inside the patched entry of %s; it now stops at the entry itself, 0x%llx.\n"
-                                   : "gibbon: breakpoint %d is inside the patched entry of %s and would crash the program; delete it, or set it on *0x%llx.\n",
+            bool moved = engine->ops.move_breakpoint(engine->context, breakpoint[i].number,
+                                                     breakpoint[i].address, site->entry) == 0;
+            gib_warn(engine,
+                     moved ? "gibbon: breakpoint %d was inside the patched entry of %s; it now "
+                             "stops at the entry itself, 0x%llx.\n"
+                           : "gibbon: breakpoint %d is inside the patched entry of %s and would "
+                             "crash the program; delete it, or set it on *0x%llx.\n",
                      breakpoint[i].number, site->function, (unsigned long long)site->entry);
         }
     }

@@ -27,7 +27,8 @@ char *gib_format(const char *format, ...)
     return size < 0 ? NULL : text;
 }
 
-static void show(struct gib_engine *engine, enum gib_print_style style, const char *format, va_list arguments)
+static void show(struct gib_engine *engine, enum gib_print_style style, const char *format,
+                 va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0)

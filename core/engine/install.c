@@ -1,8 +1,8 @@
 /*
  * install.c: brings the agent into the target: shared memory, the agent's image, arenas.
  *
- * No dlopen, no malloc, nothing of libc: a few system calls made for the target, so it works at the first instruction, inside malloc, in the
- * loader and in a static program.
+ * No dlopen, no malloc, nothing of libc: a few system calls made for the target, so it works at the
+ * first instruction, inside malloc, in the loader and in a static program.
  */
 #include "engine/internal.h"
 
@@ -24,19 +24,22 @@ static uint64_t page_up(uint64_t value)
 }
 
 /* A system call whose failure ends the installation, with a sentence that says what was tried. */
-static int call(struct gib_engine *engine, const char *what, long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
-                uint64_t *result, struct gib_error *error)
+static int call(struct gib_engine *engine, const char *what, long number, uint64_t a, uint64_t b,
+                uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
+                struct gib_error *error)
 {
     const uint64_t arguments[6] = {a, b, c, d, e, f};
     int failed = gib_target_syscall(engine, number, arguments, result, error);
     if (failed)
         return failed;
     if ((int64_t)*result < 0 && (int64_t)*result > -4096)
-        return gib_fail(error, GIB_E_TARGET, 0, "The target could not %s for Gibbon: %s.", what, strerror((int)-(int64_t)*result));
+        return gib_fail(error, GIB_E_TARGET, 0, "The target could not %s for Gibbon: %s.", what,
+                        strerror((int)-(int64_t)*result));
     return 0;
 }
 
-/* ---- shared memory ------------------------------------------------------------------------------------- */
+/* ---- shared memory
+ * ------------------------------------------------------------------------------------- */
 
 struct layout {
     uint64_t sites, unwind, threads, thread_size, counters, ring, data_size, size;
@@ -57,7 +60,8 @@ static struct layout make_layout(uint64_t ring_size)
     return l;
 }
 
-/* memfd_create wants a name in the target's memory: it is written below the stack pointer and put back. */
+/* memfd_create wants a name in the target's memory: it is written below the stack pointer and put
+ * back. */
 static int create_memory(struct gib_engine *engine, uint64_t *fd, struct gib_error *error)
 {
     enum { CLOEXEC = 1, EXEC = 0x10 };
@@ -67,41 +71,50 @@ static int create_memory(struct gib_engine *engine, uint64_t *fd, struct gib_err
     uint64_t place = (thread.sp - 2048) & ~7ull;
     char saved[8];
     struct gib_error ignored;
-    bool on_stack = !gib_read(engine, place, saved, 8, &ignored) && !gib_write(engine, place, "gibbon\0", 8, &ignored);
+    bool on_stack = !gib_read(engine, place, saved, 8, &ignored) &&
+                    !gib_write(engine, place, "gibbon\0", 8, &ignored);
     if (!on_stack) {
         /* No room below: any text will do, the ELF header of the program's first module for one. */
         struct gib_module *module = gib_modules_get(engine->process->modules, 0);
         place = module ? module->start : 0;
     }
-    int failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC | EXEC, 0, 0, 0, 0, fd, error);
+    int failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC | EXEC, 0, 0,
+                      0, 0, fd, error);
     if (failed) /* before Linux 6.3 there is no MFD_EXEC, and memory is executable without it */
-        failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC, 0, 0, 0, 0, fd, error);
+        failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC, 0, 0, 0, 0,
+                      fd, error);
     if (on_stack)
         gib_write(engine, place, saved, 8, &ignored);
     return failed;
 }
 
-static int open_memory(struct gib_process *process, uint64_t target_fd, uint64_t size, struct gib_error *error)
+static int open_memory(struct gib_process *process, uint64_t target_fd, uint64_t size,
+                       struct gib_error *error)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%" PRIu64, process->pid, target_fd);
     process->fd = open(path, O_RDWR | O_CLOEXEC);
     if (process->fd < 0)
         return gib_fail(error, GIB_E_TARGET, 0,
-                        "The shared memory of process %d cannot be opened (%s: %s); Gibbon needs a target on this machine, of the same user.",
+                        "The shared memory of process %d cannot be opened (%s: %s); Gibbon needs a "
+                        "target on this machine, of the same user.",
                         process->pid, path, strerror(errno));
     if (ftruncate(process->fd, (off_t)size))
-        return gib_fail(error, GIB_E_TARGET, 0, "The shared memory cannot be sized: %s.", strerror(errno));
-    process->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, process->fd, 0);
+        return gib_fail(error, GIB_E_TARGET, 0, "The shared memory cannot be sized: %s.",
+                        strerror(errno));
+    process->shared =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, process->fd, 0);
     if (process->shared == MAP_FAILED) {
         process->shared = NULL;
-        return gib_fail(error, GIB_E_MEMORY, 0, "The shared memory cannot be mapped by the debugger: %s.", strerror(errno));
+        return gib_fail(error, GIB_E_MEMORY, 0,
+                        "The shared memory cannot be mapped by the debugger: %s.", strerror(errno));
     }
     process->size = size;
     return 0;
 }
 
-/* A free place far from everything: the space near the libraries is for arenas. A process that another debugger left behind may have some taken. */
+/* A free place far from everything: the space near the libraries is for arenas. A process that
+ * another debugger left behind may have some taken. */
 static uint64_t far_hint(int32_t pid, uint64_t size)
 {
     uint64_t hint = 0x200000000000, start, end;
@@ -110,7 +123,8 @@ static uint64_t far_hint(int32_t pid, uint64_t size)
     snprintf(name, sizeof name, "/proc/%d/maps", pid);
     FILE *maps = fopen(name, "re");
     while (maps && getline(&line, &room, maps) > 0) /* sorted by address */
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start < hint + 2 * size && end > hint)
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start < hint + 2 * size &&
+            end > hint)
             hint = (end + (1ull << 30)) & ~((1ull << 30) - 1);
     free(line);
     if (maps)
@@ -118,34 +132,42 @@ static uint64_t far_hint(int32_t pid, uint64_t size)
     return hint;
 }
 
-static int map_in_target(struct gib_engine *engine, struct gib_process *process, uint64_t fd, const struct layout *l, struct gib_error *error)
+static int map_in_target(struct gib_engine *engine, struct gib_process *process, uint64_t fd,
+                         const struct layout *l, struct gib_error *error)
 {
     enum { DONTDUMP = 16, WIPEONFORK = 18 };
     uint64_t far = far_hint(process->pid, l->data_size), farther = far + l->data_size;
     const char *what = "map shared memory";
     uint64_t ignored;
-    int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
+    int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
     if (!failed)
-        failed = call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_NORESERVE, fd, l->data_size,
-                      &process->alias, error);
+        failed =
+            call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ | PROT_EXEC,
+                 MAP_PRIVATE | MAP_NORESERVE, fd, l->data_size, &process->alias, error);
     if (!failed)
-        failed = call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0,
+        failed = call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)),
+                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0,
                       &process->hash, error);
     if (!failed)
-        failed = call(engine, "prepare for fork", SYS_madvise, process->hash, page_up(sizeof(struct gib_hash)), WIPEONFORK, 0, 0, 0, &ignored, error);
+        failed = call(engine, "prepare for fork", SYS_madvise, process->hash,
+                      page_up(sizeof(struct gib_hash)), WIPEONFORK, 0, 0, 0, &ignored, error);
     /* Not fatal: a core file would only be larger. */
     struct gib_error unimportant;
     if (!failed) {
-        call(engine, what, SYS_madvise, process->data, l->data_size, DONTDUMP, 0, 0, 0, &ignored, &unimportant);
-        call(engine, what, SYS_madvise, process->alias, l->size - l->data_size, DONTDUMP, 0, 0, 0, &ignored, &unimportant);
+        call(engine, what, SYS_madvise, process->data, l->data_size, DONTDUMP, 0, 0, 0, &ignored,
+             &unimportant);
+        call(engine, what, SYS_madvise, process->alias, l->size - l->data_size, DONTDUMP, 0, 0, 0,
+             &ignored, &unimportant);
     }
     return failed;
 }
 
-/* ---- arenas -------------------------------------------------------------------------------------------- */
+/* ---- arenas
+ * -------------------------------------------------------------------------------------------- */
 
-/* The end of a free range of `size` bytes that is wholly within 2 GiB of [low, high), below if possible: above a program its heap grows, above
- * the libraries the stack does. */
+/* The end of a free range of `size` bytes that is wholly within 2 GiB of [low, high), below if
+ * possible: above a program its heap grows, above the libraries the stack does. */
 static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size)
 {
     enum { GUARD = 1 << 16, HEAP = 1 << 28 };
@@ -172,7 +194,8 @@ static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size
             if (last <= low && high - top < reach)
                 below = top;
             uint64_t bottom = first > high + HEAP ? first : high + HEAP;
-            if (!above && !stack_above && bottom + size <= last && bottom >= high && bottom + size - low < reach)
+            if (!above && !stack_above && bottom + size <= last && bottom >= high &&
+                bottom + size - low < reach)
                 above = bottom;
         }
         before = end > before ? end : before;
@@ -184,10 +207,12 @@ static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size
 }
 
 /*
- * The target maps arenas privately: it sees what we write to the file, except on pages where its debugger has ever set a breakpoint. So the
- * bytes are looked at once more, and written through the debugger when they did not arrive.
+ * The target maps arenas privately: it sees what we write to the file, except on pages where its
+ * debugger has ever set a breakpoint. So the bytes are looked at once more, and written through the
+ * debugger when they did not arrive.
  */
-int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address, const void *bytes, size_t size, struct gib_error *error)
+int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
+                    const void *bytes, size_t size, struct gib_error *error)
 {
     uint8_t seen[1024];
     for (uint32_t i = 0; i < process->arena_count; i++) {
@@ -203,7 +228,8 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
     for (size_t done = 0; done < size; done += sizeof seen) {
         size_t piece = size - done < sizeof seen ? size - done : sizeof seen;
         const uint8_t *wanted = (const uint8_t *)bytes + done;
-        bool read = process->memory_fd >= 0 && pread(process->memory_fd, seen, piece, (off_t)(address + done)) == (ssize_t)piece;
+        bool read = process->memory_fd >= 0 && pread(process->memory_fd, seen, piece,
+                                                     (off_t)(address + done)) == (ssize_t)piece;
         if (read && !memcmp(seen, wanted, piece))
             continue;
         int failed = gib_write(engine, address + done, wanted, piece, error);
@@ -213,32 +239,41 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
     return 0;
 }
 
-/* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come between. */
-static int new_arena(struct gib_engine *engine, struct gib_process *process, const struct gib_module *module, struct gib_error *error)
+/* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come
+ * between. */
+static int new_arena(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_module *module, struct gib_error *error)
 {
     enum { FIXED_NOREPLACE = 0x100000 };
     if (process->arena_count == GIB_MAX_ARENAS)
-        return gib_fail(error, GIB_E_SPACE, 0, "All %d arenas of this process are in use.", GIB_MAX_ARENAS);
+        return gib_fail(error, GIB_E_SPACE, 0, "All %d arenas of this process are in use.",
+                        GIB_MAX_ARENAS);
     uint64_t place = find_gap(process->pid, module->start, module->end, GIB_ARENA_SIZE), got;
     if (!place)
-        return gib_fail(error, GIB_E_SPACE, module->start, "No free memory within 2 GiB of %s for a trampoline.", module->name);
-    int failed = call(engine, "reserve memory for trampolines", SYS_mmap, place, GIB_ARENA_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | FIXED_NOREPLACE,
-                      (uint64_t)-1, 0, &got, error);
+        return gib_fail(error, GIB_E_SPACE, module->start,
+                        "No free memory within 2 GiB of %s for a trampoline.", module->name);
+    int failed =
+        call(engine, "reserve memory for trampolines", SYS_mmap, place, GIB_ARENA_SIZE, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | FIXED_NOREPLACE, (uint64_t)-1, 0, &got, error);
     if (failed)
         return failed;
     if (got != place) { /* a kernel older than 4.17 takes the flag for a hint */
         struct gib_error ignored;
         call(engine, "", SYS_munmap, got, GIB_ARENA_SIZE, 0, 0, 0, 0, &got, &ignored);
-        return gib_fail(error, GIB_E_SPACE, module->start, "Memory for a trampoline could not be placed near %s.", module->name);
+        return gib_fail(error, GIB_E_SPACE, module->start,
+                        "Memory for a trampoline could not be placed near %s.", module->name);
     }
     uint64_t slice = (uint64_t)process->arena_count * GIB_ARENA_SIZE;
-    /* A slice of the code part moves here; so no file descriptor has to stay in the target. It is private: a debugger can set breakpoints in it. */
-    failed = call(engine, "move memory for trampolines", SYS_mremap, process->alias + slice, GIB_ARENA_SIZE, GIB_ARENA_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place, 0, &got, error);
+    /* A slice of the code part moves here; so no file descriptor has to stay in the target. It is
+     * private: a debugger can set breakpoints in it. */
+    failed =
+        call(engine, "move memory for trampolines", SYS_mremap, process->alias + slice,
+             GIB_ARENA_SIZE, GIB_ARENA_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place, 0, &got, error);
     if (failed)
         return failed;
     struct gib_arena *arena = &process->arena[process->arena_count];
     uint64_t data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
-    *arena = (struct gib_arena){place, data_size + slice, 64};
+    *arena = (struct gib_arena){place, data_size + slice, GIB_ARENA_HEAD};
     struct gib_shared *shared = process->shared;
     shared->arena[process->arena_count] = (struct gib_range){place, place + GIB_ARENA_SIZE};
     if (!process->arena_count || place < shared->arena_low)
@@ -246,18 +281,22 @@ static int new_arena(struct gib_engine *engine, struct gib_process *process, con
     if (place + GIB_ARENA_SIZE > shared->arena_high)
         shared->arena_high = place + GIB_ARENA_SIZE;
     shared->arena_count = ++process->arena_count;
-    return 0;
+    uint8_t head[GIB_ARENA_HEAD];
+    gib_thunk_unwind_entry(place, GIB_ARENA_SIZE, head);
+    return gib_arena_write(engine, process, place, head, sizeof head, error);
 }
 
 static bool reaches(const struct gib_arena *arena, const struct gib_module *module)
 {
     const uint64_t reach = (2ull << 30) - (16u << 20);
     uint64_t low = arena->start < module->start ? arena->start : module->start;
-    uint64_t high = arena->start + GIB_ARENA_SIZE > module->end ? arena->start + GIB_ARENA_SIZE : module->end;
+    uint64_t high =
+        arena->start + GIB_ARENA_SIZE > module->end ? arena->start + GIB_ARENA_SIZE : module->end;
     return high - low < reach;
 }
 
-int gib_arena_near(struct gib_engine *engine, struct gib_process *process, const struct gib_module *module, uint64_t size, struct gib_arena **arena,
+int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
+                   const struct gib_module *module, uint64_t size, struct gib_arena **arena,
                    struct gib_error *error)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
@@ -272,12 +311,15 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process, const
         if (failed)
             return failed;
     }
-    return gib_fail(error, GIB_E_SPACE, module->start, "Trampolines for %s do not fit into one arena.", module->name);
+    return gib_fail(error, GIB_E_SPACE, module->start,
+                    "Trampolines for %s do not fit into one arena.", module->name);
 }
 
-/* ---- the agent ----------------------------------------------------------------------------------------- */
+/* ---- the agent
+ * ----------------------------------------------------------------------------------------- */
 
-static void fill_shared(struct gib_engine *engine, struct gib_process *process, const struct layout *l)
+static void fill_shared(struct gib_engine *engine, struct gib_process *process,
+                        const struct layout *l)
 {
     struct gib_shared *shared = process->shared;
     shared->size = l->data_size;
@@ -293,7 +335,8 @@ static void fill_shared(struct gib_engine *engine, struct gib_process *process, 
     shared->magic = GIB_SHARED_MAGIC;
 }
 
-static int place_agent(struct gib_engine *engine, struct gib_process *process, struct gib_error *error)
+static int place_agent(struct gib_engine *engine, struct gib_process *process,
+                       struct gib_error *error)
 {
     size_t size = (size_t)(gib_agent_image_end - gib_agent_image_start);
     struct gib_module *module = NULL;
@@ -301,13 +344,16 @@ static int place_agent(struct gib_engine *engine, struct gib_process *process, s
         if (gib_modules_get(process->modules, i)->main)
             module = gib_modules_get(process->modules, i);
     if (!module && !(module = gib_modules_get(process->modules, 0)))
-        return gib_fail(error, GIB_E_TARGET, 0, "No module of process %d can be seen in /proc/%d/maps.", process->pid, process->pid);
+        return gib_fail(error, GIB_E_TARGET, 0,
+                        "No module of process %d can be seen in /proc/%d/maps.", process->pid,
+                        process->pid);
     struct gib_arena *arena;
     int failed = gib_arena_near(engine, process, module, size + 64, &arena, error);
     if (failed)
         return failed;
     process->agent = arena->start + arena->used;
-    if ((failed = gib_arena_write(engine, process, process->agent, gib_agent_image_start, size, error)))
+    if ((failed =
+             gib_arena_write(engine, process, process->agent, gib_agent_image_start, size, error)))
         return failed;
     arena->used = (arena->used + size + 63) & ~63ull;
     process->call_stop = arena->start + arena->used;
@@ -338,7 +384,8 @@ int gib_install(struct gib_engine *engine, struct gib_process *process, struct g
         failed = place_agent(engine, process, error);
     }
     if (!failed)
-        failed = gib_log_attach(engine->log, process->shared, process->size, process->modules, process->pid, error);
+        failed = gib_log_attach(engine->log, process->shared, process->size, process->modules,
+                                process->pid, error);
     if (failed) {
         gib_uninstall(engine, process);
         if (process->shared)
@@ -356,19 +403,23 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process)
     struct gib_error ignored;
     uint64_t result, data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
     for (uint32_t i = 0; i < process->arena_count; i++)
-        call(engine, "", SYS_munmap, process->arena[i].start, GIB_ARENA_SIZE, 0, 0, 0, 0, &result, &ignored);
+        call(engine, "", SYS_munmap, process->arena[i].start, GIB_ARENA_SIZE, 0, 0, 0, 0, &result,
+             &ignored);
     if (process->alias)
-        call(engine, "", SYS_munmap, process->alias, (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE, 0, 0, 0, 0, &result, &ignored);
+        call(engine, "", SYS_munmap, process->alias, (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE, 0,
+             0, 0, 0, &result, &ignored);
     if (process->data)
         call(engine, "", SYS_munmap, process->data, data_size, 0, 0, 0, 0, &result, &ignored);
     if (process->hash)
-        call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0, 0, 0, 0, &result, &ignored);
+        call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0, 0, 0, 0,
+             &result, &ignored);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
         close(process->memory_fd);
     process->fd = process->memory_fd = -1;
     process->arena_count = 0;
-    process->data = process->alias = process->hash = process->agent = process->call_stop = process->stub = 0;
+    process->data = process->alias = process->hash = process->agent = process->call_stop =
+        process->stub = 0;
     process->installed = false;
 }

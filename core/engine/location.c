@@ -1,4 +1,5 @@
-/* location.c: from what the user typed to entry addresses: parse, then resolve against the modules of a process. */
+/* location.c: from what the user typed to entry addresses: parse, then resolve against the modules
+ * of a process. */
 #include "engine/internal.h"
 
 #include <fnmatch.h>
@@ -7,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- parsing ------------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * ------------------------------------------------------------------------------------------- */
 
 static bool is_glob(const char *text)
 {
@@ -44,9 +46,16 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     const char *rest = text, *bang = strchr(text, '!');
     if (text[0] == '/' && strlen(text) > 1 && text[strlen(text) - 1] == '/' && !bang) {
         gib_location_free(out);
-        return gib_fail(error, GIB_E_SYNTAX, 0, "Regular expressions are not supported yet; a glob, \"%.60s*\", is.", "libc.so.6!str");
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "Regular expressions are not supported yet; a glob, \"%.60s*\", is.",
+                        "libc.so.6!str");
     }
-    if (text[0] == '*' && text[1] && !bang) {
+    /* `*foo` is an address, `*foo*` cannot be one. */
+    bool stars =
+        strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+            strlen(text) &&
+        strpbrk(text + 1, "*?");
+    if (text[0] == '*' && text[1] && !bang && !stars) {
         out->kind = GIB_LOCATION_ADDRESS;
         out->function = strdup(text + 1);
         return 0;
@@ -62,7 +71,9 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         rest = bang + 1;
         if (!size || !*rest) {
             gib_location_free(out);
-            return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: MODULE!FUNCTION needs a module and a function.", text);
+            return gib_fail(
+                error, GIB_E_SYNTAX, 0,
+                "\"%.80s\" is no location: MODULE!FUNCTION needs a module and a function.", text);
         }
     }
     const char *colon = file_colon(rest);
@@ -72,19 +83,24 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         rest = colon + 1;
         if (*rest >= '0' && *rest <= '9') {
             gib_location_free(out);
-            return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" names a line; a patch needs a function: FILE:FUNCTION, or *ADDRESS.", text);
+            return gib_fail(
+                error, GIB_E_SYNTAX, 0,
+                "\"%.80s\" names a line; a patch needs a function: FILE:FUNCTION, or *ADDRESS.",
+                text);
         }
     }
     if (!*rest) {
         gib_location_free(out);
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.", text);
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.",
+                        text);
     }
     out->function = strdup(rest);
     out->glob = is_glob(rest);
     return 0;
 }
 
-/* ---- resolving ------------------------------------------------------------------------------------------ */
+/* ---- resolving
+ * ------------------------------------------------------------------------------------------ */
 
 void gib_found_free(struct gib_found_list *list)
 {
@@ -108,7 +124,8 @@ static void add(struct search *s, uint64_t address, const char *name, uint64_t r
         if (out->item[i].address == address && out->item[i].resolver == resolver)
             return;
     if ((out->count & (out->count - 1)) == 0) {
-        struct gib_found *grown = realloc(out->item, (out->count ? out->count * 2 : 1) * sizeof *grown);
+        struct gib_found *grown =
+            realloc(out->item, (out->count ? out->count * 2 : 1) * sizeof *grown);
         if (!grown)
             return;
         out->item = grown;
@@ -129,18 +146,21 @@ static void read_slot(uint64_t slot, void *context)
     /* Before relocation a slot holds what the file has there, an address in the PLT or nothing. */
     if (gib_elf_read(s->module->elf, slot, &initial, 8) != 8)
         initial = 0;
-    if (gib_read(s->engine, s->module->bias + slot, &value, 8, &ignored) == 0 && value && value != initial && value != initial + s->module->bias)
+    if (gib_read(s->engine, s->module->bias + slot, &value, 8, &ignored) == 0 && value &&
+        value != initial && value != initial + s->module->bias)
         s->value = value;
 }
 
-/* Whether the dynamic linker has done its work on the module: a relative slot holds a relocated address. */
+/* Whether the dynamic linker has done its work on the module: a relative slot holds a relocated
+ * address. */
 static bool is_relocated(struct gib_engine *engine, const struct gib_module *module)
 {
     uint64_t slot, value, now;
     struct gib_error ignored;
     if (!gib_elf_relative_slot(module->elf, &slot, &value))
         return false;
-    return gib_read(engine, module->bias + slot, &now, 8, &ignored) == 0 && now == module->bias + value;
+    return gib_read(engine, module->bias + slot, &now, 8, &ignored) == 0 &&
+           now == module->bias + value;
 }
 
 static bool in_text(struct gib_engine *engine, uint64_t address)
@@ -151,14 +171,16 @@ static bool in_text(struct gib_engine *engine, uint64_t address)
     const struct gib_elf_info *info = gib_elf_info(module->elf);
     for (size_t i = 0; i < info->segment_count; i++) {
         uint64_t start = info->segments[i].vaddr + module->bias;
-        if (info->segments[i].executable && address >= start && address < start + info->segments[i].memory_size)
+        if (info->segments[i].executable && address >= start &&
+            address < start + info->segments[i].memory_size)
             return true;
     }
     return false;
 }
 
-/* An IFUNC's symbol is its resolver; what runs is the implementation it chose. The dynamic linker has written that into the module's own slots, or
- * the resolver says it again when it is called; before relocation neither is known. */
+/* An IFUNC's symbol is its resolver; what runs is the implementation it chose. The dynamic linker
+ * has written that into the module's own slots, or the resolver says it again when it is called;
+ * before relocation neither is known. */
 static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
 {
     uint64_t resolver = s->module->bias + symbol->value, chosen = 0;
@@ -168,14 +190,16 @@ static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
     bool relocated = is_relocated(s->engine, s->module);
     if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value))
         chosen = slots.value;
-    if (!chosen && relocated && gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 && !in_text(s->engine, chosen))
+    if (!chosen && relocated && gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 &&
+        !in_text(s->engine, chosen))
         chosen = 0;
     add(s, chosen, symbol->name, chosen ? 0 : resolver);
 }
 
 static bool file_matches(struct search *s, const struct gib_elf_symbol *symbol)
 {
-    return s->location->kind != GIB_LOCATION_FILE || gib_elf_declared_in(s->module->elf, symbol->value, s->location->file);
+    return s->location->kind != GIB_LOCATION_FILE ||
+           gib_elf_declared_in(s->module->elf, symbol->value, s->location->file);
 }
 
 static void visit(const struct gib_elf_symbol *symbol, void *context)
@@ -194,19 +218,16 @@ static void search_glob(struct search *s)
     const struct gib_elf_symbol *symbols;
     size_t count = gib_elf_functions(s->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
-        /* Names of one address stand together; the first that matches speaks for it. Clones and compiler's names are not what a glob means. */
+        /* Names of one address stand together; the first that matches speaks for it. Clones and
+         * compiler's names are not what a glob means. */
         if (strchr(symbols[i].name, '.') || fnmatch(s->location->function, symbols[i].name, 0))
             continue;
         visit(&symbols[i], s);
     }
 }
 
-static bool module_matches(const struct gib_module *module, const char *wanted)
-{
-    return !wanted || !fnmatch(wanted, module->name, 0) || !strcmp(wanted, module->path);
-}
-
-static int resolve_address(struct gib_engine *engine, struct gib_patch *patch, struct gib_found_list *out, struct gib_error *error)
+static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
+                           struct gib_found_list *out, struct gib_error *error)
 {
     char text[256] = "";
     if (!patch->address_known) {
@@ -216,13 +237,19 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch, s
     }
     struct gib_module *module = gib_modules_at(engine->process->modules, patch->address);
     if (!module || module->gone)
-        return gib_fail(error, GIB_E_NOT_FOUND, patch->address, "No file is mapped at 0x%" PRIx64 "; only functions of files can be patched.", patch->address);
+        return gib_fail(error, GIB_E_NOT_FOUND, patch->address,
+                        "No file is mapped at 0x%" PRIx64
+                        "; only functions of files can be patched.",
+                        patch->address);
     struct search s = {engine, module, &patch->location, out};
     char name[32];
     snprintf(name, sizeof name, "*0x%" PRIx64, patch->address);
-    const struct gib_elf_symbol *symbol = module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
+    const struct gib_elf_symbol *symbol =
+        module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
     if (symbol && symbol->value + module->bias != patch->address)
-        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address, "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64 "; a patch goes on a function's entry.",
+        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
+                        "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
+                        "; a patch goes on a function's entry.",
                         patch->address, symbol->name, symbol->value + module->bias);
     if (symbol && symbol->ifunc)
         add_ifunc(&s, symbol);
@@ -231,7 +258,8 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch, s
     return 0;
 }
 
-int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, size_t from, struct gib_found_list *out, struct gib_error *error)
+int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, size_t from,
+                         struct gib_found_list *out, struct gib_error *error)
 {
     struct gib_modules *modules = engine->process->modules;
     const struct gib_location *location = &patch->location;
@@ -245,7 +273,8 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     gib_modules_lock(modules);
     for (size_t i = from; i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
-        if (module->gone || !module->elf || !module_matches(module, location->module))
+        if (module->gone || !module->elf ||
+            (location->module && !gib_module_matches(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
         if (location->glob)
@@ -257,7 +286,8 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     return 0;
 }
 
-/* ---- a name like the one misspelt ------------------------------------------------------------------------- */
+/* ---- a name like the one misspelt
+ * ------------------------------------------------------------------------- */
 
 /* Levenshtein's distance, at most `limit`. */
 static unsigned distance(const char *a, const char *b, unsigned limit)
@@ -298,7 +328,9 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
         const struct gib_elf_symbol *symbols;
         size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
         for (size_t k = 0; k < count; k++) {
-            unsigned d = symbols[k].name[0] == '_' && name[0] != '_' ? best + 1 : distance(name, symbols[k].name, best);
+            unsigned d = symbols[k].name[0] == '_' && name[0] != '_'
+                             ? best + 1
+                             : distance(name, symbols[k].name, best);
             if (d < best || (d == best && !found)) {
                 best = d;
                 found = symbols[k].name;

@@ -1,6 +1,7 @@
 /*
- * neighbours.c: the code around an entry. Hand-written functions jump into each other's first bytes (glibc's mempcpy into memcpy): then five bytes
- * cannot be replaced, but two can, a short jump to an island in padding nearby that holds the long one.
+ * neighbours.c: the code around an entry. Hand-written functions jump into each other's first bytes
+ * (glibc's mempcpy into memcpy): then five bytes cannot be replaced, but two can, a short jump to
+ * an island in padding nearby that holds the long one.
  */
 #include "engine/internal.h"
 
@@ -34,7 +35,8 @@ static const struct table *table_of(struct gib_elf *elf)
         uint8_t *code = segment->executable && !table->branch ? malloc(segment->file_size) : NULL;
         size_t size = code ? gib_elf_read(elf, segment->vaddr, code, segment->file_size) : 0;
         if (size)
-            table->branch = gib_branches_find(code, size, segment->vaddr, segment->vaddr, segment->vaddr + size, &table->count);
+            table->branch = gib_branches_find(code, size, segment->vaddr, segment->vaddr,
+                                              segment->vaddr + size, &table->count);
         free(code);
     }
     table->elf = elf;
@@ -63,7 +65,8 @@ static bool is_instruction(struct gib_elf *elf, uint64_t vaddr)
 }
 
 /* A long branch from elsewhere in the module into (low, high). */
-static bool far_branch_into(struct gib_elf *elf, uint64_t low, uint64_t high, uint64_t own_start, uint64_t own_end)
+static bool far_branch_into(struct gib_elf *elf, uint64_t low, uint64_t high, uint64_t own_start,
+                            uint64_t own_end)
 {
     const struct table *table = table_of(elf);
     size_t first = 0, last = table ? table->count : 0;
@@ -88,7 +91,8 @@ struct around {
     uint8_t code[2 * AROUND], marks[2 * AROUND];
 };
 
-static void look_around(struct gib_elf *elf, uint64_t vaddr, struct around *a, uint64_t *own_start, uint64_t *own_end)
+static void look_around(struct gib_elf *elf, uint64_t vaddr, struct around *a, uint64_t *own_start,
+                        uint64_t *own_end)
 {
     const struct gib_elf_symbol *symbols;
     uint64_t starts[256];
@@ -107,12 +111,14 @@ static void look_around(struct gib_elf *elf, uint64_t vaddr, struct around *a, u
     }
     /* Begin at a function's start, so that decoding is in step. */
     uint64_t previous_start, previous_end;
-    if (gib_elf_function_range(elf, a->start, &previous_start, &previous_end) && previous_end > a->start && previous_end < vaddr)
+    if (gib_elf_function_range(elf, a->start, &previous_start, &previous_end) &&
+        previous_end > a->start && previous_end < vaddr)
         starts[found++] = previous_end;
     uint64_t at = found ? previous_end : a->start;
     /* Functions without symbols have unwind entries. */
-    for (; at < vaddr + AROUND && found < 200; ) {
-        if (gib_elf_function_range(elf, at, &previous_start, &previous_end) && previous_start >= a->start) {
+    for (; at < vaddr + AROUND && found < 200;) {
+        if (gib_elf_function_range(elf, at, &previous_start, &previous_end) &&
+            previous_start >= a->start) {
             if (!found || starts[found - 1] < previous_start)
                 starts[found++] = previous_start;
             at = previous_end > at ? previous_end : at + 1;
@@ -130,12 +136,14 @@ bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consume
     uint64_t own_start, own_end;
     look_around(elf, vaddr, &a, &own_start, &own_end);
     for (uint64_t i = vaddr + 1; i < vaddr + consumed && i - a.start < a.size; i++)
-        if ((a.marks[i - a.start] & (GIB_BYTE_TARGET | GIB_BYTE_FOREIGN)) == (GIB_BYTE_TARGET | GIB_BYTE_FOREIGN))
+        if ((a.marks[i - a.start] & (GIB_BYTE_TARGET | GIB_BYTE_FOREIGN)) ==
+            (GIB_BYTE_TARGET | GIB_BYTE_FOREIGN))
             return true;
     return far_branch_into(elf, vaddr, vaddr + consumed, own_start, own_end);
 }
 
-uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, bool (*taken)(uint64_t vaddr, void *context), void *context)
+uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr,
+                         bool (*taken)(uint64_t vaddr, void *context), void *context)
 {
     struct around a;
     uint64_t own_start, own_end, best = 0;
@@ -143,7 +151,8 @@ uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, bool (*taken)(uint
     for (size_t i = 0; i + GIB_DETOUR_SIZE <= a.size; i++) {
         uint64_t at = a.start + i;
         int64_t distance = (int64_t)(at - (vaddr + 2));
-        bool good = distance >= -128 && distance <= 127 && (at >= vaddr + 2 || at + GIB_DETOUR_SIZE <= vaddr);
+        bool good = distance >= -128 && distance <= 127 &&
+                    (at >= vaddr + 2 || at + GIB_DETOUR_SIZE <= vaddr);
         for (size_t k = 0; k < GIB_DETOUR_SIZE && good; k++)
             good = (a.marks[i + k] & GIB_BYTE_PADDING) && !(a.marks[i + k] & GIB_BYTE_TARGET);
         if (!good || taken(at, context) || far_branch_into(elf, at - 1, at + GIB_DETOUR_SIZE, 0, 0))

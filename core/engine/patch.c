@@ -38,14 +38,16 @@ void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch)
 {
     for (size_t i = 0; i < engine->patch_count; i++) {
         if (engine->patch[i] == patch) {
-            memmove(&engine->patch[i], &engine->patch[i + 1], (engine->patch_count - i - 1) * sizeof *engine->patch);
+            memmove(&engine->patch[i], &engine->patch[i + 1],
+                    (engine->patch_count - i - 1) * sizeof *engine->patch);
             engine->patch_count--;
             break;
         }
     }
 }
 
-size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch, struct gib_site_state **first)
+size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch,
+                       struct gib_site_state **first)
 {
     size_t count = 0;
     if (first)
@@ -64,7 +66,8 @@ size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch,
 }
 
 /* Counters are the target's: they are added up, never trusted for anything else. */
-uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch, uint64_t *failures)
+uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch,
+                         uint64_t *failures)
 {
     const struct gib_process *process = engine->process;
     uint64_t calls = patch->earlier_calls;
@@ -80,7 +83,8 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
             if (link->patch != patch)
                 continue;
             for (uint32_t t = 0; t < shared->threads_used && t < GIB_MAX_THREADS; t++) {
-                uint64_t at = shared->threads + t * shared->thread_size + shared->counters_offset + 8ull * link->counter;
+                uint64_t at = shared->threads + t * shared->thread_size + shared->counters_offset +
+                              8ull * link->counter;
                 if (at + 16 > threads)
                     break;
                 const uint64_t *counter = (const uint64_t *)((const char *)shared + at);
@@ -93,7 +97,8 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
     return calls;
 }
 
-/* Threads with a call of the patch's functions that has not returned: an address of its thunk is on their stack. */
+/* Threads with a call of the patch's functions that has not returned: an address of its thunk is on
+ * their stack. */
 size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch)
 {
     enum { DEPTH = 64 << 10, STEP = 4096 };
@@ -101,7 +106,9 @@ size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch
     size_t count, inside = 0;
     uint64_t words[STEP / 8];
     struct gib_process *process = engine->process;
-    if (!process || !process->installed || engine->ops.state(engine->context) != GIB_TARGET_STOPPED || gib_target_threads(engine, &threads, &count, NULL))
+    if (!process || !process->installed ||
+        engine->ops.state(engine->context) != GIB_TARGET_STOPPED ||
+        gib_target_threads(engine, &threads, &count, NULL))
         return 0;
     for (size_t t = 0; t < count; t++) {
         bool found = false;
@@ -110,12 +117,14 @@ size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch
             if (engine->ops.read(engine->context, at, words, size))
                 break;
             for (size_t k = 0; k < size / 8 && !found; k++) {
-                if (words[k] < process->shared->arena_low || words[k] >= process->shared->arena_high)
+                if (words[k] < process->shared->arena_low ||
+                    words[k] >= process->shared->arena_high)
                     continue;
                 for (uint32_t i = 0; i < process->site_count && !found; i++) {
                     const struct gib_site_state *site = process->site[i];
                     for (size_t c = 0; c < GIB_MAX_ACTIONS; c++)
-                        found |= site->chain[c].patch == patch && words[k] > site->thunk && words[k] <= site->thunk + GIB_THUNK_MAX;
+                        found |= site->chain[c].patch == patch && words[k] > site->thunk &&
+                                 words[k] <= site->thunk + site->thunk_size;
                 }
             }
             at += size;
@@ -135,7 +144,8 @@ void gib_refresh_spent(struct gib_engine *engine)
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         uint64_t limit = patch->temporary ? 1 : patch->times;
-        if (limit && patch->state && !patch->spent && process->shared->patch[patch->state].accepted >= limit)
+        if (limit && patch->state && !patch->spent &&
+            process->shared->patch[patch->state].accepted >= limit)
             patch->spent = true;
     }
 }

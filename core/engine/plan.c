@@ -1,4 +1,5 @@
-/* plan.c: everything about one function's entry that can be decided before the target is changed. */
+/* plan.c: everything about one function's entry that can be decided before the target is changed.
+ */
 #include "engine/internal.h"
 
 #include <inttypes.h>
@@ -6,15 +7,91 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Functions that return twice, never return here, or look at their caller: their thunk jumps, so that the caller's frame is the only one. */
+/* Functions that return twice, never return here, or look at their caller: their thunk jumps, so
+ * that the caller's frame is the only one. */
 static const char *const entry_only[] = {
-    "setjmp", "_setjmp", "__sigsetjmp", "sigsetjmp", "savectx", "vfork", "__vfork", "__libc_vfork", "clone", "__clone", "clone3", "__clone3", "getcontext",
-    "__getcontext", "setcontext", "swapcontext", "makecontext", "longjmp", "_longjmp", "siglongjmp", "__longjmp_chk", "__libc_longjmp", "__libc_siglongjmp",
-    "dlopen", "__libc_dlopen_mode", "dlmopen", "dlsym", "dlvsym", "dlclose", "dlerror", "dladdr", "dladdr1", "_dl_sym", "__tls_get_addr", "___tls_get_addr", "_exit", "_Exit", "exit",
-    "quick_exit", "abort", "execve", "execv", "execvp", "execl", "execlp", "execle", "execvpe", "fexecve", "execveat", "pthread_exit", "__pthread_exit", "thrd_exit",
-    "__cxa_throw", "__cxa_rethrow", "_Unwind_RaiseException", "_Unwind_Resume", "_Unwind_ForcedUnwind", "_Unwind_Resume_or_Rethrow", "_Unwind_Backtrace",
-    "__assert_fail", "__assert", "__stack_chk_fail", "__chk_fail", "__fortify_fail", "__libc_start_main", "__libc_start_call_main", "_start", "_dl_runtime_resolve", "__restore_rt", "start_thread", "__clone_internal", "gsignal_return", "_mcount", "mcount",
-    "__fentry__", "backtrace", "__backtrace", "__libc_fatal", "err", "errx", "verr", "verrx",
+    "setjmp",
+    "_setjmp",
+    "__sigsetjmp",
+    "sigsetjmp",
+    "savectx",
+    "vfork",
+    "__vfork",
+    "__libc_vfork",
+    "clone",
+    "__clone",
+    "clone3",
+    "__clone3",
+    "getcontext",
+    "__getcontext",
+    "setcontext",
+    "swapcontext",
+    "makecontext",
+    "longjmp",
+    "_longjmp",
+    "siglongjmp",
+    "__longjmp_chk",
+    "__libc_longjmp",
+    "__libc_siglongjmp",
+    "dlopen",
+    "__libc_dlopen_mode",
+    "dlmopen",
+    "dlsym",
+    "dlvsym",
+    "dlclose",
+    "dlerror",
+    "dladdr",
+    "dladdr1",
+    "_dl_sym",
+    "__tls_get_addr",
+    "___tls_get_addr",
+    "_exit",
+    "_Exit",
+    "exit",
+    "quick_exit",
+    "abort",
+    "execve",
+    "execv",
+    "execvp",
+    "execl",
+    "execlp",
+    "execle",
+    "execvpe",
+    "fexecve",
+    "execveat",
+    "pthread_exit",
+    "__pthread_exit",
+    "thrd_exit",
+    "__cxa_throw",
+    "__cxa_rethrow",
+    "_Unwind_RaiseException",
+    "_Unwind_Resume",
+    "_Unwind_ForcedUnwind",
+    "_Unwind_Resume_or_Rethrow",
+    "_Unwind_Backtrace",
+    "__assert_fail",
+    "__assert",
+    "__stack_chk_fail",
+    "__chk_fail",
+    "__fortify_fail",
+    "__libc_start_main",
+    "__libc_start_call_main",
+    "_start",
+    "_dl_runtime_resolve",
+    "__restore_rt",
+    "start_thread",
+    "__clone_internal",
+    "gsignal_return",
+    "_mcount",
+    "mcount",
+    "__fentry__",
+    "backtrace",
+    "__backtrace",
+    "__libc_fatal",
+    "err",
+    "errx",
+    "verr",
+    "verrx",
 };
 
 bool gib_is_entry_only(const char *function)
@@ -22,7 +99,8 @@ bool gib_is_entry_only(const char *function)
     for (size_t i = 0; i < sizeof entry_only / sizeof *entry_only; i++)
         if (!strcmp(function, entry_only[i]))
             return true;
-    return !strncmp(function, "__x86.get_pc_thunk", 18) || !strncmp(function, "_dl_runtime_resolve", 19) || !strncmp(function, "_dl_tlsdesc", 11);
+    return !strncmp(function, "__x86.get_pc_thunk", 18) ||
+           !strncmp(function, "_dl_runtime_resolve", 19) || !strncmp(function, "_dl_tlsdesc", 11);
 }
 
 void gib_site_free(struct gib_site_state *site)
@@ -34,8 +112,10 @@ void gib_site_free(struct gib_site_state *site)
     free(site);
 }
 
-/* The user's word first, then debug information, then the shipped declarations, which describe functions that C programs export. */
-void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site, const struct gib_patch *patch)
+/* The user's word first, then debug information, then the shipped declarations, which describe
+ * functions that C programs export. */
+void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
+                               const struct gib_patch *patch)
 {
     const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->function);
     struct gib_prototype *chosen = NULL;
@@ -48,15 +128,18 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     /* How it fails and what its dots mean is in no debug information. */
     if (chosen && shipped && chosen->failure == GIB_FAILURE_NONE)
         chosen->failure = shipped->failure;
-    if (chosen && shipped && chosen->variadic == GIB_VARIADIC_UNKNOWN && shipped->parameter_count == chosen->parameter_count)
+    if (chosen && shipped && chosen->variadic == GIB_VARIADIC_UNKNOWN &&
+        shipped->parameter_count == chosen->parameter_count)
         chosen->variadic = shipped->variadic;
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
 }
 
-/* The function from the detour's place on, from the file, and the padding behind it. *bytes is malloc'ed. */
-static int read_function(struct gib_engine *engine, struct gib_site_state *site, uint8_t **bytes, size_t *size, struct gib_error *error)
+/* The function from the detour's place on, from the file, and the padding behind it. *bytes is
+ * malloc'ed. */
+static int read_function(struct gib_engine *engine, struct gib_site_state *site, uint8_t **bytes,
+                         size_t *size, struct gib_error *error)
 {
     enum { UNKNOWN = 256, PADDING = 32, LONGEST = 1 << 20 };
     struct gib_module *module = site->module;
@@ -73,7 +156,10 @@ static int read_function(struct gib_engine *engine, struct gib_site_state *site,
     *size = gib_elf_read(module->elf, vaddr, *bytes, wanted);
     size_t body = (size_t)(end - vaddr);
     if (*size <= body)
-        return *size ? 0 : gib_fail(error, GIB_E_FILE, site->address, "The bytes at 0x%" PRIx64 " are not in %s.", site->address, module->path);
+        return *size ? 0
+                     : gib_fail(error, GIB_E_FILE, site->address,
+                                "The bytes at 0x%" PRIx64 " are not in %s.", site->address,
+                                module->path);
     /* Padding belongs to nobody up to the next function, as long as it is nothing but padding. */
     size_t limit = *size;
     *size = body;
@@ -86,7 +172,8 @@ static int read_function(struct gib_engine *engine, struct gib_site_state *site,
     return 0;
 }
 
-static int compare_with_file(struct gib_engine *engine, struct gib_site_state *site, const uint8_t *file, size_t size, struct gib_error *error)
+static int compare_with_file(struct gib_engine *engine, struct gib_site_state *site,
+                             const uint8_t *file, size_t size, struct gib_error *error)
 {
     uint8_t memory[16];
     size_t n = size < sizeof memory ? size : sizeof memory;
@@ -98,34 +185,33 @@ static int compare_with_file(struct gib_engine *engine, struct gib_site_state *s
         snprintf(now + 3 * i, sizeof now - 3 * i, "%02x ", memory[i]);
         snprintf(then + 3 * i, sizeof then - 3 * i, "%02x ", file[i]);
     }
-    return gib_fail(error, GIB_E_CHANGED, site->address, "%.60s at 0x%" PRIx64 " holds %sbut %s has %sthere: another tool has patched it, or the file was rebuilt.",
-                    site->function, site->address, now, site->module->name, then);
+    return gib_fail(
+        error, GIB_E_CHANGED, site->address,
+        "%.60s at 0x%" PRIx64
+        " holds %sbut %s has %sthere: another tool has patched it, or the file was rebuilt.",
+        site->function, site->address, now, site->module->name, then);
 }
 
-/* Whether a displaced instruction is a call: e8, or ff /2, behind prefixes. */
-static bool is_call(const uint8_t *code, size_t size)
+static int relocate(struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to,
+                    struct gib_relocation *copy, struct gib_error *error)
 {
-    size_t i = 0;
-    while (i < size && (code[i] == 0xf2 || code[i] == 0x66 || code[i] == 0x3e || code[i] == 0x2e || (code[i] & 0xf0) == 0x40))
-        i++;
-    return i < size && (code[i] == 0xe8 || (code[i] == 0xff && i + 1 < size && ((code[i + 1] >> 3 & 7) == 2 || (code[i + 1] >> 3 & 7) == 3)));
-}
-
-static int relocate(struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy, struct gib_error *error)
-{
-    struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size, site->address, to, site->detour_size};
+    struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size,
+                                             site->address,   to,   site->detour_size};
     struct gib_error why;
     int failed = gib_relocate(&request, copy, &why);
     if (failed)
-        return gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s", site->function, why.message);
-    if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias, (uint32_t)copy->consumed))
-        return gib_fail(error, GIB_E_BRANCH, site->address, "%.60s cannot be patched: code of another function jumps into the first %zu bytes at 0x%" PRIx64 ".",
+        return gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s",
+                        site->function, why.message);
+    if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias,
+                              (uint32_t)copy->consumed))
+        return gib_fail(error, GIB_E_BRANCH, site->address,
+                        "%.60s cannot be patched: code of another function jumps into the first "
+                        "%zu bytes at 0x%" PRIx64 ".",
                         site->function, copy->consumed, site->address);
+    site->has_call = !gib_trampoline_return_home(&request, copy);
     site->consumed = (uint32_t)copy->consumed;
     site->boundaries = copy->boundaries;
     memcpy(site->boundary, copy->boundary, sizeof site->boundary);
-    for (size_t i = 0; i + 1 < copy->boundaries; i++)
-        site->has_call |= is_call(code + copy->boundary[i].original, copy->boundary[i + 1].original - copy->boundary[i].original);
     memcpy(site->original, code, site->detour_size);
     return 0;
 }
@@ -140,16 +226,19 @@ static bool island_taken(uint64_t vaddr, void *context)
     uint64_t address = vaddr + islands->bias;
     for (uint32_t i = 0; i < islands->process->site_count; i++) {
         const struct gib_site_state *site = islands->process->site[i];
-        if (site->installed && site->island < address + GIB_DETOUR_SIZE && address < site->island + GIB_DETOUR_SIZE)
+        if (site->installed && site->island < address + GIB_DETOUR_SIZE &&
+            address < site->island + GIB_DETOUR_SIZE)
             return true;
-        if (site->installed && site->address < address + GIB_DETOUR_SIZE && address < site->address + site->consumed)
+        if (site->installed && site->address < address + GIB_DETOUR_SIZE &&
+            address < site->address + site->consumed)
             return true;
     }
     return false;
 }
 
 /* Five bytes if they are free of others' jumps, else two and an island. */
-static int choose_detour(struct gib_process *process, struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy,
+static int choose_detour(struct gib_process *process, struct gib_site_state *site,
+                         const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy,
                          struct gib_error *error)
 {
     site->detour_size = GIB_DETOUR_SIZE;
@@ -157,7 +246,8 @@ static int choose_detour(struct gib_process *process, struct gib_site_state *sit
     if (failed != GIB_E_BRANCH && failed != GIB_E_TOO_SHORT)
         return failed;
     struct islands islands = {process, site->module->bias};
-    uint64_t island = gib_island_near(site->module->elf, site->address - site->module->bias, island_taken, &islands);
+    uint64_t island = gib_island_near(site->module->elf, site->address - site->module->bias,
+                                      island_taken, &islands);
     struct gib_error why;
     site->detour_size = 2;
     if (!island || relocate(site, code, size, to, copy, &why))
@@ -167,8 +257,10 @@ static int choose_detour(struct gib_process *process, struct gib_site_state *sit
     return 0;
 }
 
-int gib_site_plan(struct gib_engine *engine, struct gib_process *process, const struct gib_found *found, const struct gib_patch *patch, struct gib_site_state **out,
-                  struct gib_relocation *copy, uint64_t trampoline_at, struct gib_error *error)
+int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
+                  const struct gib_found *found, const struct gib_patch *patch,
+                  struct gib_site_state **out, struct gib_relocation *copy, uint64_t trampoline_at,
+                  struct gib_error *error)
 {
     static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
     struct gib_site_state *site = calloc(1, sizeof *site);
@@ -183,11 +275,16 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process, const 
     gib_modules_lock(process->modules);
     int failed = 0;
     if (!site->module || !site->module->elf)
-        failed = gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.", found->name);
-    else if (gib_elf_read(site->module->elf, site->entry - site->module->bias, entry, 4) == 4 && !memcmp(entry, endbr64, 4))
+        failed = gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
+                          found->name);
+    else if (gib_elf_read(site->module->elf, site->entry - site->module->bias, entry, 4) == 4 &&
+             !memcmp(entry, endbr64, 4))
         site->address += 4; /* the landing pad stays: indirect calls must still find it */
-    if (!failed && !(failed = read_function(engine, site, &code, &size, error)) && !(failed = compare_with_file(engine, site, code, size, error)))
-        failed = choose_detour(process, site, code, size, trampoline_at ? trampoline_at : site->module->start - (1 << 20), copy, error);
+    if (!failed && !(failed = read_function(engine, site, &code, &size, error)) &&
+        !(failed = compare_with_file(engine, site, code, size, error)))
+        failed = choose_detour(process, site, code, size,
+                               trampoline_at ? trampoline_at : site->module->start - (1 << 20),
+                               copy, error);
     if (!failed)
         gib_site_choose_prototype(engine, site, patch);
     gib_modules_unlock(process->modules);

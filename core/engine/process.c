@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- what the agent must know of the process --------------------------------------------------------------- */
+/* ---- what the agent must know of the process
+ * --------------------------------------------------------------- */
 
-/* Text of AT_HWCAP2 bit 1: the kernel lets user space read the thread pointer by rdfsbase (Linux 5.9). */
+/* Text of AT_HWCAP2 bit 1: the kernel lets user space read the thread pointer by rdfsbase
+ * (Linux 5.9). */
 static bool may_use_rdfsbase(int32_t pid)
 {
     char name[64];
@@ -41,7 +43,8 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
 {
     struct gib_shared *shared = process->shared;
     struct one_symbol location = {0};
-    if (!shared->errno_location && gib_elf_find(module->elf, "__errno_location", take_symbol, &location))
+    if (!shared->errno_location &&
+        gib_elf_find(module->elf, "__errno_location", take_symbol, &location))
         shared->errno_location = module->bias + location.value;
     uint32_t offset = gib_elf_pthread_tid_offset(module->elf);
     if (!shared->tid_offset && offset)
@@ -49,7 +52,8 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
     if (module->main) {
         /* With a dynamic linker, thread-local storage is there before any library function runs. */
         bool dynamic = gib_elf_info(module->elf)->has_interpreter;
-        process->early_pointer = may_use_rdfsbase(process->pid) ? GIB_POINTER_RDFSBASE : GIB_POINTER_SYSCALL;
+        process->early_pointer =
+            may_use_rdfsbase(process->pid) ? GIB_POINTER_RDFSBASE : GIB_POINTER_SYSCALL;
         process->thread_pointer = dynamic ? GIB_POINTER_FS0 : process->early_pointer;
         const struct gib_elf_info *info = gib_elf_info(module->elf);
         shared->stable_count = 0;
@@ -57,7 +61,8 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
             const struct gib_elf_segment *segment = &info->segments[i];
             if (segment->readable && !segment->writable)
                 shared->stable[shared->stable_count++] =
-                    (struct gib_range){segment->vaddr + module->bias, segment->vaddr + module->bias + segment->file_size};
+                    (struct gib_range){segment->vaddr + module->bias,
+                                       segment->vaddr + module->bias + segment->file_size};
         }
     }
 }
@@ -74,16 +79,19 @@ static void add_unwind_rows(struct gib_process *process, struct gib_module *modu
 {
     struct gib_shared *shared = process->shared;
     for (uint32_t i = 0; i < process->unwind_modules; i++)
-        if (shared->unwind_module[i].start == module->start && shared->unwind_module[i].end == module->end)
+        if (shared->unwind_module[i].start == module->start &&
+            shared->unwind_module[i].end == module->end)
             return;
     const struct gib_unwind_row *rows;
     size_t count = gib_elf_unwind_rows(module->elf, &rows);
     uint64_t size = count * sizeof *rows;
-    if (!count || process->unwind_modules == GIB_MAX_UNWIND || process->unwind_used + size > GIB_UNWIND_SIZE)
+    if (!count || process->unwind_modules == GIB_MAX_UNWIND ||
+        process->unwind_used + size > GIB_UNWIND_SIZE)
         return;
     uint64_t place = shared->unwind + process->unwind_used;
     memcpy((char *)shared + place, rows, size);
-    shared->unwind_module[process->unwind_modules] = (struct gib_unwind_module){module->start, module->end, place, count};
+    shared->unwind_module[process->unwind_modules] =
+        (struct gib_unwind_module){module->start, module->end, place, count};
     process->unwind_used += (size + 63) & ~63ull;
     __atomic_store_n(&shared->unwind_count, ++process->unwind_modules, __ATOMIC_RELEASE);
 }
@@ -93,7 +101,8 @@ static void drop_unwind_rows(struct gib_process *process)
 {
     struct gib_shared *shared = process->shared;
     for (uint32_t i = 0; i < process->unwind_modules; i++) {
-        struct gib_module *module = gib_modules_at(process->modules, shared->unwind_module[i].start);
+        struct gib_module *module =
+            gib_modules_at(process->modules, shared->unwind_module[i].start);
         if (!module || module->gone)
             shared->unwind_module[i].start = shared->unwind_module[i].end = 0;
     }
@@ -120,7 +129,9 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
     gib_modules_unlock(process->modules);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
 {
@@ -155,12 +166,14 @@ void gib_process_end(struct gib_engine *engine)
         gib_log_ended(engine->log);
     }
     for (size_t i = 0; i < engine->patch_count; i++) /* shown until the next run */
-        engine->patch[i]->earlier_calls = gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+        engine->patch[i]->earlier_calls =
+            gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
     engine->process = NULL;
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
     /* The log describes addresses of ended processes: their modules stay. */
-    struct gib_modules **kept = realloc(engine->old_modules, (engine->old_module_count + 1) * sizeof *kept);
+    struct gib_modules **kept =
+        realloc(engine->old_modules, (engine->old_module_count + 1) * sizeof *kept);
     if (kept) {
         engine->old_modules = kept;
         kept[engine->old_module_count++] = process->modules;
@@ -210,19 +223,24 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
     return engine->process;
 }
 
-int gib_process_ready(struct gib_engine *engine, struct gib_process **process, struct gib_error *error)
+int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
+                      struct gib_error *error)
 {
     enum gib_target_state state = engine->ops.state(engine->context);
     *process = NULL;
     if (state == GIB_TARGET_CORE)
-        return gib_fail(error, GIB_E_STATE, 0, "A core file cannot be patched; patches need a running program.");
+        return gib_fail(error, GIB_E_STATE, 0,
+                        "A core file cannot be patched; patches need a running program.");
     if (state == GIB_TARGET_RUNNING)
-        return gib_fail(error, GIB_E_STATE, 0, "The program is running; interrupt it first (Ctrl-C).");
+        return gib_fail(error, GIB_E_STATE, 0,
+                        "The program is running; interrupt it first (Ctrl-C).");
     *process = state == GIB_TARGET_STOPPED ? gib_process_here(engine) : NULL;
     return 0;
 }
 
-/* ---- pending ------------------------------------------------------------------------------------------------------ */
+/* ---- pending
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* Sites whose library was unmapped: their calls stay counted, their patches wait again. */
 static void forget_gone_sites(struct gib_process *process)
@@ -245,17 +263,22 @@ void gib_resolve_pending(struct gib_engine *engine)
     engine->busy = true;
     forget_gone_sites(process);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
-    if (process->installed && (from != count))
+    if (process->installed && from != count) {
         gib_update_agent(engine, process);
+        gib_guard_unwinders(engine);
+    }
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;
         struct gib_error error = {0};
-        if (patch->spent || (from == count && patch->state) || (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
+        if (patch->spent || (from == count && patch->state) ||
+            (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
             continue;
-        if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 && found.count) {
+        if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 &&
+            found.count) {
             if (gib_patch_apply(engine, patch, &found, false, &error) && error.message[0])
-                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text, error.message);
+                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
+                         error.message);
         }
         gib_found_free(&found);
     }
@@ -263,8 +286,9 @@ void gib_resolve_pending(struct gib_engine *engine)
     engine->busy = false;
 }
 
-/* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for debuggers whenever modules are mapped; a static program's
- * entry. Known from files alone, so it can be watched before the process exists. */
+/* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for
+ * debuggers whenever modules are mapped; a static program's entry. Known from files alone, so it
+ * can be watched before the process exists. */
 void gib_expect_modules(struct gib_engine *engine)
 {
     const char *program = engine->ops.program(engine->context);
@@ -276,7 +300,8 @@ void gib_expect_modules(struct gib_engine *engine)
         return;
     const char *loader = gib_elf_info(elf)->interpreter;
     if (!loader) {
-        /* The second instruction: a debugger that launches a static program stops it at the first, and goes on without seeing a breakpoint there. */
+        /* The second instruction: a debugger that launches a static program stops it at the first,
+         * and goes on without seeing a breakpoint there. */
         uint64_t entry = gib_elf_info(elf)->entry;
         uint8_t code[16];
         char text[64];
@@ -290,21 +315,25 @@ void gib_expect_modules(struct gib_engine *engine)
         engine->loader_watched = engine->ops.watch(engine->context, loader, state.value, true) == 0;
 }
 
-/* ---- IFUNC: wait for the resolver's answer -------------------------------------------------------------------------- */
+/* ---- IFUNC: wait for the resolver's answer
+ * -------------------------------------------------------------------------- */
 
-int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver, const struct gib_module *module)
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
+                       const struct gib_module *module)
 {
     uint64_t start, end;
     uint8_t code[512];
     for (size_t i = 0; i < process->watch_count; i++)
         if (process->watch[i].resolver == resolver)
             return 0;
-    if (!gib_elf_function_range(module->elf, resolver - module->bias, &start, &end) || end - start > sizeof code)
+    if (!gib_elf_function_range(module->elf, resolver - module->bias, &start, &end) ||
+        end - start > sizeof code)
         return GIB_E_UNSUPPORTED;
     size_t size = gib_elf_read(module->elf, start, code, (size_t)(end - start));
     uint16_t returns[8];
     size_t count = gib_find_returns(code, size, returns, 8);
-    for (size_t i = 0; i < count && process->watch_count < sizeof process->watch / sizeof *process->watch; i++) {
+    for (size_t i = 0;
+         i < count && process->watch_count < sizeof process->watch / sizeof *process->watch; i++) {
         uint64_t address = module->bias + start + returns[i];
         process->watch[process->watch_count++] = (struct gib_watch_state){address, resolver};
         engine->ops.watch(engine->context, NULL, address, true);
@@ -312,7 +341,8 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
     return count ? 0 : GIB_E_UNSUPPORTED;
 }
 
-/* A resolver is about to return: rax is the implementation that everybody will call. False: no resolver of ours is there. */
+/* A resolver is about to return: rax is the implementation that everybody will call. False: no
+ * resolver of ours is there. */
 bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
 {
     struct gib_process *process = engine->process;
@@ -348,7 +378,8 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             found->module = gib_modules_at(process->modules, chosen);
             one = (struct gib_found_list){found, 1};
             if (gib_patch_apply(engine, patch, &one, false, &error) && error.message[0])
-                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text, error.message);
+                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
+                         error.message);
         }
         gib_found_free(&all);
     }

@@ -15,12 +15,14 @@
 static bool in_arenas(const struct gib_process *process, uint64_t address)
 {
     for (uint32_t i = 0; i < process->arena_count; i++)
-        if (address >= process->arena[i].start && address < process->arena[i].start + GIB_ARENA_SIZE)
+        if (address >= process->arena[i].start &&
+            address < process->arena[i].start + GIB_ARENA_SIZE)
             return true;
     return false;
 }
 
-/* Whether any thread may still come back into an arena: by its program counter or by something on its stack. */
+/* Whether any thread may still come back into an arena: by its program counter or by something on
+ * its stack. */
 static bool anybody_inside(struct gib_engine *engine, const struct gib_process *process)
 {
     enum { STEP = 4096, DEPTH = 1 << 20 };
@@ -49,7 +51,8 @@ void gib_release(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
     struct gib_error error = {0};
-    if (!process || !process->installed || engine->settings.keep_on_detach || engine->ops.pid(engine->context) != process->pid ||
+    if (!process || !process->installed || engine->settings.keep_on_detach ||
+        engine->ops.pid(engine->context) != process->pid ||
         engine->ops.state(engine->context) != GIB_TARGET_STOPPED)
         return;
     if (gib_restore_all(engine, &error)) {
@@ -57,15 +60,21 @@ void gib_release(struct gib_engine *engine)
         return;
     }
     /* What a thread may still need stays mapped, and harmless. */
-    if (!anybody_inside(engine, process))
-        gib_uninstall(engine, process);
+    if (anybody_inside(engine, process))
+        return;
+    for (size_t i = 0; i < engine->patch_count; i++) /* the counters go with the memory */
+        engine->patch[i]->earlier_calls =
+            gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    gib_uninstall(engine, process);
 }
 
-/* ---- after the debugger has let go ----------------------------------------------------------------------- */
+/* ---- after the debugger has let go
+ * ----------------------------------------------------------------------- */
 
 /*
- * GDB tells before it detaches; LLDB does not, and neither does for every way out. Then the process runs on with its patches: they still work, but it
- * was not asked for. The engine stops its threads itself, by ptrace, and gives the process back in the way it would have.
+ * GDB tells before it detaches; LLDB does not, and neither does for every way out. Then the process
+ * runs on with its patches: they still work, but it was not asked for. The engine stops its threads
+ * itself, by ptrace, and gives the process back in the way it would have.
  */
 struct seized {
     pid_t pid;
@@ -84,11 +93,15 @@ static enum gib_target_state seized_state(void *context)
 }
 static int seized_read(void *context, uint64_t address, void *buffer, size_t size)
 {
-    return pread(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size ? 0 : -1;
+    return pread(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size
+               ? 0
+               : -1;
 }
 static int seized_write(void *context, uint64_t address, const void *buffer, size_t size)
 {
-    return pwrite(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size ? 0 : -1;
+    return pwrite(((struct seized *)context)->memory, buffer, size, (off_t)address) == (ssize_t)size
+               ? 0
+               : -1;
 }
 static size_t seized_threads(void *context, struct gib_target_thread *threads, size_t max)
 {
@@ -96,7 +109,8 @@ static size_t seized_threads(void *context, struct gib_target_thread *threads, s
     for (size_t i = 0; i < s->count && i < max; i++) {
         struct user_regs_struct registers = {0};
         ptrace(PTRACE_GETREGS, s->tid[i], NULL, &registers);
-        threads[i] = (struct gib_target_thread){s->tid[i], (int32_t)i + 1, registers.rip, registers.rsp};
+        threads[i] =
+            (struct gib_target_thread){s->tid[i], (int32_t)i + 1, registers.rip, registers.rsp};
     }
     return s->count;
 }
@@ -170,7 +184,8 @@ static pid_t tracer_of(pid_t pid)
 void gib_release_detached(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
-    if (!process || !process->installed || process->released || engine->settings.keep_on_detach || tracer_of(process->pid) != 0)
+    if (!process || !process->installed || process->released || engine->settings.keep_on_detach ||
+        tracer_of(process->pid) != 0)
         return;
     struct seized seized = {.pid = process->pid};
     char name[64];

@@ -1,9 +1,9 @@
 /*
- * site.c: a patched entry as the agent sees it: what to record there, and the thunk that calls the agent.
+ * site.c: a patched entry as the agent sees it: what to record there, and the thunk that calls the
+ * agent.
  */
 #include "engine/internal.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +15,11 @@ bool gib_site_in_use(const struct gib_site_state *site)
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
         if (site->chain[i].patch)
             return true;
-    return false;
+    return site->internal;
 }
 
-/* ---- the agent's view of a site ---------------------------------------------------------------------- */
+/* ---- the agent's view of a site
+ * ---------------------------------------------------------------------- */
 
 static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 {
@@ -43,7 +44,8 @@ static uint8_t errno_rule(const struct gib_prototype *prototype)
 static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
 {
     uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size = (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
+    uint32_t size =
+        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
     size += s->strings * text;
     size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
     size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
@@ -67,13 +69,15 @@ static void fill_arguments(struct gib_site *s, const struct gib_site_state *site
     if (!prototype || prototype->unspecified)
         return;
     for (size_t i = 0; i < prototype->parameter_count && i < c->parameters; i++) {
-        if (prototype->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 && s->strings < GIB_MAX_STRINGS)
+        if (prototype->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
+            s->strings < GIB_MAX_STRINGS)
             s->string[s->strings++] = c->parameter[i].first;
     }
     size_t last = prototype->parameter_count - 1;
     if (prototype->parameter_count && last < c->parameters && c->parameter[last].count) {
         s->last_named = c->parameter[last].first;
-        if (prototype->variadic == GIB_VARIADIC_PRINTF && prototype->parameters[last].type.kind == GIB_TYPE_STRING)
+        if (prototype->variadic == GIB_VARIADIC_PRINTF &&
+            prototype->parameters[last].type.kind == GIB_TYPE_STRING)
             s->flags |= GIB_SITE_PRINTF;
         if (prototype->variadic == GIB_VARIADIC_OPEN)
             s->flags |= GIB_SITE_OPEN;
@@ -82,7 +86,8 @@ static void fill_arguments(struct gib_site *s, const struct gib_site_state *site
 
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
-static void fill_action(struct gib_engine *engine, struct gib_process *process, struct gib_action *a, const struct gib_chain_link *link)
+static void fill_action(struct gib_engine *engine, struct gib_process *process,
+                        struct gib_action *a, const struct gib_chain_link *link)
 {
     const struct gib_patch *patch = link->patch;
     memset(a, 0, sizeof *a);
@@ -126,7 +131,8 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
     *first = (uint16_t)process->ranges;
     for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->gone || (fnmatch(wanted, module->name, 0) && strcmp(wanted, module->path)) || process->ranges == GIB_MAX_RANGES)
+        if (module->gone || !gib_module_matches(module, wanted) ||
+            process->ranges == GIB_MAX_RANGES)
             continue;
         shared->range[process->ranges++] = (struct gib_range){module->start, module->end};
         count++;
@@ -141,8 +147,39 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
-/* Writes what the agent does at this site; its detour may be live: the count of actions is written last. */
-void gib_site_publish(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site)
+/* Nearly every patch is one action without filters on a function that takes up to six integers:
+ * then a record is a copy of registers. */
+static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site,
+                             struct gib_site *s)
+{
+    const struct gib_action *only = NULL;
+    size_t used = 0, place = 0;
+    for (size_t i = 0; i < s->actions; i++) {
+        if (!site->chain[i].patch)
+            continue;
+        only = &s->action[i];
+        place = i;
+        used++;
+    }
+    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) &&
+                 s->words <= 6 && !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
+                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
+                 s->thread_pointer == GIB_POINTER_FS0 && process->shared->tid_offset;
+    for (size_t i = 0; i < s->words && plain; i++)
+        plain = s->source[i] == GIB_SOURCE_GPR + i;
+    if (!plain)
+        return;
+    s->simple = s->words > 3 ? 2 : 1;
+    s->simple_accepted = 1u << place;
+    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 |
+                (uint64_t)s->simple_accepted << 56;
+    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
+}
+
+/* Writes what the agent does at this site; its detour may be live: the count of actions is written
+ * last. */
+void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
+                      struct gib_site_state *site)
 {
     struct gib_site *s = shared_site(process, site->index), fresh;
     memset(&fresh, 0, sizeof fresh);
@@ -153,7 +190,8 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process, st
     fresh.result = site->convention.result;
     fill_arguments(&fresh, site);
     if (site->prototype) {
-        fresh.result_size = (uint8_t)(site->prototype->result.size < 255 ? site->prototype->result.size : 255);
+        fresh.result_size =
+            (uint8_t)(site->prototype->result.size < 255 ? site->prototype->result.size : 255);
         fresh.result_string = site->prototype->result.kind == GIB_TYPE_STRING;
     }
     fresh.errno_rule = errno_rule(site->prototype);
@@ -170,6 +208,7 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process, st
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
     fresh.lines = record_lines(&fresh, limit, backtrace);
+    choose_fast_path(process, site, &fresh);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;
@@ -185,7 +224,8 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     shown->function = gib_elf_demangle(site->function);
     /* A demangled name brings its parameter list along; the arguments follow anyway. */
     char *list = shown->function ? strchr(shown->function, '(') : NULL;
-    if (list && list > shown->function && strncmp(shown->function, "(anonymous", 10) && strcmp(shown->function, site->function))
+    if (list && list > shown->function && strncmp(shown->function, "(anonymous", 10) &&
+        strcmp(shown->function, site->function))
         *list = '\0';
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
@@ -198,12 +238,15 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
         gib_log_set_site(engine->log, site->index, shown);
 }
 
-/* ---- thunks --------------------------------------------------------------------------------------------- */
+/* ---- thunks
+ * --------------------------------------------------------------------------------------------- */
 
 /* One patch that only counts, with no filter, needs no frame. */
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
 {
     size_t used = 0;
+    if (site->internal)
+        return GIB_THUNK_FIND_FDE;
     const struct gib_chain_link *only = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (site->chain[i].patch) {
@@ -212,7 +255,8 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
         }
     }
     const struct gib_patch *p = only ? only->patch : NULL;
-    if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary && !p->thread && !p->from)
+    if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary &&
+        !p->thread && !p->from)
         return GIB_THUNK_COUNT;
     return gib_is_entry_only(site->function) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }
@@ -222,10 +266,12 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
  *
  * A new thunk for the same site (another kind) gets a word of its own; the trampoline stays.
  */
-int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struct gib_site_state *site, struct gib_error *error)
+int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
+                   struct gib_site_state *site, struct gib_error *error)
 {
     struct gib_arena *arena;
-    int failed = gib_arena_near(engine, process, site->module, 16 + GIB_THUNK_MAX + 64, &arena, error);
+    int failed =
+        gib_arena_near(engine, process, site->module, 16 + GIB_THUNK_MAX + 64, &arena, error);
     if (failed)
         return failed;
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
@@ -242,11 +288,13 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
+        .find_fde = process->agent + image->find_fde,
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,
         .reads_xmm = site->convention.reads_xmm,
-        .result_xmm = site->convention.result == GIB_RESULT_XMM0 || site->convention.result == GIB_RESULT_XMM0_XMM1,
+        .result_xmm = site->convention.result == GIB_RESULT_XMM0 ||
+                      site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
         .thread_pointer = thread_pointer(process, site),
@@ -264,6 +312,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process, struc
         return failed;
     site->active = at;
     site->thunk = request.address;
+    site->thunk_size = (uint32_t)size;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
     if (!site->island)
         return gib_detour_make(site->address, site->thunk, site->detour, error);

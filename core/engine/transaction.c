@@ -23,8 +23,8 @@ static size_t page_end(const struct gib_write_plan *writes, size_t first, size_t
 }
 
 /* Reads the span, compares it with `from`'s side of each write and writes the other side. */
-static int change_span(struct gib_engine *engine, const struct gib_write_plan *writes, size_t first, size_t last, bool back,
-                       struct gib_error *error)
+static int change_span(struct gib_engine *engine, const struct gib_write_plan *writes, size_t first,
+                       size_t last, bool back, struct gib_error *error)
 {
     uint8_t span[PAGE + 8];
     uint64_t start = writes[first].address;
@@ -35,22 +35,26 @@ static int change_span(struct gib_engine *engine, const struct gib_write_plan *w
     for (size_t i = first; i < last; i++) {
         uint8_t *at = span + (writes[i].address - start);
         if (!back && memcmp(at, writes[i].expected, writes[i].size))
-            return gib_fail(error, GIB_E_CHANGED, writes[i].address,
-                            "The bytes at 0x%" PRIx64 " changed since they were looked at; another tool may be patching this code.",
-                            writes[i].address);
+            return gib_fail(
+                error, GIB_E_CHANGED, writes[i].address,
+                "The bytes at 0x%" PRIx64
+                " changed since they were looked at; another tool may be patching this code.",
+                writes[i].address);
         memcpy(at, back ? writes[i].expected : writes[i].bytes, writes[i].size);
     }
     return gib_write(engine, start, span, size, error);
 }
 
-int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count, struct gib_error *error)
+int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
+                    struct gib_error *error)
 {
     qsort(writes, count, sizeof *writes, by_address);
     for (size_t first = 0; first < count;) {
         size_t last = page_end(writes, first, count);
         int failed = change_span(engine, writes, first, last, false, error);
         if (failed) {
-            /* Back out, newest first; what cannot be put back is reported by the first error anyway. */
+            /* Back out, newest first; what cannot be put back is reported by the first error
+             * anyway. */
             struct gib_error ignored;
             for (size_t undo = 0; undo < first;) {
                 size_t end = page_end(writes, undo, first);

@@ -8,7 +8,11 @@ static size_t decode(const unsigned char *bytes, size_t size, uint32_t *point)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char c = bytes[0];
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     if (length == 0 || length > size)
         return 0;
     *point = length == 1 ? c : c & (0xffu >> (length + 1));
@@ -17,15 +21,18 @@ static size_t decode(const unsigned char *bytes, size_t size, uint32_t *point)
             return 0;
         *point = *point << 6 | (bytes[i] & 0x3f);
     }
-    bool valid = *point >= least[length] && *point <= 0x10ffff && (*point < 0xd800 || *point > 0xdfff);
+    bool valid =
+        *point >= least[length] && *point <= 0x10ffff && (*point < 0xd800 || *point > 0xdfff);
     return valid ? length : 0;
 }
 
-/* Characters that change how others are shown: C0, C1, zero-width and bidirectional controls, line separators, tags, private use. */
+/* Characters that change how others are shown: C0, C1, zero-width and bidirectional controls, line
+ * separators, tags, private use. */
 static bool is_control(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2060 && c <= 0x206f) || c == 0x61c || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe000 && c <= 0xf8ff) ||
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0x61c ||
+           c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe000 && c <= 0xf8ff) ||
            c >= 0xe0000;
 }
 
@@ -45,7 +52,8 @@ void gib_escape_text(FILE *out, const char *bytes, size_t size)
             for (size_t k = 0; k < (length ? length : 1); k++) {
                 unsigned char c = (unsigned char)bytes[i + k];
                 bool digit_follows = i + k + 1 < size && isxdigit((unsigned char)bytes[i + k + 1]);
-                /* Octal, always three digits when a digit follows: unambiguous, as strace does it. */
+                /* Octal, always three digits when a digit follows: unambiguous, as strace does it.
+                 */
                 fprintf(out, digit_follows || c > 077 ? "\\%03o" : "\\%o", c);
             }
         }

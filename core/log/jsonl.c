@@ -1,4 +1,5 @@
-/* jsonl.c: one JSON object a line and call. The fields are documented in docs/commands.md, section log. */
+/* jsonl.c: one JSON object a line and call. The fields are documented in docs/commands.md, section
+ * log. */
 #include <inttypes.h>
 #include <string.h>
 #include "log/log.h"
@@ -24,7 +25,8 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
         int first = named ? site->convention.parameter[i].first : (int)i;
         int words = named ? site->convention.parameter[i].count : 1;
         uint64_t word[2] = {0, 0};
-        memcpy(word, &view->record->word[first], sizeof(uint64_t) * (words > 2 ? 2 : (size_t)words));
+        memcpy(word, &view->record->word[first],
+               sizeof(uint64_t) * (words > 2 ? 2 : (size_t)words));
         fputs(i ? "," : "", out);
         gib_escape_json(out, name, strlen(name));
         fputc(':', out);
@@ -76,7 +78,8 @@ void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
 {
     static const char *const status[] = {"call", "entry", "unfinished", "resumed", "lost"};
     const struct gib_call *call = view->call;
-    fprintf(out, "{\"type\":\"%s\",\"process\":%u,\"pid\":%d,\"tid\":%d", status[call->status], call->process, call->pid, call->tid);
+    fprintf(out, "{\"type\":\"%s\",\"process\":%u,\"pid\":%d,\"tid\":%d", status[call->status],
+            call->process, call->pid, call->tid);
     if (call->status == GIB_CALL_LOST) {
         fprintf(out, ",\"lost\":%" PRIu64 "}\n", view->record->word[0]);
         return;

@@ -87,18 +87,21 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
     pthread_mutex_unlock(&log->lock);
 }
 
-/* ---- the spool ------------------------------------------------------------------------------------- */
+/* ---- the spool
+ * ------------------------------------------------------------------------------------- */
 
 /* Written in large pieces; `spool_size` counts what is in the buffer too. */
 static bool write_buffer(struct gib_log *log)
 {
     size_t done = 0;
     while (done < log->buffer_used) {
-        ssize_t n = pwrite(log->spool_fd, log->buffer + done, log->buffer_used - done, (off_t)(log->buffer_offset + done));
+        ssize_t n = pwrite(log->spool_fd, log->buffer + done, log->buffer_used - done,
+                           (off_t)(log->buffer_offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            /* The disk is full. What cannot be kept is counted as lost; the target never waits for a disk. */
+            /* The disk is full. What cannot be kept is counted as lost; the target never waits for
+             * a disk. */
             log->spool_size = log->buffer_offset;
             log->lost += log->buffer_calls;
             log->buffer_used = log->buffer_calls = 0;
@@ -144,8 +147,10 @@ static const struct gib_call *next_call(struct gib_log *log, struct cursor *c)
     if (!c->block && !(c->block = malloc(BLOCK)))
         return NULL;
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (c->offset >= c->block_offset && c->offset + sizeof(struct gib_call) <= c->block_offset + c->block_size) {
-            const struct gib_call *call = (const struct gib_call *)(c->block + (c->offset - c->block_offset));
+        if (c->offset >= c->block_offset &&
+            c->offset + sizeof(struct gib_call) <= c->block_offset + c->block_size) {
+            const struct gib_call *call =
+                (const struct gib_call *)(c->block + (c->offset - c->block_offset));
             if (call->size < sizeof *call + sizeof(struct gib_record) || call->size > BLOCK)
                 break;
             if (c->offset + call->size <= c->block_offset + c->block_size) {
@@ -161,7 +166,8 @@ static const struct gib_call *next_call(struct gib_log *log, struct cursor *c)
     return NULL;
 }
 
-/* ---- views ----------------------------------------------------------------------------------------- */
+/* ---- views
+ * ----------------------------------------------------------------------------------------- */
 
 static uint32_t fixed_words(const struct gib_log_view *view)
 {
@@ -169,7 +175,8 @@ static uint32_t fixed_words(const struct gib_log_view *view)
     return words > 3 ? words : 3;
 }
 
-const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type, int index)
+const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type,
+                                      int index)
 {
     const char *at = (const char *)(view->record->word + fixed_words(view));
     const char *end = (const char *)view->record + (view->call->size - sizeof *view->call);
@@ -190,7 +197,8 @@ static bool make_view(struct gib_log *log, const struct gib_call *call, struct g
     if (call->process == 0 || call->process > log->process_count)
         return false;
     const struct gib_log_process *process = &log->process[call->process - 1];
-    *view = (struct gib_log_view){.call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
+    *view = (struct gib_log_view){
+        .call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
     if (call->status == GIB_CALL_LOST)
         return true;
     uint32_t index = view->record->site & 0xffffff;
@@ -200,23 +208,32 @@ static bool make_view(struct gib_log *log, const struct gib_call *call, struct g
     uint64_t needed = offsetof(struct gib_record, word) + 8ull * fixed_words(view);
     if (call->size - sizeof *call < needed)
         return false;
-    view->seconds = (double)(int64_t)(view->record->entered - process->first) / log->ticks_per_second;
+    view->seconds =
+        (double)(int64_t)(view->record->entered - process->first) / log->ticks_per_second;
     view->duration = (double)view->record->duration / log->ticks_per_second;
     return true;
 }
 
-/* One line for each patch of the site that wanted the record. */
-static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch, bool print, FILE *out)
+/* One line for each patch of the site that wanted the record, after the first *skip of all lines.
+ */
+static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch,
+                            bool print, uint64_t *skip, FILE *out)
 {
     unsigned written = 0;
     if (view->call->status == GIB_CALL_LOST) {
-        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        if (!*skip)
+            (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
         return 0;
     }
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
         int number = view->site->action[i].patch;
-        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) || (print && view->site->action[i].quiet))
+        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
+            (print && view->site->action[i].quiet))
             continue;
+        if (*skip) {
+            --*skip;
+            continue;
+        }
         view->patch = number;
         (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
         written++;
@@ -235,10 +252,11 @@ char *gib_log_next_text(struct gib_log *log)
         FILE *out = open_memstream(&text, &size);
         struct cursor cursor = {.offset = log->printed};
         const struct gib_call *call;
+        uint64_t none = 0;
         while (out && ftello(out) < ENOUGH && (call = next_call(log, &cursor))) {
             struct gib_log_view view;
             if (make_view(log, call, &view))
-                render_call(&view, GIB_LOG_TEXT, 0, true, out);
+                render_call(&view, GIB_LOG_TEXT, 0, true, &none, out);
         }
         log->printed = cursor.failed ? log->buffer_offset : cursor.offset;
         free(cursor.block);
@@ -281,27 +299,22 @@ static uint64_t count_lines(struct gib_log *log, int patch)
     return lines;
 }
 
-int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch, FILE *out)
+int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
+                       FILE *out)
 {
     gib_log_drain(log);
     pthread_mutex_lock(&log->lock);
     write_buffer(log);
     uint64_t lines = last ? count_lines(log, patch) : 0;
-    uint64_t skip = last && lines > last ? lines - last : 0, seen = 0;
+    uint64_t skip = last && lines > last ? lines - last : 0;
     int64_t written = 0;
     struct cursor cursor = {.offset = 0};
     const struct gib_call *call;
-    FILE *nowhere = skip ? fopen("/dev/null", "we") : NULL;
     while ((call = next_call(log, &cursor))) {
         struct gib_log_view view;
-        if (!make_view(log, call, &view))
-            continue;
-        unsigned n = render_call(&view, format, patch, false, seen < skip && nowhere ? nowhere : out);
-        written += seen < skip ? 0 : n;
-        seen += n;
+        if (make_view(log, call, &view))
+            written += render_call(&view, format, patch, false, &skip, out);
     }
-    if (nowhere)
-        fclose(nowhere);
     free(cursor.block);
     pthread_mutex_unlock(&log->lock);
     return fflush(out) || ferror(out) ? -1 : written;

@@ -1,10 +1,12 @@
 /*
  * log.h: from the rings to the user.
  *
- *   rings --reader thread--> spool (a temporary file) --renderer--> lines on the terminal, `log`, `log -save`
+ *   rings --reader thread--> spool (a temporary file) --renderer--> lines on the terminal, `log`,
+ * `log -save`
  *
- * The reader takes records out of shared memory as fast as it can, joins a call and its return, and appends them to the spool. Whatever is
- * shown is rendered from the spool, so a slow terminal costs the target nothing and memory does not grow.
+ * The reader takes records out of shared memory as fast as it can, joins a call and its return, and
+ * appends them to the spool. Whatever is shown is rendered from the spool, so a slow terminal costs
+ * the target nothing and memory does not grow.
  */
 #ifndef GIBBON_LOG_H
 #define GIBBON_LOG_H
@@ -18,7 +20,8 @@
 
 enum gib_log_format { GIB_LOG_TEXT, GIB_LOG_JSONL };
 
-/* What rendering needs to know of a site. Kept as long as the log: a deleted patch's calls can still be shown. */
+/* What rendering needs to know of a site. Kept as long as the log: a deleted patch's calls can
+ * still be shown. */
 struct gib_log_site {
     char *function; /* as shown */
     char *module;
@@ -39,7 +42,7 @@ enum gib_call_status {
     GIB_CALL_LOST,       /* not a call: word[0] records were lost */
 };
 struct gib_call {
-    uint32_t size; /* of this struct and the record behind it */
+    uint32_t size;    /* of this struct and the record behind it */
     uint32_t process; /* counts processes of this log, from 1 */
     int32_t pid, tid;
     uint32_t status; /* enum gib_call_status */
@@ -48,42 +51,50 @@ struct gib_call {
 };
 
 struct gib_log;
-/* Both are called from the reader thread: `wake` when there is something to show, `tick` a few times a second. */
-struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *context), void *context);
+/* Both are called from the reader thread: `wake` when there is something to show, `tick` a few
+ * times a second. */
+struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *context),
+                            void *context);
 void gib_log_free(struct gib_log *log);
 
-/* Starts reading `shared` of process `pid`: a mapping of `size` bytes that the log owns from now on and unmaps in gib_log_detach.
- * `modules` is borrowed and must live as long as the log. 0 or a GIB_E_ code, and then the mapping stays the caller's. */
-int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size, struct gib_modules *modules, pid_t pid,
-                   struct gib_error *error);
+/* Starts reading `shared` of process `pid`: a mapping of `size` bytes that the log owns from now on
+ * and unmaps in gib_log_detach. `modules` is borrowed and must live as long as the log. 0 or a
+ * GIB_E_ code, and then the mapping stays the caller's. */
+int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size,
+                   struct gib_modules *modules, pid_t pid, struct gib_error *error);
 /* Reads what is left, reports calls that never returned, stops the reader thread. */
 void gib_log_detach(struct gib_log *log);
 /* Only stops the reader thread; for a debugger that exits. */
 void gib_log_stop(struct gib_log *log);
 /* Reads everything published so far. From any thread. */
 void gib_log_drain(struct gib_log *log);
-/* The process has ended: reads what is left and reports calls that never returned. Its forked children are read on. */
+/* The process has ended: reads what is left and reports calls that never returned. Its forked
+ * children are read on. */
 void gib_log_ended(struct gib_log *log);
 /* To be called before gib_log_next_text by whoever was woken: the reader may wake again. */
 void gib_log_flushed(struct gib_log *log);
 /* Whether the process has ended, as the reader sees it. */
 bool gib_log_process_gone(struct gib_log *log);
 
-/* Registers a site of the process being read; the log owns *site (malloc'ed) from now on. NULL out of memory. */
+/* Registers a site of the process being read; the log owns *site (malloc'ed) from now on. NULL out
+ * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
-/* Text of the calls that came since the last call of this function and are to be printed; malloc'ed, NULL when there is
- * none. At most about 64 KiB at once: call again. */
+/* Text of the calls that came since the last call of this function and are to be printed;
+ * malloc'ed, NULL when there is none. At most about 64 KiB at once: call again. */
 char *gib_log_next_text(struct gib_log *log);
 /* Goes on from here: what was collected so far is not printed. */
 void gib_log_skip(struct gib_log *log);
 
-/* Renders the last `last` calls (0: all), of patch `patch` (0: any) to `out`. Returns the number of calls written, or -1 when writing failed. */
-int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch, FILE *out);
+/* Renders the last `last` calls (0: all), of patch `patch` (0: any) to `out`. Returns the number of
+ * calls written, or -1 when writing failed. */
+int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
+                       FILE *out);
 uint64_t gib_log_lost(struct gib_log *log);
 void gib_log_clear(struct gib_log *log);
 
-/* ---- inside core/log ------------------------------------------------------------------------------- */
+/* ---- inside core/log
+ * ------------------------------------------------------------------------------- */
 
 struct gib_log_view { /* what a renderer sees of one call */
     const struct gib_call *call;
@@ -96,8 +107,10 @@ struct gib_log_view { /* what a renderer sees of one call */
 void gib_log_text(const struct gib_log_view *view, FILE *out);
 void gib_log_jsonl(const struct gib_log_view *view, FILE *out);
 
-/* A chunk of the record, with its bytes; NULL when there is none. Checked against the record's size. */
-const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type, int index);
+/* A chunk of the record, with its bytes; NULL when there is none. Checked against the record's
+ * size. */
+const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type,
+                                      int index);
 static inline const char *gib_log_chunk_bytes(const struct gib_chunk *chunk)
 {
     return (const char *)(chunk + 1);
@@ -105,18 +118,22 @@ static inline const char *gib_log_chunk_bytes(const struct gib_chunk *chunk)
 
 /* value.c */
 enum gib_value_form { GIB_VALUE_TEXT, GIB_VALUE_JSON };
-/* One value of type `type` (NULL: a raw word), from its one or two words and, for a string, its text. */
-void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2], int words,
-                     const struct gib_chunk *text);
+/* One value of type `type` (NULL: a raw word), from its one or two words and, for a string, its
+ * text. */
+void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                     const uint64_t word[2], int words, const struct gib_chunk *text);
 
-/* variadic.c: in text ", value, value"; in JSON, inside the object of the arguments, `,"mode":420` (open) or `,"more":[...]` (printf). */
+/* variadic.c: in text ", value, value"; in JSON, inside the object of the arguments, `,"mode":420`
+ * (open) or `,"more":[...]` (printf). */
 void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form form, FILE *out);
 
 /* escape.c: bytes of the target as text that cannot harm a terminal, between double quotes. */
 void gib_escape_text(FILE *out, const char *bytes, size_t size);
-/* The same for a name (a symbol, a path): no quotes, anything but printable characters becomes `?`. */
+/* The same for a name (a symbol, a path): no quotes, anything but printable characters becomes `?`.
+ */
 void gib_escape_name(FILE *out, const char *name);
-/* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's surrogateescape does. */
+/* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's
+ * surrogateescape does. */
 void gib_escape_json(FILE *out, const char *bytes, size_t size);
 
 #endif

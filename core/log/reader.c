@@ -1,8 +1,9 @@
 /*
  * reader.c: takes records out of the rings while the target runs.
  *
- * A native thread: no debugger API is usable while LLDB runs synchronously. What it reads is untrusted: every size is checked before it is
- * used, and a ring that makes no sense is skipped to its head.
+ * A native thread: no debugger API is usable while LLDB runs synchronously. What it reads is
+ * untrusted: every size is checked before it is used, and a ring that makes no sense is skipped to
+ * its head.
  */
 #include "log/internal.h"
 
@@ -46,7 +47,8 @@ struct gib_reader {
     struct gib_log *log;
     struct gib_shared *shared;
     uint64_t size;
-    uint64_t ring_size, thread_size, threads, ring_offset; /* from shared, before the target could change them */
+    uint64_t ring_size, thread_size, threads,
+        ring_offset; /* from shared, before the target could change them */
     pid_t pid;
     pthread_t thread;
     atomic_bool stop, waking, gone;
@@ -71,13 +73,17 @@ static bool grow(void **pointer, size_t *room, size_t needed, size_t unit)
 }
 
 /* Adds a call made of `record` (size bytes) and more bytes behind it. */
-static void add(struct gib_reader *r, const struct ring *ring, enum gib_call_status status, const void *record, size_t size,
-                const void *more, size_t more_size)
+static void add(struct gib_reader *r, const struct ring *ring, enum gib_call_status status,
+                const void *record, size_t size, const void *more, size_t more_size)
 {
     struct batch *b = &r->batch;
     const struct gib_record *head = record;
-    struct gib_log_process *process = gib_log_current(r->log);
-    struct gib_call call = {(uint32_t)(sizeof call + size + more_size), r->log->process_count, ring->pid, ring->tid, status, 0};
+    struct gib_call call = {(uint32_t)(sizeof call + size + more_size),
+                            r->log->process_count,
+                            ring->pid,
+                            ring->tid,
+                            status,
+                            0};
     if (!grow((void **)&b->entry, &b->room, b->count + 1, sizeof *b->entry) ||
         !grow((void **)&b->bytes, &b->size, b->used + call.size, 1)) {
         r->log->lost++;
@@ -90,8 +96,6 @@ static void add(struct gib_reader *r, const struct ring *ring, enum gib_call_sta
     if (more_size)
         memcpy(b->bytes + b->used + sizeof call + size, more, more_size);
     b->used += call.size;
-    if (!process->first && status != GIB_CALL_LOST)
-        process->first = head->entered;
 }
 
 static int by_end(const void *a, const void *b)
@@ -102,10 +106,41 @@ static int by_end(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static struct gib_thread *block(const struct gib_reader *r, uint32_t index)
+{
+    return (struct gib_thread *)((char *)r->shared + r->threads + index * r->thread_size);
+}
+
+static void earlier(uint64_t *first, const struct gib_record *record)
+{
+    if (record->entered && (!*first || record->entered < *first))
+        *first = record->entered;
+}
+
+/* Time 0 is the beginning of the earliest call known when the first one ended: others that began
+ * before may still be open. */
+static void find_first(struct gib_reader *r, uint64_t *first)
+{
+    for (size_t i = 0; i < r->batch.count; i++)
+        earlier(first, (const struct gib_record *)(r->batch.bytes + r->batch.entry[i].offset +
+                                                   sizeof(struct gib_call)));
+    for (uint32_t i = 0; i < GIB_MAX_THREADS && i < r->shared->threads_used; i++) {
+        for (const struct open_call *open = r->ring[i].open; open; open = open->next)
+            earlier(first, (const struct gib_record *)(open + 1));
+        const struct gib_thread *thread = block(r, i);
+        uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+        if (thread->open == head + 1)
+            earlier(first, (const struct gib_record *)((const char *)thread + r->ring_offset +
+                                                       (head & (r->ring_size - 1))));
+    }
+}
+
 static bool append_batch(struct gib_reader *r)
 {
     struct batch *b = &r->batch;
     bool any = b->count > 0;
+    if (any && !gib_log_current(r->log)->first)
+        find_first(r, &gib_log_current(r->log)->first);
     qsort(b->entry, b->count, sizeof *b->entry, by_end);
     for (size_t i = 0; i < b->count; i++) {
         struct gib_call call;
@@ -116,7 +151,8 @@ static bool append_batch(struct gib_reader *r)
     return any;
 }
 
-/* ---- joining ---------------------------------------------------------------------------------------- */
+/* ---- joining
+ * ---------------------------------------------------------------------------------------- */
 
 static void remember_open(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
@@ -183,7 +219,8 @@ static void join(struct gib_reader *r, struct ring *ring, size_t size)
     front->duration = ended - front->entered;
     front->result = back->result;
     size_t chunks = offsetof(struct gib_record, word) + 24;
-    add(r, ring, GIB_CALL_DONE, front, used_size(r->log, front, open->call.size), r->copy + chunks, size - chunks);
+    add(r, ring, GIB_CALL_DONE, front, used_size(r->log, front, open->call.size), r->copy + chunks,
+        size - chunks);
     if (take)
         free(open);
 }
@@ -205,12 +242,8 @@ static void report_unfinished(struct gib_reader *r, struct ring *ring)
     }
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
-
-static struct gib_thread *block(const struct gib_reader *r, uint32_t index)
-{
-    return (struct gib_thread *)((char *)r->shared + r->threads + index * r->thread_size);
-}
+/* ---- reading
+ * ---------------------------------------------------------------------------------------- */
 
 static void take_record(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
@@ -238,11 +271,14 @@ static void take_record(struct gib_reader *r, struct ring *ring, uint64_t positi
     }
 }
 
-/* Copies the record at `position`; 0 when it is overwritten meanwhile, or makes no sense (*broken). */
-static size_t copy_record(struct gib_reader *r, struct gib_thread *thread, uint64_t position, uint64_t head, bool *broken)
+/* Copies the record at `position`; 0 when it is overwritten meanwhile, or makes no sense (*broken).
+ */
+static size_t copy_record(struct gib_reader *r, struct gib_thread *thread, uint64_t position,
+                          uint64_t head, bool *broken)
 {
     uint64_t offset = position & (r->ring_size - 1);
-    const struct gib_record *record = (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
+    const struct gib_record *record =
+        (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
     size_t size = (size_t)__atomic_load_n(&record->lines, __ATOMIC_RELAXED) * GIB_LINE;
     *broken = size == 0 || size > r->ring_size - offset || size > head - position;
     if (*broken)
@@ -257,8 +293,10 @@ static size_t copy_record(struct gib_reader *r, struct gib_thread *thread, uint6
     return size;
 }
 
-/* The writer was faster. It says how many records it has overwritten; what of them was not taken is lost. */
-static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thread, struct ring *ring, uint64_t head)
+/* The writer was faster. It says how many records it has overwritten; what of them was not taken is
+ * lost. */
+static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thread,
+                             struct ring *ring, uint64_t head)
 {
     uint64_t tail, dropped;
     do {
@@ -320,27 +358,6 @@ static bool pass(struct gib_reader *r)
     return any;
 }
 
-/* What threads were doing when they ended: calls that are written but unpublished at the head, and those left open. */
-static void take_unfinished(struct gib_reader *r)
-{
-    for (uint32_t i = 0; i < GIB_MAX_THREADS && i < r->shared->threads_used; i++) {
-        struct gib_thread *thread = block(r, i);
-        struct ring *ring = &r->ring[i];
-        if (!ring->pid || kill(ring->pid, 0) == 0)
-            continue;
-        uint64_t offset = ring->position & (r->ring_size - 1);
-        const struct gib_record *record = (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
-        size_t size = (size_t)record->lines * GIB_LINE;
-        if (thread->open == ring->position + 1 && size && size <= r->ring_size - offset && record->kind == GIB_RECORD_OPEN) {
-            memcpy(r->copy, record, size);
-            remember_open(r, ring, ring->position, size);
-        }
-        report_unfinished(r, ring);
-        thread->open = 0;
-    }
-    append_batch(r);
-}
-
 /* A zombie has ended as well; its parent, the debugger, has not noticed yet. */
 static bool has_ended(pid_t pid)
 {
@@ -354,6 +371,47 @@ static bool has_ended(pid_t pid)
     text[size] = '\0';
     const char *behind = strrchr(text, ')');
     return !behind || (behind[1] == ' ' && (behind[2] == 'Z' || behind[2] == 'X'));
+}
+
+/* What threads were doing when they ended: calls that are written but unpublished at the head, and
+ * those left open. */
+static void take_unfinished(struct gib_reader *r)
+{
+    for (uint32_t i = 0; i < GIB_MAX_THREADS && i < r->shared->threads_used; i++) {
+        struct gib_thread *thread = block(r, i);
+        struct ring *ring = &r->ring[i];
+        if (!ring->pid || !has_ended(ring->pid))
+            continue;
+        uint64_t offset = ring->position & (r->ring_size - 1);
+        const struct gib_record *record =
+            (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
+        size_t size = (size_t)record->lines * GIB_LINE;
+        if (thread->open == ring->position + 1 && size && size <= r->ring_size - offset &&
+            record->kind == GIB_RECORD_OPEN) {
+            memcpy(r->copy, record, size);
+            remember_open(r, ring, ring->position, size);
+        }
+        report_unfinished(r, ring);
+        thread->open = 0;
+    }
+    append_batch(r);
+}
+
+void gib_log_drain(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    for (int i = 0; log->reader && i < 4096 && pass(log->reader); i++)
+        ;
+    pthread_mutex_unlock(&log->lock);
+}
+
+void gib_log_ended(struct gib_log *log)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    if (log->reader)
+        take_unfinished(log->reader);
+    pthread_mutex_unlock(&log->lock);
 }
 
 static int64_t now_ms(void)
@@ -376,8 +434,10 @@ static void *run(void *argument)
         if (show && !atomic_exchange(&r->waking, true))
             r->log->wake(r->log->wake_context);
         idle = any ? 0 : idle + 1;
-        if (idle == 64 && has_ended(r->pid))
+        if (idle >= 16 && idle % 16 == 0 && !atomic_load(&r->gone) && has_ended(r->pid)) {
             atomic_store(&r->gone, true);
+            gib_log_ended(r->log);
+        }
         if (now_ms() - ticked >= 100) {
             ticked = now_ms();
             r->log->tick(r->log->wake_context);
@@ -389,7 +449,8 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------- */
 
 static uint64_t ticks(void)
 {
@@ -405,7 +466,8 @@ static double measure_rate(void)
     struct timespec pause = {0, 20000000};
     nanosleep(&pause, NULL);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds = (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) * 1e-9;
+    double seconds =
+        (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) * 1e-9;
     return (double)(ticks() - first) / seconds;
 }
 
@@ -417,14 +479,15 @@ static int no_memory(struct gib_error *error)
     return GIB_E_MEMORY;
 }
 
-int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size, struct gib_modules *modules, pid_t pid,
-                   struct gib_error *error)
+int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size,
+                   struct gib_modules *modules, pid_t pid, struct gib_error *error)
 {
     gib_log_detach(log);
     if (log->ticks_per_second == 0)
         log->ticks_per_second = measure_rate();
     struct gib_reader *r = calloc(1, sizeof *r);
-    struct gib_log_process *processes = realloc(log->process, (log->process_count + 1) * sizeof *processes);
+    struct gib_log_process *processes =
+        realloc(log->process, (log->process_count + 1) * sizeof *processes);
     if (processes)
         log->process = processes;
     if (!r || !processes) {
@@ -456,14 +519,6 @@ int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size
     return 0;
 }
 
-void gib_log_drain(struct gib_log *log)
-{
-    pthread_mutex_lock(&log->lock);
-    for (int i = 0; log->reader && i < 4096 && pass(log->reader); i++)
-        ;
-    pthread_mutex_unlock(&log->lock);
-}
-
 void gib_log_flushed(struct gib_log *log)
 {
     struct gib_reader *r = log->reader;
@@ -474,15 +529,6 @@ void gib_log_flushed(struct gib_log *log)
 bool gib_log_process_gone(struct gib_log *log)
 {
     return log->reader && atomic_load(&log->reader->gone);
-}
-
-void gib_log_ended(struct gib_log *log)
-{
-    gib_log_drain(log);
-    pthread_mutex_lock(&log->lock);
-    if (log->reader)
-        take_unfinished(log->reader);
-    pthread_mutex_unlock(&log->lock);
 }
 
 void gib_log_stop(struct gib_log *log)

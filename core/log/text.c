@@ -26,10 +26,13 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
             gib_escape_name(out, parameter->name);
             fputc('=', out);
         }
-        int first = site->convention.parameter[i].first, count = site->convention.parameter[i].count;
+        int first = site->convention.parameter[i].first,
+            count = site->convention.parameter[i].count;
         uint64_t word[2] = {0, 0};
-        memcpy(word, &view->record->word[first], sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
-        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count, gib_log_chunk(view, GIB_CHUNK_STRING, first));
+        memcpy(word, &view->record->word[first],
+               sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
+        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count,
+                        gib_log_chunk(view, GIB_CHUNK_STRING, first));
     }
     gib_variadic_write(view, GIB_VALUE_TEXT, out);
 }
@@ -109,7 +112,9 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_call *call = view->call;
     if (call->status == GIB_CALL_LOST) {
-        fprintf(out, "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a larger ring helps (gibbon set ring-size)\n",
+        fprintf(out,
+                "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a "
+                                        "larger ring helps (gibbon set ring-size)\n",
                 call->tid, view->record->word[0]);
         return;
     }

@@ -25,14 +25,18 @@ static uint64_t zero_extend(uint64_t value, uint32_t size)
     return size >= 8 ? value : value & ((1ull << 8 * size) - 1);
 }
 
-static void write_integer(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
+static void write_integer(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                          const uint64_t word[2])
 {
     if (type->size == 16 && !word[1]) {
         fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, word[0]);
         return;
     }
     if (type->size == 16) {
-        fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "%016" PRIx64 "\"" : "0x%" PRIx64 "%016" PRIx64, word[1], word[0]);
+        fprintf(out,
+                form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "%016" PRIx64 "\""
+                                       : "0x%" PRIx64 "%016" PRIx64,
+                word[1], word[0]);
         return;
     }
     if (type->is_signed)
@@ -71,7 +75,8 @@ static double float_of(uint64_t word)
     return value;
 }
 
-static void write_float(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
+static void write_float(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                        const uint64_t word[2])
 {
     if (type->size == 4) {
         write_double(out, form, float_of(word[0]), true);
@@ -80,12 +85,19 @@ static void write_float(FILE *out, enum gib_value_form form, const struct gib_ty
     } else {
         long double value = 0;
         memcpy(&value, word, 10); /* the 80-bit format of the x87, 10 bytes used */
+        char text[64];
+        for (int digits = 6; digits <= 21; digits++) {
+            snprintf(text, sizeof text, "%.*Lg", digits, value);
+            if (strtold(text, NULL) == value)
+                break;
+        }
         bool quote = form == GIB_VALUE_JSON && !isfinite(value);
-        fprintf(out, quote ? "\"%.21Lg\"" : "%.21Lg", value);
+        fprintf(out, quote ? "\"%s\"" : "%s", text);
     }
 }
 
-static void write_complex(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
+static void write_complex(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                          const uint64_t word[2])
 {
     const char *quote = form == GIB_VALUE_JSON ? "\"" : "";
     double real = type->size == 8 ? float_of(word[0]) : double_of(word[0]);
@@ -101,9 +113,11 @@ static void write_name(FILE *out, enum gib_value_form form, const char *name)
         gib_escape_name(out, name);
 }
 
-static void write_enum(FILE *out, enum gib_value_form form, const struct gib_type *type, uint64_t word)
+static void write_enum(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                       uint64_t word)
 {
-    int64_t value = type->is_signed ? sign_extend(word, type->size) : (int64_t)zero_extend(word, type->size);
+    int64_t value =
+        type->is_signed ? sign_extend(word, type->size) : (int64_t)zero_extend(word, type->size);
     for (size_t i = 0; i < type->enumerator_count; i++) {
         if (type->enumerators[i].value == value) {
             write_name(out, form, type->enumerators[i].name);
@@ -115,7 +129,8 @@ static void write_enum(FILE *out, enum gib_value_form form, const struct gib_typ
     int64_t left = value;
     for (size_t i = 0; i < type->enumerator_count && left; i++) {
         int64_t bit = type->enumerators[i].value;
-        if (bit <= 0 || (bit & (bit - 1)) || !(left & bit) || strlen(text) + strlen(type->enumerators[i].name) + 2 > sizeof text)
+        if (bit <= 0 || (bit & (bit - 1)) || !(left & bit) ||
+            strlen(text) + strlen(type->enumerators[i].name) + 2 > sizeof text)
             continue;
         if (*text)
             strcat(text, "|");
@@ -128,7 +143,8 @@ static void write_enum(FILE *out, enum gib_value_form form, const struct gib_typ
         fprintf(out, "%" PRId64, value);
 }
 
-static void write_character(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2])
+static void write_character(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                            const uint64_t word[2])
 {
     char c = (char)word[0];
     if (form == GIB_VALUE_JSON) {
@@ -148,7 +164,8 @@ static void write_character(FILE *out, enum gib_value_form form, const struct gi
     free(text);
 }
 
-static void write_string(FILE *out, enum gib_value_form form, uint64_t pointer, const struct gib_chunk *text)
+static void write_string(FILE *out, enum gib_value_form form, uint64_t pointer,
+                         const struct gib_chunk *text)
 {
     if (!pointer || !text || ((text->flags & GIB_CHUNK_UNREADABLE) && !text->size)) {
         write_pointer(out, form, pointer);
@@ -163,8 +180,8 @@ static void write_string(FILE *out, enum gib_value_form form, uint64_t pointer, 
         fputs("...", out);
 }
 
-void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type, const uint64_t word[2], int words,
-                     const struct gib_chunk *text)
+void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type,
+                     const uint64_t word[2], int words, const struct gib_chunk *text)
 {
     if (!type) {
         fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, word[0]);

@@ -1,4 +1,5 @@
-/* variadic.c: the arguments behind the named ones, as far as the function itself says what they are. */
+/* variadic.c: the arguments behind the named ones, as far as the function itself says what they
+ * are. */
 #include <string.h>
 #include "agent/format.h"
 #include "log/log.h"
@@ -13,7 +14,9 @@ static void separate(enum gib_value_form form, size_t *written, FILE *out)
 }
 
 /* What followed the named arguments of a printf, shown as its format says. */
-static void write_format_values(const struct gib_log_view *view, enum gib_value_form form, const struct gib_chunk *format, const struct gib_chunk *extra, FILE *out)
+static void write_format_values(const struct gib_log_view *view, enum gib_value_form form,
+                                const struct gib_chunk *format, const struct gib_chunk *extra,
+                                FILE *out)
 {
     static const struct gib_type integer = {.kind = GIB_TYPE_INT, .size = 4, .is_signed = true};
     static const struct gib_type wide = {.kind = GIB_TYPE_INT, .size = 8, .is_signed = true};
@@ -44,8 +47,9 @@ static void write_format_values(const struct gib_log_view *view, enum gib_value_
             continue;
         separate(form, &written, out);
         char letter = bytes[at - 1];
-        bool is_wide = memchr(bytes + begin, 'l', at - begin) || memchr(bytes + begin, 'z', at - begin) ||
-                       memchr(bytes + begin, 'j', at - begin) || memchr(bytes + begin, 't', at - begin);
+        bool is_wide =
+            memchr(bytes + begin, 'l', at - begin) || memchr(bytes + begin, 'z', at - begin) ||
+            memchr(bytes + begin, 'j', at - begin) || memchr(bytes + begin, 't', at - begin);
         struct gib_type type = is_wide ? wide : integer;
         type.is_signed = letter == 'd' || letter == 'i';
         if (c.kind == 'L' && next + 1 < count) {
@@ -54,7 +58,8 @@ static void write_format_values(const struct gib_log_view *view, enum gib_value_
         } else if (c.kind == 'f') {
             gib_value_write(out, form, &number, &values[next], 1, NULL);
         } else if (c.kind == 's') {
-            gib_value_write(out, form, &text, &values[next], 1, gib_log_chunk(view, GIB_CHUNK_EXTRA_STRING, (int)next));
+            gib_value_write(out, form, &text, &values[next], 1,
+                            gib_log_chunk(view, GIB_CHUNK_EXTRA_STRING, (int)next));
         } else if (letter == 'p' || letter == 'n' || letter == 's' || letter == 'S') {
             gib_value_write(out, form, &pointer, &values[next], 1, NULL);
         } else if (letter == 'c' || letter == 'C') {
@@ -79,7 +84,9 @@ void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form for
     } else if (prototype->variadic == GIB_VARIADIC_PRINTF && prototype->parameter_count) {
         size_t last = prototype->parameter_count - 1;
         const struct gib_chunk *format =
-            last < convention->parameters ? gib_log_chunk(view, GIB_CHUNK_STRING, convention->parameter[last].first) : NULL;
+            last < convention->parameters
+                ? gib_log_chunk(view, GIB_CHUNK_STRING, convention->parameter[last].first)
+                : NULL;
         if (!format || !extra)
             return;
         fputs(form == GIB_VALUE_JSON ? ",\"more\":[" : "", out);

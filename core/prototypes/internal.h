@@ -106,6 +106,7 @@ struct gib_base {
     const char *enum_body; /* behind the `{`, in the declaration or the store */
     bool unknown; /* a name, or a record, without known layout: only pointers to it are usable */
     bool bytes;   /* a character type that holds numbers (uint8_t): no text */
+    bool numeric; /* signed char, unsigned char: a number by itself, but text through a pointer */
 };
 
 struct gib_declarator {

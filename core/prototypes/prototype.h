@@ -1,8 +1,8 @@
 /*
  * prototype.h: what is known of a function's parameters and result.
  *
- * One model for the three sources: debug information (core/elf), the shipped prototypes and a user's
- * -prototype (both core/prototypes). It holds just what recording and printing a call needs.
+ * One model for the three sources: debug information (core/elf), the shipped prototypes and a
+ * user's -prototype (both core/prototypes). It holds just what recording and printing a call needs.
  */
 #ifndef GIBBON_PROTOTYPE_H
 #define GIBBON_PROTOTYPE_H
@@ -47,9 +47,10 @@ struct gib_type {
     uint32_t align; /* bytes; 16 matters for arguments in memory */
     bool is_signed; /* BOOL, CHAR, INT, ENUM */
     bool indirect;  /* a C++ record the ABI passes by invisible reference */
-    /* long double is X87, NONE; _Complex long double is X87, X87 (the ABI's COMPLEX_X87: result in st0 and st1). Both
-     * are in memory as arguments. Classes of the first two eightbytes; eightbyte[0] is MEMORY when the value is passed in memory. A
-     * record of unknown size has NONE and known_layout false. */
+    /* long double is X87, NONE; _Complex long double is X87, X87 (the ABI's COMPLEX_X87: result in
+     * st0 and st1). Both are in memory as arguments. Classes of the first two eightbytes;
+     * eightbyte[0] is MEMORY when the value is passed in memory. A record of unknown size has NONE
+     * and known_layout false. */
     enum gib_abi_class eightbyte[2];
     bool known_layout;
     char *name; /* as in C, "const char *", "struct stat *", "size_t"; may be NULL */
@@ -62,11 +63,13 @@ struct gib_parameter {
     struct gib_type type;
 };
 
-/* How a function says that it failed. Facts of POSIX and of the manual pages' RETURN VALUE and ERRORS. */
+/* How a function says that it failed. Facts of POSIX and of the manual pages' RETURN VALUE and
+ * ERRORS. */
 enum gib_failure {
     GIB_FAILURE_NONE,       /* does not use errno, or not known */
     GIB_FAILURE_ERRNO,      /* -1 or NULL, and errno is always set then */
-    GIB_FAILURE_ERRNO_MAYBE /* -1, EOF or NULL may also mean "no more": errno counts only if it changed */
+    GIB_FAILURE_ERRNO_MAYBE /* -1, EOF or NULL may also mean "no more": errno counts only if it
+                               changed */
 };
 
 /* What the arguments behind the named ones are. */
@@ -74,7 +77,7 @@ enum gib_variadic {
     GIB_VARIADIC_NO,
     GIB_VARIADIC_UNKNOWN, /* "..." of unknown meaning */
     GIB_VARIADIC_PRINTF,  /* described by the last named parameter, a printf format */
-    GIB_VARIADIC_OPEN     /* a mode_t, present when the last named parameter has O_CREAT or O_TMPFILE */
+    GIB_VARIADIC_OPEN /* a mode_t, present when the last named parameter has O_CREAT or O_TMPFILE */
 };
 
 struct gib_prototype {
@@ -102,21 +105,23 @@ struct gib_prototypes;
 struct gib_prototypes *gib_prototypes_open(const char *directory, struct gib_error *error);
 void gib_prototypes_close(struct gib_prototypes *store);
 
-/* The prototype of a C function by its name, owned by the store; NULL when there is none. "__open64_2"-like
- * names are looked up literally; the caller tries aliases. */
+/* The prototype of a C function by its name, owned by the store; NULL when there is none.
+ * "__open64_2"-like names are looked up literally; the caller tries aliases. */
 const struct gib_prototype *gib_prototypes_find(struct gib_prototypes *store, const char *function);
 
 /* How many functions the store knows. */
 size_t gib_prototypes_count(const struct gib_prototypes *store);
 
 /*
- * Parses one C function declaration as a user types it, `int f(const char *path, struct stat *buf, ...)`, with
- * or without the semicolon, and with the typedefs of the store (size_t, mode_t, FILE...). Parameters may be
- * unnamed; arrays and functions decay; `f` may also be a pointer-returning or function-pointer-taking function.
- * A comment behind it may hold the annotations of the data files (data/README.md): `// errno? printf`.
- * `store` may be NULL: then there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that names the column and what was expected,
- * or GIB_E_NOT_FOUND for a type by value whose layout is not known; *out is untouched then.
+ * Parses one C function declaration as a user types it, `int f(const char *path, struct stat *buf,
+ * ...)`, with or without the semicolon, and with the typedefs of the store (size_t, mode_t,
+ * FILE...). Parameters may be unnamed; arrays and functions decay; `f` may also be a
+ * pointer-returning or function-pointer-taking function. A comment behind it may hold the
+ * annotations of the data files (data/README.md): `// errno? printf`. `store` may be NULL: then
+ * there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that
+ * names the column and what was expected, or GIB_E_NOT_FOUND for a type by value whose layout is
+ * not known; *out is untouched then.
  */
-int gib_prototype_parse(struct gib_prototypes *store, const char *declaration, struct gib_prototype **out,
-                        struct gib_error *error);
+int gib_prototype_parse(struct gib_prototypes *store, const char *declaration,
+                        struct gib_prototype **out, struct gib_error *error);
 #endif

@@ -330,6 +330,7 @@ static int set_arithmetic(struct gib_parser *parser, unsigned bits, struct gib_b
                                        .is_signed = types[i].is_signed,
                                        .eightbyte = {types[i].eightbyte[0], types[i].eightbyte[1]},
                                        .known_layout = true};
+        base->numeric = (bits & W_CHAR) && bits != W_CHAR;
         if (types[i].name) {
             base->words[0] = types[i].name;
             base->word_length[0] = strlen(types[i].name);

@@ -210,7 +210,8 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
         set_pointer(base, &all, out);
     } else {
         *out = base->type;
-        if (base->bytes && out->kind == GIB_TYPE_CHAR)
+        /* Only plain `char` is a character; the others hold numbers. */
+        if (out->kind == GIB_TYPE_CHAR && (base->bytes || base->numeric))
             out->kind = GIB_TYPE_INT;
     }
     /* An array is spelled as the pointer it becomes, but a typedef of one by its name. */

@@ -78,7 +78,7 @@ class Engine:
                 ("command", c_int, [c_void_p, c_char_p, c_bool, POINTER(Error)]),
                 ("complete", c_char_p, [c_void_p, c_char_p, POINTER(c_bool)]),
                 ("commands", c_char_p, [c_void_p]), ("help", c_char_p, [c_void_p, c_char_p]), ("settings", c_char_p, [c_void_p]),
-                ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
+                ("is_thunk", c_bool, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         self.front_end = front_end
@@ -168,6 +168,9 @@ class Engine:
 
     def help(self, command=""):
         return (self.library.gib_engine_help(self.handle, command.encode()) or b"").decode()
+
+    def is_thunk(self, pc):
+        return bool(self.handle) and self.library.gib_engine_is_thunk(self.handle, pc)
 
     def calls(self, number):
         return self.library.gib_engine_calls(self.handle, number)

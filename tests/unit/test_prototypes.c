@@ -52,7 +52,7 @@ static void arithmetic_types_in_any_order(void **state)
          "unsigned int=u4 f(a:unsigned long=u8, b:long=i8)"},
         {"long long int unsigned f(short signed int)", "unsigned long long=u8 f(:short=i2)"},
         {"signed f(char a, signed char b, char unsigned c)",
-         "int=i4 f(a:char=c1, b:signed char=c1, c:unsigned char=C1)"},
+         "int=i4 f(a:char=c1, b:signed char=i1, c:unsigned char=u1)"},
         {"_Bool f(bool b)", "_Bool=b1 f(b:bool=b1)"},
         {"float f(double d, double long e)", "float=f4 f(d:double=f8, e:long double=f16[X-])"},
         {"__int128 f(unsigned __int128 x)", "__int128=i16[II] f(x:unsigned __int128=u16[II])"},

@@ -6,7 +6,8 @@
 static bool in_memory(const struct gib_type *type)
 {
     /* long double is class X87: passed in memory, returned in st0. */
-    return type->eightbyte[0] == GIB_CLASS_MEMORY || type->eightbyte[0] == GIB_CLASS_X87 || type->size > 16;
+    return type->eightbyte[0] == GIB_CLASS_MEMORY || type->eightbyte[0] == GIB_CLASS_X87 ||
+           type->size > 16;
 }
 
 static void record_word(struct gib_convention *c, size_t parameter, uint8_t source)
@@ -103,8 +104,10 @@ void gib_convention_make(const struct gib_prototype *prototype, struct gib_conve
     for (uint8_t i = 0; i < out->words; i++)
         out->reads_xmm |= out->source[i] >= GIB_SOURCE_XMM && out->source[i] < GIB_SOURCE_STACK;
     if (prototype->variadic != GIB_VARIADIC_NO) {
-        /* Nobody knows how many there are; printf's may be floating. An open's mode is in a register. */
-        out->stack_copy = prototype->variadic == GIB_VARIADIC_OPEN ? out->stack_copy : GIB_COPY_UNKNOWN;
+        /* Nobody knows how many there are; printf's may be floating. An open's mode is in a
+         * register. */
+        out->stack_copy =
+            prototype->variadic == GIB_VARIADIC_OPEN ? out->stack_copy : GIB_COPY_UNKNOWN;
         out->reads_xmm |= prototype->variadic == GIB_VARIADIC_PRINTF;
     }
     if (out->stack_copy > GIB_COPY_UNKNOWN)

@@ -1,5 +1,6 @@
 /*
- * convention.h: where the System V x86-64 calling convention puts a function's arguments and result. Pure.
+ * convention.h: where the System V x86-64 calling convention puts a function's arguments and
+ * result. Pure.
  */
 #ifndef GIBBON_CONVENTION_H
 #define GIBBON_CONVENTION_H
@@ -13,13 +14,15 @@ struct gib_convention {
     uint8_t source[GIB_MAX_WORDS]; /* enum gib_source of each recorded word */
     uint8_t words;
     struct {
-        uint8_t first, count; /* words of one parameter; count 0: not recorded (in memory, or too many) */
+        uint8_t first,
+            count; /* words of one parameter; count 0: not recorded (in memory, or too many) */
     } parameter[GIB_MAX_PARAMETERS];
     uint8_t parameters;  /* how many of the prototype's parameters are described above */
     uint32_t stack_copy; /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
     bool reads_xmm;
-    uint8_t result;      /* enum gib_result_source */
-    uint8_t named_gpr, named_xmm, named_stack; /* places taken by named parameters, stack in eightbytes */
+    uint8_t result; /* enum gib_result_source */
+    uint8_t named_gpr, named_xmm,
+        named_stack; /* places taken by named parameters, stack in eightbytes */
 };
 
 /* `prototype` NULL: nothing is known; four integer registers are recorded. */

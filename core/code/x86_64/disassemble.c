@@ -2,7 +2,8 @@
 
 #include <Zydis/Zydis.h>
 
-size_t gib_disassemble(const uint8_t *code, size_t size, uint64_t address, char *out, size_t out_size)
+size_t gib_disassemble(const uint8_t *code, size_t size, uint64_t address, char *out,
+                       size_t out_size)
 {
     ZydisDecoder decoder;
     ZydisFormatter formatter;
@@ -12,7 +13,9 @@ size_t gib_disassemble(const uint8_t *code, size_t size, uint64_t address, char 
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, size, &instruction, operand)))
         return 0;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT);
-    if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &instruction, operand, instruction.operand_count_visible, out, out_size, address, NULL)))
+    if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &instruction, operand,
+                                                      instruction.operand_count_visible, out,
+                                                      out_size, address, NULL)))
         return 0;
     return instruction.length;
 }

@@ -1,4 +1,5 @@
-/* thunk.c: what runs between a call and its original. The layout of the frame is struct gib_frame in agent/layout.h. */
+/* thunk.c: what runs between a call and its original. The layout of the frame is struct gib_frame
+ * in agent/layout.h. */
 #include "code/x86_64/thunk.h"
 
 #include <stdio.h>
@@ -123,7 +124,8 @@ static void test_active(struct emitter *e, const struct gib_thunk_request *r)
     put_relative(e, r->trampoline, 0);
 }
 
-/* Repeats the caller's stack arguments below the frame, at the same alignment. rax, rcx, rsi, rdi are free here. */
+/* Repeats the caller's stack arguments below the frame, at the same alignment. rax, rcx, rsi, rdi
+ * are free here. */
 static void copy_stack(struct emitter *e, const struct gib_thunk_request *r)
 {
     if (!r->stack_copy)
@@ -137,8 +139,8 @@ static void copy_stack(struct emitter *e, const struct gib_thunk_request *r)
         }
         return;
     }
-    /*  mov rcx,copy ; lea rax,[rcx+63] ; and rax,-64 ; sub rsp,rax ; mov rdi,rsp ; lea rsi,[rbp+16] ;
-     *  shr ecx,3 ; rep movsq   */
+    /*  mov rcx,copy ; lea rax,[rcx+63] ; and rax,-64 ; sub rsp,rax ; mov rdi,rsp ; lea rsi,[rbp+16]
+     * ; shr ecx,3 ; rep movsq   */
     load(e, RCX, AT(copy));
     BYTES(e, 0x48, 0x8d, 0x41, 0x3f, 0x48, 0x83, 0xe0, 0xc0, 0x48, 0x29, 0xc4);
     BYTES(e, 0x48, 0x89, 0xe7, 0x48, 0x8d, 0x75, 0x10);
@@ -157,7 +159,8 @@ static void copy_stack(struct emitter *e, const struct gib_thunk_request *r)
  *  pass:
  *      restore registers ; leave ; jmp trampoline
  *
- * No return address is ever changed: unwinders, shadow stacks, exceptions and longjmp see an ordinary frame with a frame pointer.
+ * No return address is ever changed: unwinders, shadow stacks, exceptions and longjmp see an
+ * ordinary frame with a frame pointer.
  */
 static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
@@ -177,8 +180,6 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
         put8(e, 0xe8);
         put_relative(e, r->trampoline, 0);
         save_all(e);
-        store(e, RAX, AT(result[0]));
-        store(e, RDX, AT(result[1]));
         if (r->result_xmm)
             store_xmm(e, 0, AT(result_xmm));
         if (r->result_xmm1)
@@ -200,8 +201,9 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
 }
 
 /*
- * Counting needs no frame: three registers are kept in the red zone (ABI 3.2.2: signal handlers leave 128 bytes below rsp alone) and
- * one instruction increments this thread's own counter, so a signal cannot come between.
+ * Counting needs no frame: three registers are kept in the red zone (ABI 3.2.2: signal handlers
+ * leave 128 bytes below rsp alone) and one instruction increments this thread's own counter, so a
+ * signal cannot come between.
  *
  *      cmp dword [active],0 ; je trampoline
  *      mov [rsp-8],r11 ; mov [rsp-16],rax ; mov [rsp-24],rcx
@@ -216,7 +218,8 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
 static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     test_active(e, r);
-    BYTES(e, 0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x48, 0x89, 0x44, 0x24, 0xf0, 0x48, 0x89, 0x4c, 0x24, 0xe8);
+    BYTES(e, 0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x48, 0x89, 0x44, 0x24, 0xf0, 0x48, 0x89, 0x4c, 0x24,
+          0xe8);
     if (r->thread_pointer == GIB_POINTER_FS0) {
         BYTES(e, 0x64, 0x4c, 0x8b, 0x1c, 0x25, 0, 0, 0, 0); /* mov r11, fs:0 */
     } else if (r->thread_pointer == GIB_POINTER_RDFSBASE) {
@@ -224,13 +227,16 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     } else {
         BYTES(e, 0x45, 0x31, 0xdb); /* xor r11d,r11d: no block has this owner, so always slow */
     }
-    /*  mov rax,r11 ; shr rax,12 ; mov rcx,r11 ; shr rcx,6 ; xor eax,ecx ; and eax,mask ; shl eax,4 ; mov rcx,slots ; add rcx,rax */
-    BYTES(e, 0x4c, 0x89, 0xd8, 0x48, 0xc1, 0xe8, 12, 0x4c, 0x89, 0xd9, 0x48, 0xc1, 0xe9, 6, 0x31, 0xc8, 0x25);
+    /*  mov rax,r11 ; shr rax,12 ; mov rcx,r11 ; shr rcx,6 ; xor eax,ecx ; and eax,mask ; shl eax,4
+     * ; mov rcx,slots ; add rcx,rax */
+    BYTES(e, 0x4c, 0x89, 0xd8, 0x48, 0xc1, 0xe8, 12, 0x4c, 0x89, 0xd9, 0x48, 0xc1, 0xe9, 6, 0x31,
+          0xc8, 0x25);
     put32(e, GIB_HASH_SLOTS - 1);
     BYTES(e, 0xc1, 0xe0, 4);
     immediate(e, RCX, r->hash_slots);
     BYTES(e, 0x48, 0x01, 0xc1);
-    /*  mov rcx,[rcx+8] ; test rcx,rcx ; je slow ; cmp [rcx],r11 ; jne slow: the block must still be this thread's */
+    /*  mov rcx,[rcx+8] ; test rcx,rcx ; je slow ; cmp [rcx],r11 ; jne slow: the block must still be
+     * this thread's */
     BYTES(e, 0x48, 0x8b, 0x49, 0x08, 0x48, 0x85, 0xc9, 0x74, 0);
     size_t no_block = e->at;
     BYTES(e, 0x4c, 0x39, 0x19, 0x75, 0);
@@ -238,7 +244,8 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     BYTES(e, 0x48, 0xff, 0x81); /* inc qword [rcx + disp32] */
     put32(e, r->counter_offset);
     size_t out = e->at;
-    BYTES(e, 0x4c, 0x8b, 0x5c, 0x24, 0xf8, 0x48, 0x8b, 0x44, 0x24, 0xf0, 0x48, 0x8b, 0x4c, 0x24, 0xe8);
+    BYTES(e, 0x4c, 0x8b, 0x5c, 0x24, 0xf8, 0x48, 0x8b, 0x44, 0x24, 0xf0, 0x48, 0x8b, 0x4c, 0x24,
+          0xe8);
     jump(e, r->trampoline);
     if (e->failed)
         return;
@@ -261,21 +268,63 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     jump(e, e->address + out);
 }
 
+/*
+ *      push rdi ; push rsi ; sub rsp,8
+ *      rax = find_fde(pc, bases, shared)
+ *      add rsp,8 ; pop rsi ; pop rdi
+ *      test rax,rax ; je original ; ret
+ *  original:
+ *      jmp trampoline
+ */
+static void make_find_fde_thunk(struct emitter *e, const struct gib_thunk_request *r)
+{
+    BYTES(e, 0x57, 0x56, 0x48, 0x83, 0xec, 0x08);
+    immediate(e, RDX, r->shared);
+    immediate(e, RAX, r->find_fde);
+    BYTES(e, 0xff, 0xd0);
+    BYTES(e, 0x48, 0x83, 0xc4, 0x08, 0x5e, 0x5f, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xc3);
+    jump(e, r->trampoline);
+}
+
+/*
+ * DWARF call frame information in the form of .eh_frame (LSB 10.6). One rule for every call in a
+ * thunk: it has a frame pointer.
+ *
+ *   0  CIE  length 28 | id 0 | version 1 | "zR" | code 1 | data -8 | RA 16 | augmentation: 1,
+ * absptr def_cfa rbp, 16 ; rbp at CFA-16 ; RA at CFA-8 ; nop... 32  FDE  length 28 | CIE pointer 36
+ * | start, size (8 each) | augmentation 0 | nop... 64  0    the end
+ */
+void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out)
+{
+    static const uint8_t cie[] = {28, 0,    0,  0, 0, 0,    0, 0,  1,    'z', 'R',  0,
+                                  1,  0x78, 16, 1, 0, 0x0c, 6, 16, 0x86, 2,   0x90, 1};
+    static const uint8_t fde[] = {28, 0, 0, 0, GIB_ARENA_FDE + 4, 0, 0, 0};
+    memset(out, 0, GIB_ARENA_HEAD);
+    memcpy(out, cie, sizeof cie);
+    memcpy(out + GIB_ARENA_FDE, fde, sizeof fde);
+    memcpy(out + GIB_ARENA_FDE + 8, &address, 8);
+    memcpy(out + GIB_ARENA_FDE + 16, &size, 8);
+}
+
 static int fail(struct gib_error *error, uint64_t address, const char *what)
 {
     if (error) {
         error->code = GIB_E_RANGE;
         error->address = address;
-        snprintf(error->message, sizeof error->message, "0x%llx: %s is more than 2 GiB away", (unsigned long long)address, what);
+        snprintf(error->message, sizeof error->message, "0x%llx: %s is more than 2 GiB away",
+                 (unsigned long long)address, what);
     }
     return GIB_E_RANGE;
 }
 
-int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX], size_t *size, struct gib_error *error)
+int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
+                   size_t *size, struct gib_error *error)
 {
     struct emitter e = {code, 0, request->address, false};
     if (request->kind == GIB_THUNK_COUNT)
         make_count_thunk(&e, request);
+    else if (request->kind == GIB_THUNK_FIND_FDE)
+        make_find_fde_thunk(&e, request);
     else
         make_frame_thunk(&e, request);
     if (e.failed)
@@ -284,7 +333,8 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
     return 0;
 }
 
-int gib_detour_make(uint64_t from, uint64_t to, uint8_t code[GIB_DETOUR_SIZE], struct gib_error *error)
+int gib_detour_make(uint64_t from, uint64_t to, uint8_t code[GIB_DETOUR_SIZE],
+                    struct gib_error *error)
 {
     struct emitter e = {code, 0, from, false};
     int64_t distance = (int64_t)(to - (from + GIB_DETOUR_SIZE));

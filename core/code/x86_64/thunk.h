@@ -1,5 +1,6 @@
 /*
- * thunk.h: machine code for one patched entry, and the detour that leads to it. Pure: bytes and addresses.
+ * thunk.h: machine code for one patched entry, and the detour that leads to it. Pure: bytes and
+ * addresses.
  */
 #ifndef GIBBON_THUNK_H
 #define GIBBON_THUNK_H
@@ -13,32 +14,39 @@ enum gib_thunk_kind {
     GIB_THUNK_CALL_THROUGH, /* enter, call the original, leave */
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
     GIB_THUNK_COUNT,        /* count without a frame, jump to the original */
+    GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the
+                               original */
 };
 
 struct gib_thunk_request {
     enum gib_thunk_kind kind;
     uint64_t address;    /* where the thunk will run */
     uint64_t trampoline; /* within +-2 GiB of it */
-    uint64_t active;     /* a 32-bit word, within +-2 GiB: 0 sends calls straight to the trampoline */
-    uint64_t enter, leave, count; /* the agent's entry points, anywhere */
-    uint64_t site, shared;        /* their arguments */
-    uint32_t stack_copy; /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
-    bool reads_xmm;      /* keep xmm0..7 in the frame */
+    uint64_t active; /* a 32-bit word, within +-2 GiB: 0 sends calls straight to the trampoline */
+    uint64_t enter, leave, count, find_fde;   /* the agent's entry points, anywhere */
+    uint64_t site, shared;                    /* their arguments */
+    uint32_t stack_copy;                      /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
+    bool reads_xmm;                           /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87; /* the result is there */
     /* GIB_THUNK_COUNT */
-    uint32_t thread_pointer; /* enum gib_thread_pointer */
-    uint64_t hash_slots;     /* address of gib_hash.slot */
+    uint32_t thread_pointer;          /* enum gib_thread_pointer */
+    uint64_t hash_slots;              /* address of gib_hash.slot */
     uint32_t counter, counter_offset; /* index, and its byte offset inside a thread block */
 };
 
 #define GIB_THUNK_MAX 1024
 
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
-int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX], size_t *size,
-                   struct gib_error *error);
+int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
+                   size_t *size, struct gib_error *error);
+
+/* The CIE and FDE of an arena of `size` bytes at `address`, GIB_ARENA_HEAD bytes (agent/layout.h).
+ */
+void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out);
 
 #define GIB_DETOUR_SIZE 5
 /* jmp rel32 from `from` to `to`; GIB_E_RANGE when too far. */
-int gib_detour_make(uint64_t from, uint64_t to, uint8_t code[GIB_DETOUR_SIZE], struct gib_error *error);
+int gib_detour_make(uint64_t from, uint64_t to, uint8_t code[GIB_DETOUR_SIZE],
+                    struct gib_error *error);
 
 #endif

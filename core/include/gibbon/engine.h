@@ -1,8 +1,9 @@
 /*
  * gibbon/engine.h: the engine, as a front-end sees it.
  *
- * One engine serves one debugger process. Calls are serialised inside; only gib_engine_flush may be called while another call is under way in a
- * different thread. Strings are UTF-8; strings returned belong to the engine and stay valid until the next call that returns one.
+ * One engine serves one debugger process. Calls are serialised inside; only gib_engine_flush may be
+ * called while another call is under way in a different thread. Strings are UTF-8; strings returned
+ * belong to the engine and stay valid until the next call that returns one.
  */
 #ifndef GIBBON_ENGINE_H
 #define GIBBON_ENGINE_H
@@ -20,23 +21,29 @@ struct gib_engine;
 #define GIB_ENGINE_INTERFACE 1
 GIB_API int gib_engine_interface(void);
 
-/* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for messages only. NULL when out of memory. */
-GIB_API struct gib_engine *gib_engine_new(const struct gib_target_operations *operations, void *context, const char *debugger);
+/* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
+ * messages only. NULL when out of memory. */
+GIB_API struct gib_engine *gib_engine_new(const struct gib_target_operations *operations,
+                                          void *context, const char *debugger);
 
-/* Removes every patch from the target if that is still possible, ends the reader thread, frees everything. NULL is allowed. */
+/* Removes every patch from the target if that is still possible, ends the reader thread, frees
+ * everything. NULL is allowed. */
 GIB_API void gib_engine_free(struct gib_engine *engine);
 
 /*
- * Executes one command, the text behind the word "gibbon". Output goes through operations->print. 0, or a GIB_E_ code and one sentence in
- * *error; then nothing has changed.
+ * Executes one command, the text behind the word "gibbon". Output goes through operations->print.
+ * 0, or a GIB_E_ code and one sentence in *error; then nothing has changed.
  */
-GIB_API int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive, struct gib_error *error);
+GIB_API int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive,
+                               struct gib_error *error);
 
-/* Completions of the last word of `text`, newline separated, whole words; "" when there are none. `functions` is set when the debugger should
- * add its own completion of locations. */
-GIB_API const char *gib_engine_complete(struct gib_engine *engine, const char *text, bool *functions);
+/* Completions of the last word of `text`, newline separated, whole words; "" when there are none.
+ * `functions` is set when the debugger should add its own completion of locations. */
+GIB_API const char *gib_engine_complete(struct gib_engine *engine, const char *text,
+                                        bool *functions);
 
-/* Newline-separated "name\tone line of help" of every command, and the whole help of one, "" for an overview; NULL when unknown. */
+/* Newline-separated "name\tone line of help" of every command, and the whole help of one, "" for an
+ * overview; NULL when unknown. */
 GIB_API const char *gib_engine_commands(struct gib_engine *engine);
 GIB_API const char *gib_engine_help(struct gib_engine *engine, const char *command);
 /* Newline-separated "name\tone line of help\tvalue" of every setting. */
@@ -45,14 +52,22 @@ GIB_API const char *gib_engine_settings(struct gib_engine *engine);
 /* How often patch N was called, as $_gibbon_calls(N); -1 when there is no such patch. */
 GIB_API int64_t gib_engine_calls(struct gib_engine *engine, int number);
 
+/* Whether `pc` is behind a call made by a thunk: its frame then has a frame pointer (caller's pc at
+ * rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For debuggers that unwind through code
+ * without tables. */
+GIB_API bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc);
+
 /* What happened in the debugger. */
 enum gib_event {
-    GIB_EVENT_LOADED,   /* modules were mapped or unmapped, or a process has just been started or attached to; it is stopped, perhaps only for this call */
-    GIB_EVENT_STOPPED,  /* the target stopped and the user will see it */
+    GIB_EVENT_LOADED,  /* modules were mapped or unmapped, or a process has just been started or
+                          attached to; it is stopped, perhaps only for this call */
+    GIB_EVENT_STOPPED, /* the target stopped and the user will see it */
     GIB_EVENT_RESUMED,
-    GIB_EVENT_REACHED,  /* a watched address (value) is about to be executed by the selected thread */
-    GIB_EVENT_EXITED,   /* the process is gone, or no longer ours */
-    GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore it */
+    GIB_EVENT_REACHED,   /* a watched address (value) is about to be executed by the selected thread
+                          */
+    GIB_EVENT_EXITED,    /* the process is gone, or no longer ours */
+    GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
+                            it */
     GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed */
 };
 GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value);

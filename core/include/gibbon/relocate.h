@@ -1,8 +1,8 @@
 /*
  * gibbon/relocate.h: move the first instructions of a function elsewhere.
  *
- * Pure computation on bytes and addresses: no target, no allocation, no global state. Safe to call from
- * any thread at once.
+ * Pure computation on bytes and addresses: no target, no allocation, no global state. Safe to call
+ * from any thread at once.
  */
 #ifndef GIBBON_RELOCATE_H
 #define GIBBON_RELOCATE_H
@@ -75,12 +75,13 @@ struct gib_relocation {
 };
 
 /*
- * Displaces whole instructions from code[0] on until at least min_bytes are covered, and writes their
- * equivalent for address `to` into out->code, followed by a jump back when the last one falls through.
- * At every boundary the copy has the registers, flags, stack pointer and memory that the original has.
+ * Displaces whole instructions from code[0] on until at least min_bytes are covered, and writes
+ * their equivalent for address `to` into out->code, followed by a jump back when the last one falls
+ * through. At every boundary the copy has the registers, flags, stack pointer and memory that the
+ * original has.
  *
- * Returns 0, or a GIB_E_ code with *error filled (address, bytes, instruction, reason) and *out untouched.
- * `error` may be NULL.
+ * Returns 0, or a GIB_E_ code with *error filled (address, bytes, instruction, reason) and *out
+ * untouched. `error` may be NULL.
  */
 GIB_API int gib_relocate(const struct gib_relocation_request *request, struct gib_relocation *out,
                          struct gib_error *error);

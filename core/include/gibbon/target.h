@@ -1,11 +1,12 @@
 /*
  * gibbon/target.h: what a debugger does for the engine. The only contract between the two.
  *
- * A front-end fills one struct of callbacks, forwards the text of commands, and tells the engine when something happened. The engine
- * drives: it calls back only from inside a gib_engine_ function, in the thread that called it, with one exception, `wake`.
+ * A front-end fills one struct of callbacks, forwards the text of commands, and tells the engine
+ * when something happened. The engine drives: it calls back only from inside a gib_engine_
+ * function, in the thread that called it, with one exception, `wake`.
  *
- * Everything the ELF files and /proc can answer the engine finds out itself, so that it is the same in every debugger and available while the
- * target runs (docs/architecture.md, "Who knows what").
+ * Everything the ELF files and /proc can answer the engine finds out itself, so that it is the same
+ * in every debugger and available while the target runs (docs/architecture.md, "Who knows what").
  */
 #ifndef GIBBON_TARGET_H
 #define GIBBON_TARGET_H
@@ -26,8 +27,8 @@ enum gib_target_state {
 };
 
 struct gib_target_thread {
-    int32_t tid;     /* the kernel's id */
-    int32_t number;  /* the debugger's own number */
+    int32_t tid;    /* the kernel's id */
+    int32_t number; /* the debugger's own number */
     uint64_t pc, sp;
 };
 
@@ -42,22 +43,25 @@ enum gib_print_style {
     GIB_PRINT_WARNING,
 };
 
-/* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could not. */
+/* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could
+ * not. */
 struct gib_target_operations {
     size_t size; /* sizeof(struct gib_target_operations), for compatibility */
 
     /* The process id, 0 when there is no process; and what it does. */
     int32_t (*pid)(void *context);
     enum gib_target_state (*state)(void *context);
-    /* Path of the program the user chose, before or after it was started; "" when there is none. Valid until the next call. */
+    /* Path of the program the user chose, before or after it was started; "" when there is none.
+     * Valid until the next call. */
     const char *(*program)(void *context);
 
-    /* Memory as the program sees it: the debugger's own breakpoints are not in it. Exactly `size` bytes, or -1. A write must leave
-     * breakpoints at its addresses working. */
+    /* Memory as the program sees it: the debugger's own breakpoints are not in it. Exactly `size`
+     * bytes, or -1. A write must leave breakpoints at its addresses working. */
     int (*read)(void *context, uint64_t address, void *buffer, size_t size);
     int (*write)(void *context, uint64_t address, const void *buffer, size_t size);
 
-    /* Calls the function without parameters at `address` in the selected thread while all others stay stopped; *result is rax. */
+    /* Calls the function without parameters at `address` in the selected thread while all others
+     * stay stopped; *result is rax. */
     int (*call)(void *context, uint64_t address, uint64_t *result);
 
     /* Threads with their registers: fills up to `max`, returns how many there are. */
@@ -66,18 +70,20 @@ struct gib_target_operations {
     /* An integer register of the selected thread, "rax". */
     int (*get_register)(void *context, const char *name, uint64_t *value);
 
-    /* Locations of the user's enabled software breakpoints: fills up to `max`, returns how many there are. */
+    /* Locations of the user's enabled software breakpoints: fills up to `max`, returns how many
+     * there are. */
     size_t (*breakpoints)(void *context, struct gib_target_breakpoint *breakpoints, size_t max);
 
     /* Makes the location at `from` of the user's breakpoint stop at `to` instead. */
     int (*move_breakpoint)(void *context, int32_t number, uint64_t from, uint64_t to);
 
-    /* The value of an expression of the debugger's language as an address, as in "*EXPRESSION". On failure -1 and a
-     * sentence in `error` (256 bytes). */
+    /* The value of an expression of the debugger's language as an address, as in "*EXPRESSION". On
+     * failure -1 and a sentence in `error` (256 bytes). */
     int (*evaluate)(void *context, const char *expression, uint64_t *value, char *error);
 
-    /* Stop internally, unseen by the user, whenever `address` is executed, and report GIB_EVENT_REACHED; on: false ends it. With a
-     * path, `address` is one of that file's, which may not be mapped yet. */
+    /* Stop internally, unseen by the user, whenever `address` is executed, and report
+     * GIB_EVENT_REACHED; on: false ends it. With a path, `address` is one of that file's, which may
+     * not be mapped yet. */
     int (*watch)(void *context, const char *path, uint64_t address, bool on);
 
     /* Shows text to the user (ends with a newline). */
@@ -85,8 +91,8 @@ struct gib_target_operations {
     /* Asks a yes-no question: 1, 0, or -1 when nobody can be asked. */
     int (*query)(void *context, const char *question);
 
-    /* From the engine's reader thread: there is something to show. The front-end calls gib_engine_flush soon, in
-     * whatever thread may print. Must not block. */
+    /* From the engine's reader thread: there is something to show. The front-end calls
+     * gib_engine_flush soon, in whatever thread may print. Must not block. */
     void (*wake)(void *context);
 };
 

@@ -1,0 +1,104 @@
+#include "code/x86_64/trampoline.h"
+
+#include <string.h>
+#include <Zydis/Zydis.h>
+
+struct call {
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
+};
+
+static bool decode(const struct gib_relocation_request *request, const struct gib_relocation *r,
+                   size_t index, struct call *out)
+{
+    ZydisDecoder decoder;
+    size_t at = r->boundary[index].original;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(
+        &decoder, request->code + at, request->code_size - at, &out->instruction, out->operand));
+}
+
+static bool uses_stack_pointer(const struct call *c)
+{
+    const ZydisDecodedOperand *o = &c->operand[0];
+    if (o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+        return o->reg.value == ZYDIS_REGISTER_RSP;
+    return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.base == ZYDIS_REGISTER_RSP;
+}
+
+static void put32(uint8_t *at, uint64_t value)
+{
+    uint32_t low = (uint32_t)value;
+    memcpy(at, &low, 4);
+}
+
+/* jmp instead of call, at address `here`, to the same place: e9 rel32, or ff /4 with the operand of
+ * ff /2. 0: it does not fit. */
+static size_t make_jump(const struct gib_relocation_request *request, const struct call *c,
+                        size_t original, uint64_t here, uint8_t *out)
+{
+    const uint8_t *code = request->code + original;
+    uint64_t target;
+    if (c->operand[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        if (!ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&c->instruction, &c->operand[0],
+                                                   request->from + original, &target)))
+            return 0;
+        int64_t distance = (int64_t)(target - (here + 5));
+        out[0] = 0xe9;
+        put32(out + 1, (uint64_t)distance);
+        return distance == (int32_t)distance ? 5 : 0;
+    }
+    size_t size = c->instruction.length;
+    memcpy(out, code, size);
+    uint8_t *modrm = out + c->instruction.raw.modrm.offset;
+    *modrm = (uint8_t)((*modrm & 0xc7) | 4 << 3);
+    if (c->operand[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+        c->operand[0].mem.base == ZYDIS_REGISTER_RIP) {
+        if (!ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&c->instruction, &c->operand[0],
+                                                   request->from + original, &target)))
+            return 0;
+        int64_t distance = (int64_t)(target - (here + size));
+        put32(out + c->instruction.raw.disp.offset, (uint64_t)distance);
+        return distance == (int32_t)distance ? size : 0;
+    }
+    return size;
+}
+
+/*
+ *  68 imm32             push the low half of the return address (sign-extended)
+ *  c7 44 24 04 imm32    mov dword [rsp+4], the high half
+ *  e9 rel32 | ff /4     jmp where the call went
+ *  e9 rel32             the jump back: never reached, but the map of instructions ends here
+ */
+bool gib_trampoline_return_home(const struct gib_relocation_request *request,
+                                struct gib_relocation *r)
+{
+    struct call c;
+    for (size_t i = 0; i + 2 < r->boundaries; i++)
+        if (!decode(request, r, i, &c) || c.instruction.meta.category == ZYDIS_CATEGORY_CALL)
+            return false;
+    size_t last = r->boundaries - 2, at = r->boundary[last].copy,
+           original = r->boundary[last].original;
+    if (r->boundaries < 2 || !decode(request, r, last, &c) ||
+        c.instruction.meta.category != ZYDIS_CATEGORY_CALL)
+        return true;
+    uint64_t home = request->from + r->boundary[last + 1].original;
+    uint8_t jump[16];
+    size_t size = uses_stack_pointer(&c) || original + c.instruction.length != r->consumed
+                      ? 0
+                      : make_jump(request, &c, original, request->to + at + 13, jump);
+    int64_t back = (int64_t)(home - (request->to + at + 13 + size + 5));
+    if (!size || at + 13 + size + 5 > sizeof r->code || back != (int32_t)back)
+        return false;
+    uint8_t *out = r->code + at;
+    out[0] = 0x68;
+    put32(out + 1, home);
+    memcpy(out + 5, (const uint8_t[]){0xc7, 0x44, 0x24, 0x04}, 4);
+    put32(out + 9, home >> 32);
+    memcpy(out + 13, jump, size);
+    out[13 + size] = 0xe9;
+    put32(out + 14 + size, (uint64_t)back);
+    r->boundary[last + 1].copy = (uint16_t)(at + 13 + size);
+    r->size = at + 13 + size + 5;
+    return true;
+}
