@@ -15,12 +15,12 @@
 
 enum { CALLS = 5000, ROUNDS = 301 };
 
-__attribute__((noinline, noclone)) static long work(long a, long b, long c, long d, long e, long f)
+NOT_INLINED static long work(long a, long b, long c, long d, long e, long f)
 {
     __asm__ volatile("" : "+r"(a));
     return a + b;
 }
-__attribute__((noinline, noclone)) static long take(const char *s, long b)
+NOT_INLINED static long take(const char *s, long b)
 {
     __asm__ volatile("" : "+r"(s));
     return b;
@@ -35,8 +35,7 @@ static inline uint64_t ticks(void)
 {
     return __builtin_ia32_rdtsc();
 }
-__attribute__((noinline, noclone)) static long by_hand(long a, long b, long c, long d, long e,
-                                                       long f)
+NOT_INLINED static long by_hand(long a, long b, long c, long d, long e, long f)
 {
     struct line *line = &buffer[buffer_at & 16383];
     line->word[0] = 1;

@@ -12,6 +12,13 @@
 #include "code/x86_64/thunk.h"
 #include "log/log.h"
 
+/* For functions to be patched: the compiler must not know their bodies at the call. */
+#ifdef __clang__
+#define NOT_INLINED __attribute__((noinline, optnone))
+#else
+#define NOT_INLINED __attribute__((noipa))
+#endif
+
 struct agent_options {
     uint64_t ring_size;      /* 0: 1 MiB */
     uint32_t string_limit;   /* 0: 64 */

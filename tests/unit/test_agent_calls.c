@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include "agent_fixture.h"
 
-#define FUNCTION __attribute__((noinline, noclone)) static
+#define FUNCTION NOT_INLINED static
 
 static struct agent a;
 

@@ -12,7 +12,7 @@
 #include "agent_fixture.h"
 
 static struct agent a;
-__attribute__((noinline, noclone)) static int work(int n)
+NOT_INLINED static int work(int n)
 {
     __asm__ volatile("" : "+r"(n));
     return n;
@@ -124,14 +124,14 @@ __asm__(".text\n.globl edge_call, edge_return\nedge_call:\n sub $8, %rsp\n mov %
 
 static void *frames[100];
 static int frame_count;
-__attribute__((noinline, noclone)) static int traced(int n)
+NOT_INLINED static int traced(int n)
 {
     frame_count = backtrace(frames, 100);
     return n;
 }
 static __typeof__(&traced) traced_thunk;
 static volatile int after_call; /* no tail calls */
-__attribute__((noinline, noclone)) static int recurse(int n)
+NOT_INLINED static int recurse(int n)
 {
     volatile char room[64 + n * 16];
     room[n] = 1;
@@ -139,7 +139,7 @@ __attribute__((noinline, noclone)) static int recurse(int n)
     after_call++;
     return result + room[n] - 1;
 }
-__attribute__((noinline, noclone)) static void realigned(int n)
+NOT_INLINED static void realigned(int n)
 {
     volatile _Alignas(64) char room[128];
     room[0] = 1;

@@ -149,8 +149,7 @@ static void test_x87_stack_balanced(void **state)
 /* The stack is aligned inside the original as the caller aligned it, up to the 64 bytes of a __m512
  * argument. */
 static uint64_t sp_inside;
-__attribute__((noinline, noclone)) static long note_sp(long a1, long a2, long a3, long a4, long a5,
-                                                       long a6, long a7)
+NOT_INLINED static long note_sp(long a1, long a2, long a3, long a4, long a5, long a6, long a7)
 {
     sp_inside = (uint64_t)__builtin_frame_address(0);
     return a7;

@@ -23,23 +23,23 @@ static struct agent a;
 static long countdown, steps, stride = 1;
 static void (*disturb)(void);
 
-__attribute__((noinline, noclone)) static int plain(int n, const char *text)
+NOT_INLINED static int plain(int n, const char *text)
 {
     return n + 1;
 }
-__attribute__((noinline, noclone)) static const char *texts(const char *text, int n)
+NOT_INLINED static const char *texts(const char *text, int n)
 {
     return text + 1;
 }
 static __typeof__(&plain) plain_thunk, handler_thunk;
 static __typeof__(&texts) texts_thunk;
-__attribute__((noinline, noclone)) static int nesting(int n)
+NOT_INLINED static int nesting(int n)
 {
     return plain_thunk(n, "inner") + plain_thunk(n + 1, "inner");
 }
 static __typeof__(&nesting) nesting_thunk;
 static void (*count_thunk)(void);
-__attribute__((noinline, noclone)) static void counted(void)
+NOT_INLINED static void counted(void)
 {
     __asm__ volatile("");
 }

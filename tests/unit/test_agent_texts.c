@@ -15,7 +15,7 @@ enum { PAGE = 4096 };
 static struct agent a;
 static char *pages; /* three: the middle one is readable, the others are not */
 
-__attribute__((noinline, noclone)) static const char *echo(const char *s, const char *t)
+NOT_INLINED static const char *echo(const char *s, const char *t)
 {
     __asm__ volatile("" : "+r"(s));
     return s;

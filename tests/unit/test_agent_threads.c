@@ -14,7 +14,7 @@
 
 enum { THREADS = 8 };
 static struct agent a;
-__attribute__((noinline, noclone)) static long work(long thread, long n)
+NOT_INLINED static long work(long thread, long n)
 {
     __asm__ volatile("" : "+r"(n));
     return thread * 1000000000 + n;
@@ -216,7 +216,7 @@ static void test_many_short_threads(void **state)
 }
 
 /* Records of every size at the ring's end. */
-__attribute__((noinline, noclone)) static long text(const char *s)
+NOT_INLINED static long text(const char *s)
 {
     return (long)strlen(s);
 }
