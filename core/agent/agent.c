@@ -99,8 +99,7 @@ static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
 static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *site,
                                 struct gib_shared *shared)
 {
-    uint64_t pointer;
-    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    uint64_t pointer = gib_fs0();
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
     struct gib_thread *thread = (struct gib_thread *)hash->slot[gib_hash_index(pointer)].block;
     if (gib_unlikely(!thread || thread->owner != pointer || thread->busy))
@@ -296,10 +295,8 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    uint64_t pointer;
-    __asm__("mov %%fs:0, %0" : "=r"(pointer));
     if (gib_likely(site->simple) && gib_likely(hash->generation == frame->generation &&
-                                               thread->owner == pointer && !thread->busy)) {
+                                               thread->owner == gib_fs0() && !thread->busy)) {
         thread->busy_sp = (uint64_t)frame;
         thread->busy = 1;
         gib_barrier();

@@ -55,6 +55,14 @@ struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode);
 struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_pointer);
 struct gib_thread *gib_thread_above(struct gib_shared *shared, struct gib_thread *thread,
                                     uint64_t sp);
+/* x86-64 ABI, "Thread-local storage": the word at fs:0 is the thread pointer itself. Only where
+ * thread-local storage is known to be set up: before that it is a fault. */
+static inline uint64_t gib_fs0(void)
+{
+    uint64_t pointer;
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
 uint64_t gib_thread_pointer(uint32_t mode); /* enum gib_thread_pointer */
 static inline uint64_t *gib_thread_counter(const struct gib_shared *shared,
                                            struct gib_thread *thread, uint32_t counter)

@@ -4,11 +4,8 @@
 uint64_t gib_thread_pointer(uint32_t mode)
 {
     uint64_t pointer;
-    if (gib_likely(mode == GIB_POINTER_FS0)) {
-        /* x86-64 ABI, "Thread-local storage": the word at fs:0 is the thread pointer itself. */
-        __asm__("mov %%fs:0, %0" : "=r"(pointer));
-        return pointer;
-    }
+    if (gib_likely(mode == GIB_POINTER_FS0))
+        return gib_fs0();
     if (mode == GIB_POINTER_RDFSBASE) {
         __asm__ volatile("rdfsbase %0" : "=r"(pointer));
     } else {

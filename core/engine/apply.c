@@ -152,29 +152,40 @@ static int link_patch(struct gib_process *process, struct gib_site_state *site,
                           site->function, GIB_MAX_ACTIONS);
 }
 
-/* The bytes of the function once more, for the copy at its final place. */
-static int read_again(struct gib_engine *engine, struct gib_process *process,
-                      struct gib_site_state *site, const struct gib_found *found,
-                      const struct gib_patch *patch, struct gib_error *error)
+/* A site with its trampoline in an arena, known to the process; nothing in the target's own memory
+ * changes. */
+static int new_site(struct gib_engine *engine, const struct gib_found *found,
+                    const struct gib_patch *patch, const struct gib_target_thread *threads,
+                    size_t thread_count, struct gib_site_state **out, struct gib_error *error)
 {
+    struct gib_process *process = engine->process;
+    struct gib_site_state *site;
+    struct gib_relocation copy;
     struct gib_arena *arena;
-    int failed = gib_arena_near(engine, process, site->module, 2048, &arena, error);
+    if (!found->module)
+        return gib_fail(error, GIB_E_FILE, found->address, "%.100s is in no file that can be read.",
+                        found->name);
+    int failed =
+        gib_arena_near(engine, process, found->module, sizeof copy.code + 16, &arena, error);
     if (failed)
         return failed;
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
-    struct gib_site_state *planned;
-    struct gib_relocation copy;
-    if ((failed = gib_site_plan(engine, process, found, patch, &planned, &copy, at, error)))
+    if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
-    if ((failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
-        gib_site_free(planned);
+    if ((failed = check_breakpoints(engine, site, error)) ||
+        (failed = check_threads(engine, site, threads, thread_count, error)) ||
+        (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
+        gib_site_free(site);
         return failed;
     }
-    arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
+    if (!add_site(process, site)) {
+        gib_site_free(site);
+        return gib_fail(error, GIB_E_SPACE, found->address,
+                        "No room for more than %d patched functions.", GIB_MAX_SITES);
+    }
     site->trampoline = at;
-    site->boundaries = planned->boundaries;
-    memcpy(site->boundary, planned->boundary, sizeof site->boundary);
-    gib_site_free(planned);
+    arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
+    *out = site;
     return 0;
 }
 
@@ -187,20 +198,9 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     int failed = 0;
     bool fresh = !site;
     if (fresh) {
-        struct gib_relocation copy;
-        if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, 0, error)))
+        failed = new_site(engine, found, patch, threads, thread_count, &site, error);
+        if (failed)
             return failed;
-        if ((failed = read_again(engine, process, site, found, patch, error)) ||
-            (failed = check_breakpoints(engine, site, error)) ||
-            (failed = check_threads(engine, site, threads, thread_count, error))) {
-            gib_site_free(site);
-            return failed;
-        }
-        if (!add_site(process, site)) {
-            gib_site_free(site);
-            return gib_fail(error, GIB_E_SPACE, found->address,
-                            "No room for more than %d patched functions.", GIB_MAX_SITES);
-        }
     } else if (!site->installed &&
                ((failed = check_breakpoints(engine, site, error)) ||
                 (failed = check_threads(engine, site, threads, thread_count, error)))) {
@@ -304,24 +304,17 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
     struct gib_process *process = s->engine->process;
     struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
     struct pending_site pending = {.place = -1};
-    struct gib_relocation copy;
     struct gib_error ignored;
     struct gib_site_state *site;
     for (uint32_t i = 0; i < process->site_count; i++)
         if (process->site[i]->entry == found.address && process->site[i]->internal &&
             process->site[i]->installed)
             return;
-    if (symbol->ifunc || gib_site_plan(s->engine, process, &found, NULL, &site, &copy, 0, &ignored))
+    if (symbol->ifunc ||
+        new_site(s->engine, &found, NULL, s->threads, s->thread_count, &site, &ignored))
         return;
     site->internal = true;
     site->kind = GIB_THUNK_FIND_FDE;
-    if (read_again(s->engine, process, site, &found, NULL, &ignored) ||
-        check_breakpoints(s->engine, site, &ignored) ||
-        check_threads(s->engine, site, s->threads, s->thread_count, &ignored) ||
-        !add_site(process, site)) {
-        gib_site_free(site);
-        return;
-    }
     pending.site = site;
     pending.before = *site;
     if (gib_site_thunk(s->engine, process, site, &ignored) == 0)
