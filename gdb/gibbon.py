@@ -121,8 +121,9 @@ class FrontEnd:
         for location in breakpoint.locations:
             if location.address == old:
                 location.enabled = False
-        moved = gdb.Breakpoint("*0x%x" % new)
-        moved.condition, moved.thread, moved.silent = breakpoint.condition, breakpoint.thread, breakpoint.silent
+        moved = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
+        for name in ("condition", "thread", "silent", "commands", "ignore_count", "enabled"):
+            setattr(moved, name, getattr(breakpoint, name))
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
