@@ -57,6 +57,24 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
+/* TracerPid of /proc/PID/status; -1 when the process is gone. */
+pid_t gib_tracer_of(pid_t pid)
+{
+    char name[64], line[256];
+    pid_t tracer = -1;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(name, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
+            break;
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    return tracer;
+}
+
 /* ---- borrowing a thread by ptrace ---- */
 
 /* The thread to borrow: one that this very thread traces and that is stopped now. */
@@ -275,6 +293,11 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
     uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process) : 0;
     if (instruction && borrow_syscall(tid, instruction, number, arguments, result) == 0)
         return 0;
+    /* The tracer's own thread must not be asked to call: it would do so from inside an event. */
+    if (gib_tracer_of(engine->process->pid) == getpid())
+        return gib_fail(error, GIB_E_TARGET, 0,
+                        "No thread of process %d can be borrowed for a system call.",
+                        engine->process->pid);
     return stub_syscall(engine, number, arguments, result, error);
 }
 

@@ -178,6 +178,8 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);
+/* Who traces the process by ptrace, 0: nobody; -1 when it is gone. */
+pid_t gib_tracer_of(pid_t pid);
 /* All threads; the array is malloc'ed. */
 int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
                        struct gib_error *error);

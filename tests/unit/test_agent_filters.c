@@ -1,0 +1,244 @@
+/* Which calls are recorded: -after, -every, -times, -thread, -from; and who called: -backtrace. */
+#include <execinfo.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "agent_fixture.h"
+
+static struct agent a;
+NOT_INLINED static int work(int n)
+{
+    __asm__ volatile("" : "+r"(n));
+    return n;
+}
+static __typeof__(&work) thunk;
+
+static int setup(void **state)
+{
+    agent_open(&a, (struct agent_options){0});
+    return 0;
+}
+static int teardown(void **state)
+{
+    agent_close(&a);
+    return 0;
+}
+static void patch(struct patch_options options)
+{
+    thunk = agent_patch(&a, work, "int work(int n)", options);
+}
+static void call(int times)
+{
+    for (int i = 1; i <= times; i++)
+        assert_int_equal(thunk(i), i);
+}
+/* The numbers of the calls in the log. */
+static void expect(const char *numbers)
+{
+    char *lines = agent_lines(&a), got[1000] = "";
+    int n, used = 0;
+    for (char *line = lines; *line && sscanf(line, "work(n=%d)", &n) == 1;
+         line = strchr(line, '\n') + 1)
+        used += snprintf(got + used, sizeof got - (size_t)used, "%d ", n);
+    assert_string_equal(got, numbers);
+    free(lines);
+}
+
+static void test_after(void **state)
+{
+    patch((struct patch_options){.after = 3});
+    call(6);
+    expect("4 5 6 ");
+    assert_int_equal(agent_calls(&a, 0), 3);
+}
+static void test_every(void **state)
+{
+    patch((struct patch_options){.every = 3});
+    call(10);
+    expect("3 6 9 ");
+}
+static void test_times(void **state)
+{
+    patch((struct patch_options){.times = 2});
+    call(5);
+    expect("1 2 ");
+}
+static void test_after_every_times(void **state)
+{
+    patch((struct patch_options){.after = 2, .every = 3, .times = 2});
+    call(20);
+    expect("5 8 ");
+    assert_int_equal(a.shared->patch[0].seen, 20);
+}
+static void *other_thread(void *argument)
+{
+    thunk(100);
+    return NULL;
+}
+static void test_thread(void **state)
+{
+    patch((struct patch_options){.thread = (int)syscall(SYS_gettid)});
+    pthread_t thread;
+    call(2);
+    pthread_create(&thread, NULL, other_thread, NULL);
+    pthread_join(thread, NULL);
+    expect("1 2 ");
+}
+static void test_from(void **state)
+{
+    extern const char __executable_start[], __etext[];
+    const struct gib_range elsewhere[] = {{1, 2}, {0x1000, 0x2000}};
+    const struct gib_range here[] = {{1, 2}, {(uint64_t)__executable_start, (uint64_t)__etext}};
+    patch((struct patch_options){.from = elsewhere, .from_count = 2});
+    call(3);
+    expect("");
+    patch((struct patch_options){.from = here, .from_count = 2});
+    call(3);
+    expect("1 2 3 ");
+    assert_int_equal(agent_calls(&a, 0), 0);
+}
+/* A call that ends a module has its return address just behind it. */
+static void test_from_edge(void **state)
+{
+    extern const char edge_return[];
+    void edge_call(void *function);
+    for (int shift = -1; shift <= 1; shift++) {
+        const struct gib_range one = {(uint64_t)edge_return - 100,
+                                      (uint64_t)edge_return + (uint64_t)(int64_t)shift};
+        patch((struct patch_options){.from = &one, .from_count = 1});
+        edge_call((void *)thunk);
+        assert_int_equal(agent_calls(&a, a.sites - 1), shift >= 0);
+    }
+}
+__asm__(".text\n.globl edge_call, edge_return\nedge_call:\n sub $8, %rsp\n mov %rdi, %rax\n mov "
+        "$5, %edi\n call *%rax\nedge_return:\n add $8, %rsp\n ret\n");
+
+/* ---- backtraces, against glibc's
+ * ----------------------------------------------------------------------------- */
+
+static void *frames[100];
+static int frame_count;
+NOT_INLINED static int traced(int n)
+{
+    frame_count = backtrace(frames, 100);
+    return n;
+}
+static __typeof__(&traced) traced_thunk;
+static volatile int after_call; /* no tail calls */
+NOT_INLINED static int recurse(int n)
+{
+    volatile char room[64 + n * 16];
+    room[n] = 1;
+    int result = n ? recurse(n - 1) : traced_thunk(5);
+    after_call++;
+    return result + room[n] - 1;
+}
+NOT_INLINED static void realigned(int n)
+{
+    volatile _Alignas(64) char room[128];
+    room[0] = 1;
+    recurse(n);
+    after_call += room[0];
+}
+static int compare_pointers(const void *x, const void *y)
+{
+    recurse(3);
+    return *(const char *)x - *(const char *)y;
+}
+static void on_signal(int signal)
+{
+    recurse(1);
+}
+
+/* The agent's frames of the last record, and glibc's without the function itself and the thunk's.
+ */
+static void compare_frames(const char *what)
+{
+    struct gib_thread *t = agent_block(&a, 0);
+    const struct gib_record *record = NULL;
+    for (uint64_t at = 0; at < t->head; at += (uint64_t)record->lines * GIB_LINE)
+        record = (const struct gib_record *)((char *)t + a.shared->ring_offset +
+                                             (at & (a.shared->ring_size - 1)));
+    assert_non_null(record);
+    const struct gib_chunk *chunk = (const struct gib_chunk *)(record->word + 3);
+    assert_int_equal(chunk->type, GIB_CHUNK_BACKTRACE);
+    const uint64_t *mine = (const uint64_t *)(chunk + 1);
+    size_t count = chunk->size / 8;
+    int first = 0;
+    while (first < frame_count && (uint64_t)frames[first] != mine[0])
+        first++;
+    if (first == frame_count)
+        fail_msg("%s: the caller 0x%lx is not in glibc's backtrace of %d frames", what, mine[0],
+                 frame_count);
+    for (size_t i = 0; i < count && first + (int)i < frame_count; i++)
+        if (mine[i] != (uint64_t)frames[first + (int)i])
+            fail_msg("%s: frame %zu of %zu is 0x%lx and not %p", what, i, count, mine[i],
+                     frames[first + (int)i]);
+    assert_int_equal(count, frame_count - first);
+}
+static void test_backtraces(void **state)
+{
+    agent_close(&a);
+    agent_open(&a, (struct agent_options){.no_reader = true});
+    agent_add_unwind_rows(&a);
+    patch((struct patch_options){.backtrace = 64});
+    /* glibc's view first, from the same place: it could not get past a thunk, which has no CFI
+     * here. */
+    for (volatile int depth = 0; depth < 30; depth += 7) {
+        for (volatile int pass = 0; pass < 2; pass++) {
+            traced_thunk = pass ? thunk : traced;
+            recurse(depth);
+        }
+        compare_frames("recursion");
+        for (volatile int pass = 0; pass < 2; pass++) {
+            traced_thunk = pass ? thunk : traced;
+            realigned(depth);
+        }
+        compare_frames("realigned stack");
+    }
+    for (volatile int pass = 0; pass < 2; pass++) {
+        char letters[] = "ba";
+        traced_thunk = pass ? thunk : traced;
+        qsort(letters, 2, 1, compare_pointers);
+    }
+    compare_frames("through qsort");
+    signal(SIGUSR1, on_signal);
+    for (volatile int pass = 0; pass < 2; pass++) {
+        traced_thunk = pass ? thunk : traced;
+        raise(SIGUSR1);
+    }
+    compare_frames("in a signal handler");
+}
+
+static void test_depth(void **state)
+{
+    agent_add_unwind_rows(&a);
+    for (unsigned depth = 1; depth <= 64; depth += 9) {
+        patch((struct patch_options){.backtrace = depth});
+        traced_thunk = thunk;
+        recurse(100);
+        char *lines = agent_lines(&a);
+        assert_int_equal(occurrences(lines, "\n    #"), depth);
+        assert_int_equal(occurrences(lines, "(more frames follow)"), 1);
+        assert_non_null(strstr(lines, "    #0 recurse+0x"));
+        free(lines);
+        gib_log_clear(a.log);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_after),  TEST(test_every), TEST(test_times),     TEST(test_after_every_times),
+        TEST(test_thread), TEST(test_from),  TEST(test_from_edge), TEST(test_backtraces),
+        TEST(test_depth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
