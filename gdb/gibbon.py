@@ -143,9 +143,16 @@ class FrontEnd:
     # The user.
 
     def print(self, text, style):
-        with gdb.with_parameter("pagination", False if style == binding.LOG else gdb.parameter("pagination")):
+        if style != binding.LOG or not gdb.parameter("pagination"):
             gdb.write(text, gdb.STDERR if style == binding.WARNING else gdb.STDOUT)
             gdb.flush()
+        elif self.in_event:
+            # Changing a setting executes a command, and that runs the commands of a breakpoint: not inside the stop itself (GDB bug 29831).
+            self.post(lambda: self.print(text, style))
+        else:
+            with gdb.with_parameter("pagination", False):
+                gdb.write(text)
+                gdb.flush()
 
     def query(self, question):
         if not gdb.parameter("confirm"):

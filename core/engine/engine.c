@@ -111,8 +111,8 @@ struct gib_engine *gib_engine_new(const struct gib_target_operations *operations
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&engine->lock, &recursive);
+    pthread_mutex_init(&engine->flush_lock, &recursive); /* GDB may run commands while it prints */
     pthread_mutexattr_destroy(&recursive);
-    pthread_mutex_init(&engine->flush_lock, NULL);
     char *directory = data_directory();
     engine->prototypes = gib_prototypes_open(directory ? directory : "", NULL);
     free(directory);
