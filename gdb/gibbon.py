@@ -85,8 +85,11 @@ class FrontEnd:
         result = []
         try:
             for thread in threads:
-                thread.switch()
-                frame = gdb.newest_frame()
+                try:
+                    thread.switch()
+                    frame = gdb.newest_frame()
+                except gdb.error:
+                    continue  # while GDB handles an event of one thread, others run
                 result.append(binding.Thread(thread.ptid[1] or thread.ptid[0], thread.num, frame.pc(), int(frame.read_register("rsp"))))
         finally:
             if selected is not None and selected.is_valid():

@@ -91,6 +91,20 @@ static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
     return gib_readable_run(view, (uint64_t)(&frame->caller + 1), GIB_COPY_UNKNOWN) & ~7u;
 }
 
+/* Claims the block (thread->busy) and room for a record behind what an enclosing call left open. */
+static struct gib_record *begin_record(struct gib_shared *shared, struct gib_thread *thread,
+                                       const struct gib_site *site, const struct gib_frame *frame,
+                                       struct gib_view *view)
+{
+    thread->busy_sp = (uint64_t)frame;
+    thread->busy = 1;
+    gib_barrier();
+    if (thread->open)
+        gib_ring_publish_open(shared, thread);
+    gib_view_open(view, shared, thread, (uint64_t)frame);
+    return gib_ring_reserve(shared, thread, site->lines);
+}
+
 /*
  * The fast path: nearly every patch is one action without filters on a function whose arguments fit
  * one line. The engine says so (site->simple), and everything that could be otherwise today
@@ -165,14 +179,8 @@ static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site,
         return 0;
     if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread, (uint64_t)frame)))
         return 0;
-    thread->busy_sp = (uint64_t)frame;
-    thread->busy = 1;
-    gib_barrier();
-    if (thread->open)
-        gib_ring_publish_open(shared, thread);
-    struct gib_record *record = gib_ring_reserve(shared, thread, site->lines);
     struct gib_view view;
-    gib_view_open(&view, shared, thread, (uint64_t)frame);
+    struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index;
     record->accepted = (uint8_t)accepted;
     record->caller = frame->caller;
@@ -264,14 +272,8 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     if (!thread)
         return;
     bool elsewhere = (uint64_t)thread != frame->thread || thread->generation != frame->generation;
-    thread->busy_sp = (uint64_t)frame;
-    thread->busy = 1;
-    gib_barrier();
-    if (thread->open)
-        gib_ring_publish_open(shared, thread);
-    struct gib_record *record = gib_ring_reserve(shared, thread, site->lines);
     struct gib_view view;
-    gib_view_open(&view, shared, thread, (uint64_t)frame);
+    struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index | (elsewhere ? (uint32_t)GIB_RECORD_ELSEWHERE << 24 : 0);
     record->kind = GIB_RECORD_RETURN;
     record->accepted = (uint8_t)frame->accepted;

@@ -36,8 +36,7 @@
 #define GIB_COPY_UNKNOWN     512 /* bytes of stack arguments copied when nobody knows their number */
 #define GIB_MAX_STRING_LIMIT 4096
 
-/* ---- records ------------------------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 #define GIB_LINE 64 /* a record is a whole number of cache lines, and begins on one */
 
@@ -97,8 +96,7 @@ struct gib_chunk {
     uint32_t size; /* bytes that follow, without padding */
 };
 
-/* ---- sites and patches
- * ---------------------------------------------------------------------------- */
+/* ---- sites and patches ---- */
 
 /* Where one argument word comes from: enum + number. */
 enum gib_source {
@@ -196,8 +194,7 @@ struct gib_unwind_module {
     uint64_t count;
 };
 
-/* ---- threads
- * --------------------------------------------------------------------------------------- */
+/* ---- threads ---- */
 
 struct gib_thread {
     uint64_t owner; /* thread pointer; 0: free */
@@ -218,8 +215,7 @@ struct gib_thread {
     _Alignas(64) uint64_t read;     /* bytes consumed, reader */
 };
 
-/* ---- the head of the shared memory
- * ------------------------------------------------------------------ */
+/* ---- the head of the shared memory ---- */
 
 #define GIB_SHARED_MAGIC 0x4e4f424249472101ull /* "\1!GIBBON" */
 
@@ -274,8 +270,7 @@ static inline uint32_t gib_hash_index(uint64_t thread_pointer)
     return (uint32_t)(thread_pointer >> 12 ^ thread_pointer >> 6) & (GIB_HASH_SLOTS - 1);
 }
 
-/* ---- the agent's entry points
- * -------------------------------------------------------------------------- */
+/* ---- the agent's entry points ---- */
 
 /*
  * The thunk's frame, at rbp - GIB_FRAME_SIZE. 16 + GIB_FRAME_SIZE is a multiple of 64: the original
@@ -313,7 +308,7 @@ struct gib_unwind_bases {
 struct gib_agent_image {
     uint32_t magic;
     uint32_t enter; /* uint64_t enter(struct gib_frame *, const struct gib_site *, struct gib_shared
-                       *) */
+                     *) */
     uint32_t
         leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):

@@ -13,7 +13,8 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
         text++;
     size_t length = strcspn(text, " \t\n");
     char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), length ? text : "help");
+    snprintf(name, sizeof name, "%.*s", length ? (int)(length < 63 ? length : 63) : 4,
+             length ? text : "help");
     const struct gib_command *command = gib_command_find(name, error);
     if (!command)
         return error->code;
@@ -27,9 +28,7 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
     return failed;
 }
 
-/* ---- help
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- help ---- */
 
 static char *overview(void)
 {
@@ -150,8 +149,7 @@ int gib_command_version(struct gib_engine *engine, const struct gib_arguments *a
     return 0;
 }
 
-/* ---- completion
- * ---------------------------------------------------------------------------------------------- */
+/* ---- completion ---- */
 
 static void offer(FILE *out, const char *candidate, const char *word, const char *prefix)
 {

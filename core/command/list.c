@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- list
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- list ---- */
 
 static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
 {
@@ -60,9 +58,7 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
     return 0;
 }
 
-/* ---- stats
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- stats ---- */
 
 int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arguments,
                       struct gib_error *error)
@@ -98,14 +94,13 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
     if (unseen)
         gib_print(engine,
                   "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal "
-                             "handlers nested too deep.\n",
+                  "handlers nested too deep.\n",
                   unseen, GIB_MAX_THREADS);
     free(patches);
     return 0;
 }
 
-/* ---- enable, disable, delete
- * ------------------------------------------------------------------------------------ */
+/* ---- enable, disable, delete ---- */
 
 static int switch_patches(struct gib_engine *engine, const struct gib_arguments *arguments, bool on,
                           struct gib_error *error)
@@ -163,9 +158,7 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     return failed;
 }
 
-/* ---- save
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- save ---- */
 
 /* A word that the parser reads back as it is. */
 static void write_word(FILE *out, const char *word)
@@ -179,7 +172,7 @@ static void write_word(FILE *out, const char *word)
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
-    if (arguments->words != 1)
+    if (arguments->words != 1 || !*arguments->word[0])
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon save\" needs one file name.");
     FILE *out = fopen(arguments->word[0], "we");
     if (!out)

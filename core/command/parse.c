@@ -37,7 +37,7 @@ static char *next_word(char **at, bool *bad, bool *quoted)
     while (*in && (depth > 0 || !isspace((unsigned char)*in))) {
         if (*in == '"' || *in == '\'') {
             char quote = *in++;
-            *quoted = true;
+            *quoted |= out == word;
             while (*in && *in != quote) {
                 if (*in == '\\' && in[1] == quote)
                     in++;

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- definition
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- definition ---- */
 
 /* The options as `save` writes them, one form for each. */
 static char *write_options(const struct gib_patch *p)
@@ -91,7 +89,7 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     if (prototype) {
         struct gib_error why;
         if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
-            return gib_fail(error, why.code, 0, "-prototype: %.240s", why.message);
+            return gib_fail(error, why.code, 0, "-prototype: %.240s.", why.message);
         p->prototype_text = strdup(prototype);
     }
     p->options = write_options(p);
@@ -115,8 +113,7 @@ static int check_thread(struct gib_engine *engine, const struct gib_patch *patch
     return known ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "Unknown thread %d.", patch->thread);
 }
 
-/* ---- what happens to it
- * ------------------------------------------------------------------------------------------ */
+/* ---- what happens to it ---- */
 
 /* The function is nowhere: wait for it, ask, or say so. */
 static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch,

@@ -79,6 +79,9 @@ size_t gib_elf_find(struct gib_elf *elf, const char *name,
  */
 char *gib_elf_demangle(const char *name);
 
+/* The same without the parameter list and the result's type: "ns::f<int>"; malloc'ed. */
+char *gib_elf_function_name(const char *symbol);
+
 /* The function that covers vaddr (by size, or failing that by the end of the next symbol or FDE);
  * the best name is global, default version, with the fewest leading underscores, shortest. NULL
  * when none does. */

@@ -23,8 +23,7 @@ struct gib_modules {
     struct description cache[DESCRIPTIONS]; /* callers repeat: DWARF is asked once for each */
 };
 
-/* ---- open files
- * ---------------------------------------------------------------------------------- */
+/* ---- open files ---- */
 
 struct open_file {
     struct open_file *next;
@@ -62,8 +61,7 @@ struct gib_elf *gib_elf_shared(const char *path, const char *shown, struct gib_e
     return elf;
 }
 
-/* ---- the table
- * ----------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 struct gib_modules *gib_modules_new(void)
 {
@@ -271,8 +269,7 @@ bool gib_module_matches(const struct gib_module *module, const char *wanted)
            !strcmp(wanted, module->path);
 }
 
-/* ---- describing an address
- * ------------------------------------------------------------------------- */
+/* ---- describing an address ---- */
 
 static void describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
                      size_t size)

@@ -57,8 +57,25 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
-/* ---- borrowing a thread by ptrace
- * -------------------------------------------------------------------- */
+/* TracerPid of /proc/PID/status; -1 when the process is gone. */
+pid_t gib_tracer_of(pid_t pid)
+{
+    char name[64], line[256];
+    pid_t tracer = -1;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(name, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
+            break;
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    return tracer;
+}
+
+/* ---- borrowing a thread by ptrace ---- */
 
 /* The thread to borrow: one that this very thread traces and that is stopped now. */
 static pid_t borrowed_thread(struct gib_engine *engine)
@@ -191,8 +208,7 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     return failed ? -1 : 0;
 }
 
-/* ---- the debugger's own call
- * --------------------------------------------------------------------------- */
+/* ---- the debugger's own call ---- */
 
 /*
  *  b8+r imm64 for each argument      mov rdi/rsi/rdx/r10/r8/r9, imm64
@@ -277,6 +293,11 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
     uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process) : 0;
     if (instruction && borrow_syscall(tid, instruction, number, arguments, result) == 0)
         return 0;
+    /* The tracer's own thread must not be asked to call: it would do so from inside an event. */
+    if (gib_tracer_of(engine->process->pid) == getpid())
+        return gib_fail(error, GIB_E_TARGET, 0,
+                        "No thread of process %d can be borrowed for a system call.",
+                        engine->process->pid);
     return stub_syscall(engine, number, arguments, result, error);
 }
 

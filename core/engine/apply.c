@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- threads and breakpoints in the way
- * ------------------------------------------------------------------- */
+/* ---- threads and breakpoints in the way ---- */
 
 static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
                              struct gib_error *error)
@@ -89,8 +88,7 @@ static int check_threads(struct gib_engine *engine, const struct gib_site_state 
     return check_stacks(engine, site, threads, count, error);
 }
 
-/* ---- applying
- * --------------------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 /* A site whose patches were all deleted is not taken up again: its calls are still in the log under
  * their numbers. */
@@ -398,8 +396,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     return failed;
 }
 
-/* ---- taking off
- * --------------------------------------------------------------------------------------------- */
+/* ---- taking off ---- */
 
 /* Restores the entries of all sites for which `wanted` says so, in one transaction. */
 static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)

@@ -13,9 +13,7 @@ int gib_engine_interface(void)
     return GIB_ENGINE_INTERFACE;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 /* For what must still be done when the debugger exits without a word. */
 static struct gib_engine *engines;
@@ -149,8 +147,7 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine);
 }
 
-/* ---- printing what the reader found
- * -------------------------------------------------------------------------- */
+/* ---- printing what the reader found ---- */
 
 void gib_engine_flush(struct gib_engine *engine)
 {
@@ -173,8 +170,7 @@ static void show_log(struct gib_engine *engine)
     gib_engine_flush(engine);
 }
 
-/* ---- commands and events
- * --------------------------------------------------------------------------------------- */
+/* ---- commands and events ---- */
 
 /* -temporary patches that were called are deleted at the next chance. */
 static void delete_spent(struct gib_engine *engine)

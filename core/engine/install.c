@@ -38,8 +38,7 @@ static int call(struct gib_engine *engine, const char *what, long number, uint64
     return 0;
 }
 
-/* ---- shared memory
- * ------------------------------------------------------------------------------------- */
+/* ---- shared memory ---- */
 
 struct layout {
     uint64_t sites, unwind, threads, thread_size, counters, ring, data_size, size;
@@ -163,8 +162,7 @@ static int map_in_target(struct gib_engine *engine, struct gib_process *process,
     return failed;
 }
 
-/* ---- arenas
- * -------------------------------------------------------------------------------------------- */
+/* ---- arenas ---- */
 
 /* The end of a free range of `size` bytes that is wholly within 2 GiB of [low, high), below if
  * possible: above a program its heap grows, above the libraries the stack does. */
@@ -315,8 +313,7 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
                     "Trampolines for %s do not fit into one arena.", module->name);
 }
 
-/* ---- the agent
- * ----------------------------------------------------------------------------------------- */
+/* ---- the agent ---- */
 
 static void fill_shared(struct gib_engine *engine, struct gib_process *process,
                         const struct layout *l)

@@ -19,8 +19,7 @@
 #include "gibbon/engine.h"
 #include "log/log.h"
 
-/* ---- patches: definitions
- * ------------------------------------------------------------------------- */
+/* ---- patches: definitions ---- */
 
 enum gib_location_kind { GIB_LOCATION_NAME, GIB_LOCATION_ADDRESS, GIB_LOCATION_FILE };
 
@@ -55,8 +54,7 @@ struct gib_patch {
     uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
-/* ---- process: what is in the target
- * ----------------------------------------------------------------- */
+/* ---- process: what is in the target ---- */
 
 struct gib_arena {
     uint64_t start;  /* address in the target */
@@ -180,6 +178,8 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);
+/* Who traces the process by ptrace, 0: nobody; -1 when it is gone. */
+pid_t gib_tracer_of(pid_t pid);
 /* All threads; the array is malloc'ed. */
 int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
                        struct gib_error *error);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 static bool is_glob(const char *text)
 {
@@ -99,8 +98,7 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     return 0;
 }
 
-/* ---- resolving
- * ------------------------------------------------------------------------------------------ */
+/* ---- resolving ---- */
 
 void gib_found_free(struct gib_found_list *list)
 {
@@ -213,17 +211,28 @@ static void visit(const struct gib_elf_symbol *symbol, void *context)
         add(s, s->module->bias + symbol->value, symbol->name, 0);
 }
 
+/* Clones (`f.part.0`) are not what a glob means. */
+static bool glob_matches(const char *glob, const char *symbol)
+{
+    if (strchr(symbol, '.'))
+        return false;
+    if (!fnmatch(glob, symbol, 0))
+        return true;
+    if (symbol[0] != '_' || symbol[1] != 'Z')
+        return false;
+    char *name = gib_elf_function_name(symbol);
+    bool matches = name && !fnmatch(glob, name, 0);
+    free(name);
+    return matches;
+}
+
 static void search_glob(struct search *s)
 {
     const struct gib_elf_symbol *symbols;
     size_t count = gib_elf_functions(s->module->elf, &symbols);
-    for (size_t i = 0; i < count; i++) {
-        /* Names of one address stand together; the first that matches speaks for it. Clones and
-         * compiler's names are not what a glob means. */
-        if (strchr(symbols[i].name, '.') || fnmatch(s->location->function, symbols[i].name, 0))
-            continue;
-        visit(&symbols[i], s);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (glob_matches(s->location->function, symbols[i].name))
+            visit(&symbols[i], s);
 }
 
 static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
@@ -286,8 +295,7 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     return 0;
 }
 
-/* ---- a name like the one misspelt
- * ------------------------------------------------------------------------- */
+/* ---- a name like the one misspelt ---- */
 
 /* Levenshtein's distance, at most `limit`. */
 static unsigned distance(const char *a, const char *b, unsigned limit)

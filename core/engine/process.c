@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- what the agent must know of the process
- * --------------------------------------------------------------- */
+/* ---- what the agent must know of the process ---- */
 
 /* Text of AT_HWCAP2 bit 1: the kernel lets user space read the thread pointer by rdfsbase
  * (Linux 5.9). */
@@ -129,9 +128,7 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
     gib_modules_unlock(process->modules);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
 {
@@ -238,9 +235,7 @@ int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
     return 0;
 }
 
-/* ---- pending
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- pending ---- */
 
 /* Sites whose library was unmapped: their calls stay counted, their patches wait again. */
 static void forget_gone_sites(struct gib_process *process)
@@ -315,8 +310,7 @@ void gib_expect_modules(struct gib_engine *engine)
         engine->loader_watched = engine->ops.watch(engine->context, loader, state.value, true) == 0;
 }
 
-/* ---- IFUNC: wait for the resolver's answer
- * -------------------------------------------------------------------------- */
+/* ---- IFUNC: wait for the resolver's answer ---- */
 
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
                        const struct gib_module *module)

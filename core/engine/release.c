@@ -68,8 +68,7 @@ void gib_release(struct gib_engine *engine)
     gib_uninstall(engine, process);
 }
 
-/* ---- after the debugger has let go
- * ----------------------------------------------------------------------- */
+/* ---- after the debugger has let go ---- */
 
 /*
  * GDB tells before it detaches; LLDB does not, and neither does for every way out. Then the process
@@ -163,29 +162,11 @@ static void seize_all(struct seized *s)
     }
 }
 
-/* TracerPid of /proc/PID/status; -1 when the process is gone. */
-static pid_t tracer_of(pid_t pid)
-{
-    char name[64], line[256];
-    pid_t tracer = -1;
-    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(name, "re");
-    while (file && fgets(line, sizeof line, file)) {
-        if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
-            break;
-        if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-            break;
-    }
-    if (file)
-        fclose(file);
-    return tracer;
-}
-
 void gib_release_detached(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
     if (!process || !process->installed || process->released || engine->settings.keep_on_detach ||
-        tracer_of(process->pid) != 0)
+        gib_tracer_of(process->pid) != 0)
         return;
     struct seized seized = {.pid = process->pid};
     char name[64];

@@ -18,8 +18,7 @@ bool gib_site_in_use(const struct gib_site_state *site)
     return site->internal;
 }
 
-/* ---- the agent's view of a site
- * ---------------------------------------------------------------------- */
+/* ---- the agent's view of a site ---- */
 
 static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 {
@@ -221,12 +220,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
         return;
-    shown->function = gib_elf_demangle(site->function);
-    /* A demangled name brings its parameter list along; the arguments follow anyway. */
-    char *list = shown->function ? strchr(shown->function, '(') : NULL;
-    if (list && list > shown->function && strncmp(shown->function, "(anonymous", 10) &&
-        strcmp(shown->function, site->function))
-        *list = '\0';
+    shown->function = gib_elf_function_name(site->function);
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;
@@ -238,8 +232,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
         gib_log_set_site(engine->log, site->index, shown);
 }
 
-/* ---- thunks
- * --------------------------------------------------------------------------------------------- */
+/* ---- thunks ---- */
 
 /* One patch that only counts, with no filter, needs no frame. */
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)

@@ -87,8 +87,7 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
     pthread_mutex_unlock(&log->lock);
 }
 
-/* ---- the spool
- * ------------------------------------------------------------------------------------- */
+/* ---- the spool ---- */
 
 /* Written in large pieces; `spool_size` counts what is in the buffer too. */
 static bool write_buffer(struct gib_log *log)
@@ -166,8 +165,7 @@ static const struct gib_call *next_call(struct gib_log *log, struct cursor *c)
     return NULL;
 }
 
-/* ---- views
- * ----------------------------------------------------------------------------------------- */
+/* ---- views ---- */
 
 static uint32_t fixed_words(const struct gib_log_view *view)
 {

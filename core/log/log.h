@@ -93,8 +93,7 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
 uint64_t gib_log_lost(struct gib_log *log);
 void gib_log_clear(struct gib_log *log);
 
-/* ---- inside core/log
- * ------------------------------------------------------------------------------- */
+/* ---- inside core/log ---- */
 
 struct gib_log_view { /* what a renderer sees of one call */
     const struct gib_call *call;

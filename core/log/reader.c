@@ -151,8 +151,7 @@ static bool append_batch(struct gib_reader *r)
     return any;
 }
 
-/* ---- joining
- * ---------------------------------------------------------------------------------------- */
+/* ---- joining ---- */
 
 static void remember_open(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
@@ -242,8 +241,7 @@ static void report_unfinished(struct gib_reader *r, struct ring *ring)
     }
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void take_record(struct gib_reader *r, struct ring *ring, uint64_t position, size_t size)
 {
@@ -449,8 +447,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static uint64_t ticks(void)
 {

@@ -114,7 +114,7 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
     if (call->status == GIB_CALL_LOST) {
         fprintf(out,
                 "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a "
-                                        "larger ring helps (gibbon set ring-size)\n",
+                "larger ring helps (gibbon set ring-size)\n",
                 call->tid, view->record->word[0]);
         return;
     }

@@ -1,0 +1,204 @@
+"""Attach, detach, delete, kill, quit, fork, exec, and the death of the debugger."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import asks
+from harness import INSIDE, Interactive, environment, mappings, text_differences
+
+LOAD = "python import sys; sys.path.insert(0, %r); import inside" % os.path.dirname(INSIDE)
+SAME = "python inside.text_differences()"
+NONE = "text: 0 bytes of many differ"
+
+
+def tracer(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return int(re.search(r"^TracerPid:\s*(\d+)", status.read(), re.M).group(1))
+
+
+def still_works(process):
+    first = asks(process)
+    time.sleep(0.05)
+    second = asks(process)
+    assert second > first, "the target stands still"
+
+
+def test_attach_and_detach(debugger, server):
+    process = server()
+    still_works(process)
+    assert text_differences(process.pid) == []
+    result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick getenv -quiet", LOAD, SAME, "break tick", "continue", "continue", "continue",
+                                     "gibbon log -last 1", ("delete", "breakpoint delete -f"), "detach"])
+    assert re.search(r"^Patch 1: wrap tick at 0x[0-9a-f]{16} in server\.$", result[1], re.M), result[1]
+    assert re.search(r"text: [1-9]\d* bytes of many differ", result[3]), result[3]
+    assert re.search(r"(tick\(n=\d+, what=\"tock\"\)|getenv\(.*\"TICK\"\))", result[8]), result[8]
+    assert text_differences(process.pid) == []
+    assert tracer(process.pid) == 0
+    still_works(process)
+    process.stdin.close()
+    assert process.wait(10) == 0
+
+
+def test_attach_to_a_stripped_program(debugger, server, target):
+    process = server(target("server", debug=False, strip=True, name="bareserver"))
+    result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap getenv -times 3", "break getenv", "continue", "continue", "continue", "continue",
+                                     ("delete", "breakpoint delete -f"), "detach"])
+    assert len(result.calls("getenv")) == 3, result.text
+    assert text_differences(process.pid) == []
+    still_works(process)
+
+
+def test_quit_with_an_attached_process(debugger, server):
+    process = server()
+    result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick getenv poll", LOAD, SAME])
+    assert re.search(r"text: [1-9]\d* bytes of many differ", result[3])
+    assert text_differences(process.pid) == []
+    assert tracer(process.pid) == 0
+    still_works(process)
+
+
+def test_nothing_is_left_mapped_that_runs(debugger, server):
+    """What stays may only be memory a thread can still be in; text and breakpoints are the file's again."""
+    process = server()
+    before = mappings(process.pid)
+    debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick", "gibbon delete 1", "detach"])
+    assert text_differences(process.pid) == []
+    assert len(mappings(process.pid)) - len(before) <= 4, mappings(process.pid)
+    still_works(process)
+
+
+def test_attach_again(debugger, server):
+    process = server()
+    for _ in range(3):
+        result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick", "gibbon list", "detach"])
+        assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} tick in server", result[2], re.M)
+        assert text_differences(process.pid) == []
+        still_works(process)
+
+
+def test_definitions_outlive_detach(debugger, server):
+    one, two = server(), server()
+    result = debugger.session(None, ["attach %d" % one.pid, "gibbon wrap tick -quiet", "detach", "gibbon list", "attach %d" % two.pid, "gibbon list", "detach"])
+    assert re.search(r"^1 +wrap +keep y +<PENDING> +tick -quiet$", result[3], re.M), result[3]
+    assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} tick in server", result[5], re.M), result[5]
+    for process in (one, two):
+        assert text_differences(process.pid) == []
+        still_works(process)
+
+
+def test_keep_on_detach(debugger, server):
+    process = server()
+    debugger.session(None, ["gibbon set on-detach keep", "attach %d" % process.pid, "gibbon wrap tick", "detach"])
+    assert text_differences(process.pid) != []
+    still_works(process)
+
+
+def test_delete_restores_text(debugger, target):
+    actions = ["break main", "run", LOAD, SAME, "gibbon wrap work getenv malloc memcpy printf", SAME, "gibbon delete 2 4", SAME, "gibbon delete", SAME,
+               "gibbon list", "continue"]
+    result = debugger.session(target("calls"), actions, args=["9"])
+    assert NONE in result[3], result[3]
+    changed = [int(re.search(r"text: (\d+) bytes", result[step]).group(1)) for step in (5, 7)]
+    assert 0 < changed[1] < changed[0] <= 6 * 16, changed
+    assert NONE in result[9], result[9]
+    assert result[10] == "No patches.\n"
+    assert result.out == "9 calls, last 9\n" and result.log == []
+
+
+def test_delete_while_calls_are_under_way(debugger, target):
+    """A frame of the patched function is on the stack: it returns through memory that has to stay."""
+    result = debugger.session(target("arguments"), ["gibbon wrap recursive", "break recursive", "run", "continue", "continue", "gibbon list", "gibbon delete 1", LOAD, SAME,
+                                                    ("delete", "breakpoint delete -f"), "continue"])
+    assert re.search(r"called \d times, 1 thread inside", result[5]), result[5]
+    assert NONE in result[8]
+    assert result.out.endswith("15\n"), result.out
+
+
+def test_disable_and_enable(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon wrap work", "break between", "run", "gibbon disable 1", "gibbon list", "continue", "gibbon stats", "gibbon enable 1", "gibbon list",
+                                                "run", "gibbon stats"], args=["6"])
+    assert len(re.findall(r"work\(i=", result[2])) == 3 and "work(" not in result[5]
+    assert re.search(r"^1 +wrap +keep n ", result[4], re.M) and re.search(r"^1 +wrap +keep y ", result[8], re.M)
+    assert re.search(r"^1 +3 +0  work$", result[6], re.M), result[6]
+    assert len(re.findall(r"work\(i=", result[9])) == 3
+
+
+def test_kill_keeps_definitions(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon wrap work", "break between", "run", "kill", "gibbon list", ("delete", "breakpoint delete -f"), "run", "gibbon log"], args=["4"])
+    assert re.search(r"^1 +wrap +keep y +<PENDING> +work$", result[4], re.M), result[4]
+    assert "called 2 times" in result[4]
+    assert len(re.findall(r"work\(", result[6])) == 4 and len(re.findall(r"work\(", result[7])) == 6
+
+
+def test_numbers_are_not_reused(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon wrap work", "gibbon wrap between", "gibbon delete 1 2", "gibbon wrap work", "gibbon list"])
+    assert result[3] == "Patch 3: wrap work <PENDING>.\n"
+    assert re.findall(r"^(\d+) ", result[4], re.M) == ["3"]
+
+
+def test_forked_child_logs_with_its_own_pid(debugger, target, tmp_path):
+    log = tmp_path / "log.jsonl"
+    result = debugger.session(target("forks"), ["gibbon wrap getenv", "run", "gibbon log -save %s -format jsonl" % log])
+    parent, child, status = re.fullmatch(r"parent (\d+) child (\d+) status (\d+)\n", result.out).groups()
+    assert status == "7"
+    from harness import jsonl
+    calls = [(c["pid"], c["arguments"]["name"]) for c in jsonl(log) if "FORK" in c["arguments"]["name"] or "CHILD" in c["arguments"]["name"]]
+    assert calls == [(int(parent), "BEFORE_FORK")] + [(int(child), "IN_CHILD")] * 3 + [(int(parent), "AFTER_FORK")]
+    assert len([line for line in result.calls("getenv") if line.startswith("gibbon: [%s]" % child)]) == 3
+
+
+@pytest.mark.parametrize("how", ["vfork", "exec"])
+def test_child_that_executes(debugger, target, how):
+    result = debugger.session(target("forks"), ["gibbon wrap getenv execl execve vfork fork _exit", "run", "gibbon stats"], args=[how])
+    assert re.fullmatch(r"parent \d+ child \d+ status 0\n", result.out), result.out
+    assert [b.split(" = ")[0] for b in result.bodies("getenv")][-1] == 'getenv(name="AFTER_FORK")'
+
+
+def test_death_of_the_debugger(debugger, server):
+    """SIGKILL leaves it no time to restore anything; the target goes on."""
+    process = server()
+    session = Interactive(debugger, None)
+    try:
+        session.do(debugger.words("attach %d" % process.pid))
+        session.do("gibbon wrap tick getenv -quiet")
+        session.send("continue")
+        time.sleep(0.5)
+        still_works(process)
+    finally:
+        os.kill(session.pid, signal.SIGKILL)
+        os.waitpid(session.pid, 0)
+        os.close(session.master)
+    time.sleep(0.2)
+    assert process.poll() is None, "the target died with its debugger"
+    still_works(process)
+    time.sleep(1)
+    still_works(process)
+    process.stdin.close()
+    assert process.wait(10) == 0
+
+
+def test_a_new_debugger_after_the_death_of_one(debugger, server):
+    """The text is still patched by one that is dead: say so, or take it over; never write nonsense."""
+    process = server()
+    session = Interactive(debugger, None)
+    session.do(debugger.words("attach %d" % process.pid))
+    session.do("gibbon wrap tick -quiet")
+    session.send("continue")
+    time.sleep(0.3)
+    os.kill(session.pid, signal.SIGKILL)
+    os.waitpid(session.pid, 0)
+    os.close(session.master)
+    time.sleep(0.2)
+    result = debugger.session(None, ["attach %d" % process.pid, "!gibbon wrap tick -quiet", "gibbon list", "detach"])
+    assert "Patch 1" in result[1] or re.search(r"tick.*(differ|changed|patched|somebody)", result[1]), result[1]
+    still_works(process)
+
+
+def test_user_detach_hook_is_kept(gdb, target, tmp_path):
+    script = tmp_path / "hook.gdb"
+    script.write_text("define hook-detach\necho the user's hook\\n\nend\n")
+    result = gdb.session(target("calls"), [("break main", ""), "run", "gibbon wrap work", "detach"], extra=["-iex", "source %s" % script])
+    assert "the user's hook" in result[3], result.text

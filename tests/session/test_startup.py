@@ -1,0 +1,91 @@
+"""Patches made before the program runs see the first call in any constructor."""
+import re
+
+import pytest
+
+EARLY = ['getenv(name="FROM_CONSTRUCTOR")', 'getenv(name="FROM_MAIN")']
+
+
+@pytest.fixture
+def early(target):
+    library = target("libearly", shared=True, name="libearly.so")
+    folder = library.rsplit("/", 1)[0]
+    return target("early", flags=("-L" + folder, "-learly", "-Wl,-rpath," + folder))
+
+
+def names(result, function="getenv"):
+    return [body.split(" = ")[0] for body in result.bodies(function)]
+
+
+def test_first_call_in_a_constructor(debugger, early):
+    result = debugger.session(early, ["gibbon wrap getenv", "run"])
+    assert names(result)[-2:] == EARLY and result.out == "1 early, not set\n"
+
+
+def test_own_function_in_a_constructor(debugger, early):
+    result = debugger.session(early, ["gibbon wrap early_work", "run"])
+    assert result.bodies("early_work") == ["early_work(n=11) = 12"]
+
+
+def test_constructor_itself(debugger, early):
+    result = debugger.session(early, ["gibbon wrap libearly.so?!begin", "run"])
+    assert result.bodies("begin") == ["begin()"]
+
+
+def test_run_again(debugger, early):
+    result = debugger.session(early, ["gibbon wrap getenv", "run", "run", "gibbon list", "gibbon log"])
+    assert names(result)[-2:] == EARLY and len(re.findall("FROM_CONSTRUCTOR", result[1])) == 1 and len(re.findall("FROM_CONSTRUCTOR", result[2])) == 1
+    assert len({line.split("]")[0] for line in result.log}) == 2, "two processes"
+    assert len(re.findall("FROM_MAIN", result[4])) == 2, "the log has both runs"
+
+
+def test_run_again_while_it_runs(debugger, early):
+    """Without a kill first: GDB asks, and kills; LLDB does too."""
+    result = debugger.session(early, ["gibbon wrap getenv", "break main", "run", "run", "continue"])
+    logged = "\n".join(result.log)
+    assert len(re.findall("FROM_CONSTRUCTOR", logged)) == 2 and len(re.findall("FROM_MAIN", logged)) == 1
+
+
+def test_library_loaded_later(debugger, target):
+    library = target("libplugin", shared=True, name="libplugin.so")
+    result = debugger.session(target("loader"), ["gibbon wrap libplugin.so?!plugin_work", "run", "gibbon list"], args=[library])
+    each = ["plugin_work(n=7) = 8", "plugin_work(n=%d) = %d"]
+    assert result.bodies("plugin_work") == [each[0], each[1] % (100, 101), each[0], each[1] % (200, 201)]
+    assert result.out == "101\n201\nover\n"
+    assert re.search(r"^1 +wrap +keep y +<PENDING> +libplugin.so\?!plugin_work$", result[2], re.M)
+    assert "called 4 times, 0 threads inside" in result[2]
+
+
+def test_pending_while_it_runs_and_again_after_unload(debugger, target):
+    library = target("libplugin", shared=True, name="libplugin.so")
+    result = debugger.session(target("loader"), ["break unloaded", "break loaded", "break main", "run", "gibbon wrap plugin_work -pending", "continue", "gibbon list",
+                                                 "continue", "gibbon list", "continue", "gibbon list", "continue", "continue"], args=[library])
+    assert re.search(r"^Patch 1: wrap plugin_work <PENDING>\.$", result[4], re.M)
+    assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} plugin_work in libplugin\.so", result[6], re.M), result[6]
+    assert re.search(r"^1 +wrap +keep y +<PENDING> +plugin_work", result[8], re.M), "after dlclose: " + result[8]
+    assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} plugin_work in libplugin\.so", result[10], re.M), result[10]
+    assert len(result.calls("plugin_work")) == 4 and result.out == "101\n201\nover\n"
+
+
+def test_optional_module_is_applied_at_once_when_it_is_there(debugger, early):
+    result = debugger.session(early, ["break main", "run", "gibbon wrap libearly.so?!early_work", "gibbon wrap libc.so.6?!getenv", "continue"])
+    assert re.search(r"at 0x[0-9a-f]{16} in libearly\.so\.$", result[2], re.M) and re.search(r"in libc\.so\.6\.$", result[3], re.M)
+    assert names(result) == EARLY[1:]
+
+
+def test_start_through_exec(debugger, early):
+    """env executes the program: the patch is for the new image as well."""
+    result = debugger.session("/usr/bin/env", ["gibbon wrap libearly.so?!early_work", "run", ("", "continue"), "gibbon list"], args=[early])
+    assert result.out == "1 early, not set\n"
+    assert result.bodies("early_work") == ["early_work(n=11) = 12"]
+
+
+def test_functions_of_the_loader_itself(debugger, early):
+    """Code of ld.so runs before thread-local storage is set up."""
+    result = debugger.session(early, ["starti", "gibbon wrap ld-linux-x86-64.so.2!_dl_map_object -count", "continue", "gibbon stats"])
+    assert result.out == "1 early, not set\n"
+
+
+def test_function_used_by_the_loader(debugger, early):
+    result = debugger.session(early, ["starti", "gibbon wrap *strlen* *memcpy* strcmp -quiet -pending", "continue"])
+    assert result.out == "1 early, not set\n"

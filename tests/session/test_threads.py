@@ -1,0 +1,81 @@
+"""Many threads: every call exactly once."""
+import re
+
+import pytest
+from harness import jsonl
+
+
+def totals(out):
+    assert re.match(r"total (\d+) wrong 0\n", out), out
+    return {int(t): int(n) for t, n in re.findall(r"^thread (\d+): (\d+)$", out, re.M)}
+
+
+def by_thread(path):
+    threads = {}
+    for call in jsonl(path):
+        assert call["type"] == "call", call
+        threads.setdefault(call["arguments"]["thread"], []).append((call["arguments"]["i"], call["result"], call["tid"]))
+    return threads
+
+
+@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+def test_patched_before_they_start(debugger, target, tmp_path, opt):
+    log = tmp_path / "log"
+    result = debugger.session(target("threads", opt=opt), ["gibbon wrap hammer -quiet", "run", "gibbon stats", "gibbon log -save %s -format jsonl" % log], args=["8", "5000", "all"], timeout=120)
+    counted = totals(result.out)
+    assert len(counted) == 8
+    threads = by_thread(log)
+    for thread, n in counted.items():
+        calls = sorted(threads[thread])
+        assert [c[0] for c in calls] == list(range(n)), "thread %d" % thread
+        assert all(c[1] == c[0] * 3 + thread for c in calls) and len({c[2] for c in calls}) == 1
+    assert re.search(r"^1 +%d +0  hammer$" % sum(counted.values()), result[2], re.M) and "lost" not in result.text
+
+
+@pytest.mark.parametrize("cc,opt", [("gcc", "-O0"), ("gcc", "-O2"), ("clang", "-O2")])
+def test_patched_while_they_hammer(debugger, target, tmp_path, cc, opt):
+    """From its first recorded call on, a thread's calls have no gap and no double, up to the last one it made."""
+    log = tmp_path / "log"
+    result = debugger.session(target("threads", cc=cc, opt=opt), ["break ready", "run", "gibbon wrap hammer -quiet", "continue", "gibbon log -save %s -format jsonl" % log], args=["8", "5000"], timeout=120)
+    counted = totals(result.out)
+    threads = by_thread(log)
+    for thread, n in counted.items():
+        numbers = sorted(c[0] for c in threads[thread])
+        assert numbers == list(range(n - len(numbers), n)), "thread %d" % thread
+        assert len(numbers) >= 4999  # the call under way when the flag was set may have begun before the patch
+    assert "lost" not in result.text
+
+
+def test_patched_and_unpatched_again_and_again(debugger, target):
+    """Eight threads inside or on their way while the entry changes under them."""
+    actions = ["break ready", "run"]
+    for _ in range(5):
+        actions += ["gibbon wrap hammer -quiet", ("stepi", "thread step-inst"), "gibbon delete", ("stepi", "thread step-inst")]
+    result = debugger.session(target("threads", opt="-O2"), actions + ["continue"], args=["8", "2000"], timeout=120)
+    assert len(totals(result.out)) == 8
+    assert "SIGSEGV" not in result.text and "SIGILL" not in result.text
+
+
+def test_delete_while_they_hammer(debugger, target):
+    result = debugger.session(target("threads"), ["gibbon wrap hammer -count", "break ready", "run", "gibbon list", "gibbon delete 1", "continue"], args=["8", "2000"])
+    assert re.search(r"called \d+ times, \d threads? inside", result[3])
+    assert len(totals(result.out)) == 8
+
+
+def test_count_of_many_threads(debugger, target):
+    result = debugger.session(target("threads", opt="-O2"), ["gibbon wrap hammer -count", "run", "gibbon stats"], args=["8", "200000", "all"], timeout=120)
+    assert re.search(r"^1 +%d +-  hammer$" % sum(totals(result.out).values()), result[2], re.M), result[2]
+
+
+def test_sixty_threads(debugger, target, tmp_path):
+    log = tmp_path / "log"
+    result = debugger.session(target("threads", opt="-O2"), ["gibbon wrap hammer -quiet", "run", "gibbon log -save %s -format jsonl" % log], args=["60", "200", "all"], timeout=120)
+    counted, threads = totals(result.out), by_thread(log)
+    assert {t: len(calls) for t, calls in threads.items()} == counted
+    assert len({calls[0][2] for calls in threads.values()}) == 60
+
+
+def test_locks_of_many_threads(debugger, target):
+    result = debugger.session(target("threads"), ["gibbon wrap pthread_mutex_lock pthread_create malloc free -quiet -pending", "run", "gibbon stats"], args=["8", "2000", "all"])
+    assert len(totals(result.out)) == 8
+    assert re.search(r"^2 +8 +0  pthread_create$", result[2], re.M), result[2]
