@@ -139,11 +139,11 @@ static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *
     record->word[1] = frame->gpr[1];
     record->word[2] = frame->gpr[2];
     if (size > GIB_LINE) {
-        uint64_t *more = record->word + 3; /* behind the struct, inside the second line */
+        uint64_t *more = gib_record_words(record) + 3; /* inside the second line */
         more[0] = frame->gpr[3];
         more[1] = frame->gpr[4];
         more[2] = frame->gpr[5];
-        record->word[site->words] = 0; /* GIB_CHUNK_END */
+        gib_record_words(record)[site->words] = 0; /* GIB_CHUNK_END */
     }
     frame->thread = (uint64_t)thread;
     frame->position = head;
@@ -282,7 +282,7 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     record->duration = now;
     record->word[0] = frame->position;
     record->word[1] = frame->thread - (uint64_t)shared;
-    char *end = capture_result(&view, site, frame, record, (char *)(record->word + 3));
+    char *end = capture_result(&view, site, frame, record, (char *)(gib_record_words(record) + 3));
     gib_capture_finish(record, end);
     gib_store(&thread->head, thread->head + (uint64_t)record->lines * GIB_LINE);
     gib_barrier();

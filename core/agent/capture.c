@@ -14,7 +14,7 @@ static uint64_t word_from(const struct gib_frame *frame, uint8_t source)
 static char *chunks_of(const struct gib_site *site, struct gib_record *record)
 {
     uint32_t words = site->words > 3 ? site->words : 3;
-    return (char *)(record->word + words);
+    return (char *)(gib_record_words(record) + words);
 }
 
 static char *put_chunk(char *end, uint8_t type, uint8_t index, uint8_t flags, uint32_t size)
@@ -110,12 +110,12 @@ char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site,
                             const struct gib_frame *frame, struct gib_record *record)
 {
     for (uint32_t i = 0; i < site->words; i++)
-        record->word[i] = word_from(frame, site->source[i]);
+        gib_record_words(record)[i] = word_from(frame, site->source[i]);
     char *end = chunks_of(site, record);
     for (uint32_t i = 0; i < site->strings; i++) {
         char *text = end + sizeof(struct gib_chunk);
         uint8_t index = site->string[i];
-        end = gib_capture_text(view, end, GIB_CHUNK_STRING, index, record->word[index]);
+        end = gib_capture_text(view, end, GIB_CHUNK_STRING, index, gib_record_words(record)[index]);
         if ((site->flags & GIB_SITE_PRINTF) && index == site->last_named) {
             uint32_t size = ((struct gib_chunk *)(text - sizeof(struct gib_chunk)))->size;
             end = capture_printf(view, site, frame, text, size, end);
@@ -123,7 +123,7 @@ char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site,
     }
     if (site->flags & GIB_SITE_OPEN) {
         enum { CREATE = 0100, TMPFILE = 020000000 }; /* O_CREAT and __O_TMPFILE of x86-64 */
-        if (record->word[site->last_named] & (CREATE | TMPFILE)) {
+        if (gib_record_words(record)[site->last_named] & (CREATE | TMPFILE)) {
             struct variadic v = {frame, site->named_gpr, site->named_xmm, site->named_stack};
             end = gib_capture_value(end, GIB_CHUNK_EXTRA, 0, next_integer(&v), 8);
         }

@@ -17,6 +17,7 @@
 #ifndef GIBBON_LAYOUT_H
 #define GIBBON_LAYOUT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define GIB_MAX_SITES        65536
@@ -75,6 +76,12 @@ struct gib_record {
     uint64_t
         word[3]; /* arguments; for RETURN: word[0] position of the OPEN, word[1] its thread block */
 };
+
+/* All argument words of a record: word[] above is only the part of them in the first line. */
+static inline uint64_t *gib_record_words(const struct gib_record *record)
+{
+    return (uint64_t *)((char *)(uintptr_t)record + offsetof(struct gib_record, word));
+}
 
 /* Behind the words: chunks, each 8-byte aligned. */
 enum gib_chunk_type {

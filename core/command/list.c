@@ -31,7 +31,7 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
     size_t inside = sites ? gib_patch_inside(engine, patch) : 0;
-    if (sites || calls)
+    if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
     if (patch->refused)

@@ -146,6 +146,19 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
     return failed;
 }
 
+/* Two names of one function (open, open64) are easily patched twice: then each call is logged
+ * twice. */
+static void show_others(struct gib_engine *engine, const struct gib_patch *patch,
+                        const struct gib_site_state *site)
+{
+    for (size_t i = 0; site && i < GIB_MAX_ACTIONS; i++) {
+        const struct gib_patch *other = site->chain[i].patch;
+        if (other && other != patch)
+            gib_print(engine, "  Patch %d (%s) is on the same function.\n", other->number,
+                      other->location.text);
+    }
+}
+
 static void announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -155,9 +168,9 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     else if (sites == 1)
         gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number,
                   patch->location.text, site->entry, site->module->name);
-    else
-        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
-                  patch->location.text, sites);
+    else gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
+                   patch->location.text, sites);
+    show_others(engine, patch, sites == 1 ? site : NULL);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
 }

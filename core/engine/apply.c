@@ -283,6 +283,9 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
                 engine->ops.set_pc(engine->context, threads[k].tid, pc);
         }
         site->installed = true;
+        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
+            if (site->chain[k].patch)
+                site->chain[k].patch->placed = true;
     }
     return 0;
 }

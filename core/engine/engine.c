@@ -262,6 +262,23 @@ static void check_new_breakpoints(struct gib_engine *engine)
     }
 }
 
+/* A misspelt function only shows when the process has ended and no module had it. */
+static void report_unplaced(struct gib_engine *engine)
+{
+    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
+            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
+            continue;
+        char *nearest = gib_location_nearest(engine, patch->location.function);
+        gib_warn(engine,
+                 "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
+                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
+                 nearest ? nearest : "", nearest ? "?" : "");
+        free(nearest);
+    }
+}
+
 void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)
 {
     pthread_mutex_lock(&engine->lock);
@@ -279,6 +296,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
             gib_resolve_pending(engine);
         break;
     case GIB_EVENT_EXITED:
+        report_unplaced(engine);
         gib_process_end(engine);
         delete_spent(engine);
         gib_engine_flush(engine);

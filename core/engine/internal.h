@@ -48,6 +48,7 @@ struct gib_patch {
     uint32_t state;     /* index into gib_shared.patch */
     bool address_known; /* ADDRESS locations are evaluated once a process */
     uint64_t address;
+    bool placed;                              /* on a function of the process that ran last */
     bool spent;                               /* -temporary and called, or -times reached */
     size_t refused;                           /* sites that could not be patched */
     struct gib_error trouble;                 /* of the first of them */

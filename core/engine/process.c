@@ -144,6 +144,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->state = 0;
         patch->address_known = false;
         patch->refused = 0;
+        patch->placed = false;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
             patch->spent = false;

@@ -48,7 +48,8 @@ static int change_span(struct gib_engine *engine, const struct gib_write_plan *w
 int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
                     struct gib_error *error)
 {
-    qsort(writes, count, sizeof *writes, by_address);
+    if (count)
+        qsort(writes, count, sizeof *writes, by_address);
     for (size_t first = 0; first < count;) {
         size_t last = page_end(writes, first, count);
         int failed = change_span(engine, writes, first, last, false, error);

@@ -25,7 +25,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
         int first = named ? site->convention.parameter[i].first : (int)i;
         int words = named ? site->convention.parameter[i].count : 1;
         uint64_t word[2] = {0, 0};
-        memcpy(word, &view->record->word[first],
+        memcpy(word, &gib_record_words(view->record)[first],
                sizeof(uint64_t) * (words > 2 ? 2 : (size_t)words));
         fputs(i ? "," : "", out);
         gib_escape_json(out, name, strlen(name));

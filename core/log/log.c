@@ -176,7 +176,7 @@ static uint32_t fixed_words(const struct gib_log_view *view)
 const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type,
                                       int index)
 {
-    const char *at = (const char *)(view->record->word + fixed_words(view));
+    const char *at = (const char *)(gib_record_words(view->record) + fixed_words(view));
     const char *end = (const char *)view->record + (view->call->size - sizeof *view->call);
     while (at + sizeof(struct gib_chunk) <= end) {
         const struct gib_chunk *chunk = (const struct gib_chunk *)at;

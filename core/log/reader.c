@@ -141,7 +141,8 @@ static bool append_batch(struct gib_reader *r)
     bool any = b->count > 0;
     if (any && !gib_log_current(r->log)->first)
         find_first(r, &gib_log_current(r->log)->first);
-    qsort(b->entry, b->count, sizeof *b->entry, by_end);
+    if (any)
+        qsort(b->entry, b->count, sizeof *b->entry, by_end);
     for (size_t i = 0; i < b->count; i++) {
         struct gib_call call;
         memcpy(&call, b->bytes + b->entry[i].offset, sizeof call);

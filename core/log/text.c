@@ -11,7 +11,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
     if (!prototype || prototype->unspecified) {
         for (int i = 0; i < site->convention.words; i++) {
             fputs(i ? ", " : "", out);
-            gib_value_write(out, GIB_VALUE_TEXT, NULL, &view->record->word[i], 1, NULL);
+            gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[i], 1, NULL);
         }
         return;
     }
@@ -29,7 +29,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
         int first = site->convention.parameter[i].first,
             count = site->convention.parameter[i].count;
         uint64_t word[2] = {0, 0};
-        memcpy(word, &view->record->word[first],
+        memcpy(word, &gib_record_words(view->record)[first],
                sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
         gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count,
                         gib_log_chunk(view, GIB_CHUNK_STRING, first));

@@ -114,7 +114,7 @@ static int skip_trailer(struct gib_parser *parser)
  */
 static void read_annotations(const struct gib_parser *parser, struct gib_prototype *prototype)
 {
-    const char *at = parser->lexer.note, *end = at + parser->lexer.note_length;
+    const char *at = parser->lexer.note, *end = at ? at + parser->lexer.note_length : NULL;
     while (at && at < end) {
         const char *word = at;
         while (at<end && * at> ' ')
