@@ -30,7 +30,7 @@ static int teardown(void **state)
  * ---------- */
 
 enum colour { RED, GREEN = 5, BLUE };
-FUNCTION long scalars(int i, unsigned u, long l, signed char c, _Bool b, enum colour e)
+FUNCTION long scalars(int i, unsigned u, long l, char c, _Bool b, enum colour e)
 {
     return i + u + l + c + b + e;
 }
