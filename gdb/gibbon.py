@@ -121,8 +121,9 @@ class FrontEnd:
         for location in breakpoint.locations:
             if location.address == old:
                 location.enabled = False
-        moved = gdb.Breakpoint("*0x%x" % new)
-        moved.condition, moved.thread, moved.silent = breakpoint.condition, breakpoint.thread, breakpoint.silent
+        moved = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
+        for name in ("condition", "thread", "silent", "commands", "ignore_count", "enabled"):
+            setattr(moved, name, getattr(breakpoint, name))
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
@@ -179,10 +180,22 @@ class FrontEnd:
         if gdb.selected_inferior().pid and event.new_objfile.owner is None:
             self.event(binding.LOADED)
 
+    def on_free_objfile(self, event):
+        # GDB is in the middle of it (at exec, of everything): nothing may be asked of it now.
+        if gdb.selected_inferior().pid and not self.unloading:
+            self.unloading = True
+            self.post(self.after_unload)
+
+    unloading = False
+
+    def after_unload(self):
+        self.unloading = False
+        self.event(binding.LOADED)
+
     def connect(self):
         events = gdb.events
         events.new_objfile.connect(self.on_new_objfile)
-        events.free_objfile.connect(lambda event: gdb.selected_inferior().pid and self.event(binding.LOADED))
+        events.free_objfile.connect(self.on_free_objfile)
         events.stop.connect(lambda event: self.event(binding.STOPPED))
         events.exited.connect(lambda event: self.event(binding.EXITED))
         events.gdb_exiting.connect(lambda event: self.leave())

@@ -211,6 +211,7 @@ class StopHook:
 
     def handle_stop(self, context, stream):
         _front_end.event(binding.STOPPED, thread=context.GetThread())
+        _front_end.event(binding.BREAKPOINT)  # LLDB tells of new ones only asynchronously
         return True
 
 
@@ -237,6 +238,7 @@ class Command:
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
+            _front_end.event(binding.BREAKPOINT)
             _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:

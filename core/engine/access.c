@@ -38,6 +38,42 @@ int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, s
                     "Cannot write %zu bytes at 0x%" PRIx64 " of the target.", size, address);
 }
 
+int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
+                           size_t *count, struct gib_error *error)
+{
+    size_t room = 64;
+    *breakpoints = NULL;
+    for (;;) {
+        struct gib_target_breakpoint *grown = realloc(*breakpoints, room * sizeof *grown);
+        if (!grown) {
+            free(*breakpoints);
+            return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+        }
+        *breakpoints = grown;
+        *count = engine->ops.breakpoints(engine->context, *breakpoints, room);
+        if (*count <= room)
+            return 0;
+        room = *count + 16;
+    }
+}
+
+/* Everything from a thread's stack pointer up to the end of its stack: a read beyond that fails. */
+void gib_scan_stack(struct gib_engine *engine, uint64_t sp,
+                    bool (*visit)(uint64_t word, void *context), void *context)
+{
+    enum { STEP = 4096 };
+    uint64_t words[STEP / 8];
+    for (uint64_t at = sp & ~7ull;;) {
+        size_t size = STEP - (at & (STEP - 1));
+        if (engine->ops.read(engine->context, at, words, size))
+            return;
+        for (size_t i = 0; i < size / 8; i++)
+            if (!visit(words[i], context))
+                return;
+        at += size;
+    }
+}
+
 int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
                        struct gib_error *error)
 {

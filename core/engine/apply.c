@@ -16,45 +16,114 @@
 static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
                              struct gib_error *error)
 {
-    struct gib_target_breakpoint breakpoint[256];
-    size_t count = engine->ops.breakpoints(engine->context, breakpoint, 256);
-    for (size_t i = 0; i < count && i < 256; i++) {
+    struct gib_target_breakpoint *breakpoint;
+    size_t count;
+    int failed = gib_target_breakpoints(engine, &breakpoint, &count, error);
+    if (failed)
+        return failed;
+    for (size_t i = 0; i < count && !failed; i++) {
         uint64_t address = breakpoint[i].address;
         if (address > site->address && address < site->address + site->consumed)
-            return gib_fail(error, GIB_E_BUSY, address,
-                            "Breakpoint %d is at 0x%" PRIx64
-                            ", inside the first %u bytes of %.60s, which a patch replaces; delete "
-                            "it, or set it on *0x%" PRIx64 ".",
-                            breakpoint[i].number, address,
-                            (unsigned)(site->address - site->entry + site->consumed),
-                            site->function, site->entry);
+            failed = gib_fail(error, GIB_E_BUSY, address,
+                              "Breakpoint %d is at 0x%" PRIx64
+                              ", inside the first %u bytes of %.60s, which a "
+                              "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
+                              breakpoint[i].number, address,
+                              (unsigned)(site->address - site->entry + site->consumed),
+                              site->function, site->entry);
     }
+    free(breakpoint);
+    return failed;
+}
+
+/* All threads, and every word on their stacks that could be an address in a module, sorted. Read
+ * once for any number of sites. */
+struct stack_word {
+    uint64_t word;
+    int32_t tid;
+};
+struct stopped {
+    struct gib_target_thread *threads;
+    size_t count;
+    struct stack_word *words;
+    size_t word_count, room;
+    uint64_t low, high; /* of all modules */
+    int32_t tid;
+};
+
+static bool keep_word(uint64_t word, void *context)
+{
+    struct stopped *s = context;
+    if (word < s->low || word >= s->high)
+        return true;
+    if (s->word_count == s->room) {
+        size_t room = s->room ? s->room * 2 : 1024;
+        struct stack_word *grown = realloc(s->words, room * sizeof *grown);
+        if (!grown)
+            return false;
+        s->words = grown;
+        s->room = room;
+    }
+    s->words[s->word_count++] = (struct stack_word){word, s->tid};
+    return true;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    const struct stack_word *x = a, *y = b;
+    return x->word < y->word ? -1 : x->word > y->word;
+}
+
+static void forget_stopped(struct stopped *s)
+{
+    free(s->threads);
+    free(s->words);
+    memset(s, 0, sizeof *s);
+}
+
+static int look_at_threads(struct gib_engine *engine, struct stopped *s, struct gib_error *error)
+{
+    struct gib_modules *modules = engine->process->modules;
+    memset(s, 0, sizeof *s);
+    int failed = gib_target_threads(engine, &s->threads, &s->count, error);
+    if (failed)
+        return failed;
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        if (!s->high || module->start < s->low)
+            s->low = module->start;
+        if (module->end > s->high)
+            s->high = module->end;
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        s->tid = s->threads[i].tid;
+        gib_scan_stack(engine, s->threads[i].sp, keep_word, s);
+    }
+    if (s->word_count)
+        qsort(s->words, s->word_count, sizeof *s->words, by_word);
     return 0;
 }
 
-/* A return address inside the window: the thread would come back into the middle of the detour. */
-static int check_stacks(struct gib_engine *engine, const struct gib_site_state *site,
-                        const struct gib_target_thread *threads, size_t count,
+/* An address inside the window on a stack: a call made there, or a signal that came there. The
+ * thread would come back into the middle of the detour. */
+static int check_stacks(const struct gib_site_state *site, const struct stopped *s,
                         struct gib_error *error)
 {
-    enum { DEPTH = 256 << 10, STEP = 4096 };
-    uint64_t words[STEP / 8];
-    for (size_t i = 0; site->has_call && i < count; i++) {
-        uint64_t at = threads[i].sp & ~7ull, limit = at + DEPTH;
-        while (at < limit) {
-            size_t size = STEP - (at & (STEP - 1));
-            if (engine->ops.read(engine->context, at, words, size))
-                break;
-            for (size_t k = 0; k < size / 8; k++)
-                if (words[k] > site->address && words[k] < site->address + site->consumed)
-                    return gib_fail(error, GIB_E_BUSY, words[k],
-                                    "Thread %d is inside a call made by the first instructions of "
-                                    "%.60s; it must return to them first. Try again later.",
-                                    threads[i].tid, site->function);
-            at += size;
-        }
+    size_t low = 0, high = s->word_count; /* the first word behind site->address */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->words[middle].word <= site->address)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return 0;
+    if (low == s->word_count || s->words[low].word >= site->address + site->consumed)
+        return 0;
+    return gib_fail(
+        error, GIB_E_BUSY, s->words[low].word,
+        "Thread %d will come back into the first instructions of %.60s, from a call or a "
+        "signal handler; try again when it has.",
+        s->words[low].tid, site->function);
 }
 
 /* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
@@ -69,23 +138,18 @@ static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
     return UINT64_MAX;
 }
 
-static int check_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                         const struct gib_target_thread *threads, size_t count,
+static int check_threads(const struct gib_site_state *site, const struct stopped *stopped,
                          struct gib_error *error)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (threads[i].pc > site->address && threads[i].pc < site->address + site->consumed) {
-            bool known = false;
-            for (size_t k = 0; k < site->boundaries; k++)
-                known |= site->boundary[k].original == threads[i].pc - site->address;
-            if (!known)
-                return gib_fail(error, GIB_E_BUSY, threads[i].pc,
-                                "Thread %d is stopped in the padding at 0x%" PRIx64
-                                " that a patch of %.60s replaces.",
-                                threads[i].tid, threads[i].pc, site->function);
-        }
+    for (size_t i = 0; i < stopped->count; i++) {
+        const struct gib_target_thread *thread = &stopped->threads[i];
+        if (moved_pc(site, thread->pc) == UINT64_MAX)
+            return gib_fail(error, GIB_E_BUSY, thread->pc,
+                            "Thread %d is stopped in the padding at 0x%" PRIx64
+                            " that a patch of %.60s replaces.",
+                            thread->tid, thread->pc, site->function);
     }
-    return check_stacks(engine, site, threads, count, error);
+    return check_stacks(site, stopped, error);
 }
 
 /* ---- applying ---- */
@@ -153,8 +217,8 @@ static int link_patch(struct gib_process *process, struct gib_site_state *site,
 /* A site with its trampoline in an arena, known to the process; nothing in the target's own memory
  * changes. */
 static int new_site(struct gib_engine *engine, const struct gib_found *found,
-                    const struct gib_patch *patch, const struct gib_target_thread *threads,
-                    size_t thread_count, struct gib_site_state **out, struct gib_error *error)
+                    const struct gib_patch *patch, const struct stopped *stopped,
+                    struct gib_site_state **out, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     struct gib_site_state *site;
@@ -171,7 +235,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
     if ((failed = check_breakpoints(engine, site, error)) ||
-        (failed = check_threads(engine, site, threads, thread_count, error)) ||
+        (failed = check_threads(site, stopped, error)) ||
         (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
         gib_site_free(site);
         return failed;
@@ -189,19 +253,18 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
 
 /* Prepares one site; nothing in the target's own memory changes. */
 static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch,
-                   const struct gib_found *found, const struct gib_target_thread *threads,
-                   size_t thread_count, struct pending_site *out, struct gib_error *error)
+                   const struct gib_found *found, const struct stopped *stopped,
+                   struct pending_site *out, struct gib_error *error)
 {
     struct gib_site_state *site = site_at(process, found->address);
     int failed = 0;
     bool fresh = !site;
     if (fresh) {
-        failed = new_site(engine, found, patch, threads, thread_count, &site, error);
+        failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed &&
-               ((failed = check_breakpoints(engine, site, error)) ||
-                (failed = check_threads(engine, site, threads, thread_count, error)))) {
+    } else if (!site->installed && ((failed = check_breakpoints(engine, site, error)) ||
+                                    (failed = check_threads(site, stopped, error)))) {
         return failed;
     }
     if (site->internal)
@@ -252,8 +315,7 @@ static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t addres
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process,
-                  struct pending_site *pending, size_t count,
-                  const struct gib_target_thread *threads, size_t thread_count,
+                  struct pending_site *pending, size_t count, const struct stopped *stopped,
                   struct gib_error *error)
 {
     struct gib_write_plan *writes = calloc(2 * count + 1, sizeof *writes);
@@ -277,10 +339,10 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         return failed;
     for (size_t i = 0; i < count; i++) {
         struct gib_site_state *site = pending[i].site;
-        for (size_t k = 0; !site->installed && k < thread_count; k++) {
-            uint64_t pc = moved_pc(site, threads[k].pc);
+        for (size_t k = 0; !site->installed && k < stopped->count; k++) {
+            uint64_t pc = moved_pc(site, stopped->threads[k].pc);
             if (pc && pc != UINT64_MAX)
-                engine->ops.set_pc(engine->context, threads[k].tid, pc);
+                engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc);
         }
         site->installed = true;
         for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
@@ -296,8 +358,7 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
 struct unwinder_search {
     struct gib_engine *engine;
     struct gib_module *module;
-    const struct gib_target_thread *threads;
-    size_t thread_count;
+    const struct stopped *stopped;
 };
 static void guard_one(const struct gib_elf_symbol *symbol, void *context)
 {
@@ -311,50 +372,47 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
         if (process->site[i]->entry == found.address && process->site[i]->internal &&
             process->site[i]->installed)
             return;
-    if (symbol->ifunc ||
-        new_site(s->engine, &found, NULL, s->threads, s->thread_count, &site, &ignored))
+    if (symbol->ifunc || new_site(s->engine, &found, NULL, s->stopped, &site, &ignored))
         return;
     site->internal = true;
     site->kind = GIB_THUNK_FIND_FDE;
     pending.site = site;
     pending.before = *site;
     if (gib_site_thunk(s->engine, process, site, &ignored) == 0)
-        commit(s->engine, process, &pending, 1, s->threads, s->thread_count, &ignored);
+        commit(s->engine, process, &pending, 1, s->stopped, &ignored);
 }
 
 void gib_guard_unwinders(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
-    struct gib_target_thread *threads;
-    size_t thread_count, count = gib_modules_count(process->modules);
-    if (process->modules_guarded == count ||
-        gib_target_threads(engine, &threads, &thread_count, NULL))
+    struct stopped stopped;
+    size_t count = gib_modules_count(process->modules);
+    if (process->modules_guarded == count || look_at_threads(engine, &stopped, NULL))
         return;
     gib_modules_lock(process->modules);
     for (size_t i = process->modules_guarded; i < count; i++) {
-        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), threads,
-                                         thread_count};
+        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), &stopped};
         if (search.module->elf && !search.module->gone)
             gib_elf_find(search.module->elf, "_Unwind_Find_FDE", guard_one, &search);
     }
     process->modules_guarded = count;
     gib_modules_unlock(process->modules);
-    free(threads);
+    forget_stopped(&stopped);
 }
 
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
                     const struct gib_found_list *found, bool strict, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct gib_target_thread *threads = NULL;
-    size_t thread_count = 0, ready = 0;
+    struct stopped stopped = {0};
+    size_t ready = 0;
     int failed = gib_install(engine, process, error);
     if (!failed)
-        failed = gib_target_threads(engine, &threads, &thread_count, error);
+        failed = look_at_threads(engine, &stopped, error);
     struct pending_site *pending =
         failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
     if (!pending) {
-        free(threads);
+        forget_stopped(&stopped);
         return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     if (!patch->state) {
@@ -371,8 +429,8 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
                 gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
             continue;
         }
-        int result = prepare(engine, process, patch, &found->item[i], threads, thread_count,
-                             &pending[ready], &why);
+        int result =
+            prepare(engine, process, patch, &found->item[i], &stopped, &pending[ready], &why);
         if (result == 0) {
             ready++;
         } else if (result > 0) {
@@ -387,7 +445,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
         for (size_t i = 0; i < ready; i++)
             restore_pending(&pending[i]);
     } else {
-        failed = commit(engine, process, pending, ready, threads, thread_count, error);
+        failed = commit(engine, process, pending, ready, &stopped, error);
         for (size_t i = 0; i < ready && failed; i++) {
             restore_pending(&pending[i]);
             gib_site_publish(engine, process, pending[i].site);
@@ -395,7 +453,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
         }
     }
     free(pending);
-    free(threads);
+    forget_stopped(&stopped);
     return failed;
 }
 

@@ -239,12 +239,13 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
 /* Breakpoints that were set inside a detour would make the target execute half of it. */
 static void check_new_breakpoints(struct gib_engine *engine)
 {
-    struct gib_target_breakpoint breakpoint[256];
+    struct gib_target_breakpoint *breakpoint;
     struct gib_process *process = engine->process;
-    if (!process || !process->installed)
+    size_t count;
+    if (!process || !process->installed ||
+        gib_target_breakpoints(engine, &breakpoint, &count, NULL))
         return;
-    size_t count = engine->ops.breakpoints(engine->context, breakpoint, 256);
-    for (size_t i = 0; i < count && i < 256; i++) {
+    for (size_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < process->site_count; k++) {
             struct gib_site_state *site = process->site[k];
             if (!site->installed || breakpoint[i].address <= site->address ||
@@ -260,6 +261,7 @@ static void check_new_breakpoints(struct gib_engine *engine)
                      breakpoint[i].number, site->function, (unsigned long long)site->entry);
         }
     }
+    free(breakpoint);
 }
 
 /* A misspelt function only shows when the process has ended and no module had it. */

@@ -237,6 +237,40 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
     return 0;
 }
 
+/*
+ * A detour is e9 and four bytes of distance. Debuggers put breakpoints of their own, unseen by us,
+ * behind a function's prologue (`step`, `advance`, `break f` in compiled code without debug
+ * information): that is very often the detour's last byte. When that byte is 0xcc anyway, a trap
+ * instruction, writing one there changes nothing. So thunks are placed where the distance is
+ * 0xccXXXXXX, 816 to 832 MiB below the function, if memory is free there.
+ */
+enum { IMMUNE_NEAR = 0x33000000, IMMUNE_FAR = 0x34000000 };
+
+static bool is_immune(const struct gib_arena *arena, const struct gib_module *module)
+{
+    return arena->start + GIB_ARENA_SIZE + IMMUNE_NEAR <= module->start &&
+           arena->start + IMMUNE_FAR >= module->end;
+}
+
+static uint64_t immune_place(int32_t pid, const struct gib_module *module)
+{
+    uint64_t start, end, place = (module->start - IMMUNE_NEAR - GIB_ARENA_SIZE) & ~4095ull;
+    char name[64], *line = NULL;
+    size_t room = 0;
+    if (module->start < IMMUNE_NEAR + 2ull * GIB_ARENA_SIZE || place + IMMUNE_FAR < module->end)
+        return 0;
+    snprintf(name, sizeof name, "/proc/%d/maps", pid);
+    FILE *maps = fopen(name, "re");
+    bool taken = !maps;
+    while (maps && getline(&line, &room, maps) > 0)
+        taken |= sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 &&
+                 start < place + GIB_ARENA_SIZE && end > place;
+    free(line);
+    if (maps)
+        fclose(maps);
+    return taken ? 0 : place;
+}
+
 /* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come
  * between. */
 static int new_arena(struct gib_engine *engine, struct gib_process *process,
@@ -246,7 +280,9 @@ static int new_arena(struct gib_engine *engine, struct gib_process *process,
     if (process->arena_count == GIB_MAX_ARENAS)
         return gib_fail(error, GIB_E_SPACE, 0, "All %d arenas of this process are in use.",
                         GIB_MAX_ARENAS);
-    uint64_t place = find_gap(process->pid, module->start, module->end, GIB_ARENA_SIZE), got;
+    uint64_t got, place = immune_place(process->pid, module);
+    if (!place)
+        place = find_gap(process->pid, module->start, module->end, GIB_ARENA_SIZE);
     if (!place)
         return gib_fail(error, GIB_E_SPACE, module->start,
                         "No free memory within 2 GiB of %s for a trampoline.", module->name);
@@ -293,24 +329,38 @@ static bool reaches(const struct gib_arena *arena, const struct gib_module *modu
     return high - low < reach;
 }
 
+static struct gib_arena *
+find_arena(struct gib_process *process, const struct gib_module *module, uint64_t size,
+           bool (*good)(const struct gib_arena *, const struct gib_module *))
+{
+    for (uint32_t i = 0; i < process->arena_count; i++) {
+        struct gib_arena *arena = &process->arena[i];
+        if (good(arena, module) && arena->used + size <= GIB_ARENA_SIZE)
+            return arena;
+    }
+    return NULL;
+}
+
 int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
                    const struct gib_module *module, uint64_t size, struct gib_arena **arena,
                    struct gib_error *error)
 {
-    for (int attempt = 0; attempt < 2; attempt++) {
-        for (uint32_t i = 0; i < process->arena_count; i++) {
-            struct gib_arena *a = &process->arena[i];
-            if (reaches(a, module) && a->used + size <= GIB_ARENA_SIZE) {
-                *arena = a;
-                return 0;
-            }
-        }
-        int failed = attempt == 0 ? new_arena(engine, process, module, error) : 0;
-        if (failed)
-            return failed;
-    }
-    return gib_fail(error, GIB_E_SPACE, module->start,
-                    "Trampolines for %s do not fit into one arena.", module->name);
+    enum { ENOUGH = 48 }; /* the rest is for modules that no arena reaches */
+    *arena = find_arena(process, module, size, is_immune);
+    bool better = !*arena && process->arena_count < ENOUGH && immune_place(process->pid, module);
+    if (!*arena && !better)
+        *arena = find_arena(process, module, size, reaches);
+    if (*arena)
+        return 0;
+    int failed = new_arena(engine, process, module, error);
+    if (failed)
+        return failed;
+    *arena = find_arena(process, module, size, reaches);
+    if (better)
+        *arena = find_arena(process, module, size, is_immune);
+    return *arena ? 0
+                  : gib_fail(error, GIB_E_SPACE, module->start,
+                             "Trampolines for %s do not fit into one arena.", module->name);
 }
 
 /* ---- the agent ---- */

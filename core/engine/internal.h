@@ -181,6 +181,12 @@ int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *resul
                     struct gib_error *error);
 /* Who traces the process by ptrace, 0: nobody; -1 when it is gone. */
 pid_t gib_tracer_of(pid_t pid);
+/* Locations of the user's breakpoints; the array is malloc'ed. */
+int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
+                           size_t *count, struct gib_error *error);
+/* Calls `visit` for each word of a stack from sp on, until it returns false. */
+void gib_scan_stack(struct gib_engine *engine, uint64_t sp,
+                    bool (*visit)(uint64_t word, void *context), void *context);
 /* All threads; the array is malloc'ed. */
 int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
                        struct gib_error *error);

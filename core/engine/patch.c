@@ -97,39 +97,40 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
     return calls;
 }
 
+struct thunk_search {
+    const struct gib_process *process;
+    const struct gib_patch *patch;
+    bool found;
+};
+static bool look_at_word(uint64_t word, void *context)
+{
+    struct thunk_search *s = context;
+    if (word < s->process->shared->arena_low || word >= s->process->shared->arena_high)
+        return true;
+    for (uint32_t i = 0; i < s->process->site_count && !s->found; i++) {
+        const struct gib_site_state *site = s->process->site[i];
+        bool there = word > site->thunk && word <= site->thunk + site->thunk_size;
+        for (size_t c = 0; c < GIB_MAX_ACTIONS && there; c++)
+            s->found |= site->chain[c].patch == s->patch;
+    }
+    return !s->found;
+}
+
 /* Threads with a call of the patch's functions that has not returned: an address of its thunk is on
  * their stack. */
 size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch)
 {
-    enum { DEPTH = 64 << 10, STEP = 4096 };
     struct gib_target_thread *threads;
     size_t count, inside = 0;
-    uint64_t words[STEP / 8];
     struct gib_process *process = engine->process;
     if (!process || !process->installed ||
         engine->ops.state(engine->context) != GIB_TARGET_STOPPED ||
         gib_target_threads(engine, &threads, &count, NULL))
         return 0;
     for (size_t t = 0; t < count; t++) {
-        bool found = false;
-        for (uint64_t at = threads[t].sp & ~7ull, limit = at + DEPTH; at < limit && !found;) {
-            size_t size = STEP - (at & (STEP - 1));
-            if (engine->ops.read(engine->context, at, words, size))
-                break;
-            for (size_t k = 0; k < size / 8 && !found; k++) {
-                if (words[k] < process->shared->arena_low ||
-                    words[k] >= process->shared->arena_high)
-                    continue;
-                for (uint32_t i = 0; i < process->site_count && !found; i++) {
-                    const struct gib_site_state *site = process->site[i];
-                    for (size_t c = 0; c < GIB_MAX_ACTIONS; c++)
-                        found |= site->chain[c].patch == patch && words[k] > site->thunk &&
-                                 words[k] <= site->thunk + site->thunk_size;
-                }
-            }
-            at += size;
-        }
-        inside += found;
+        struct thunk_search search = {process, patch, false};
+        gib_scan_stack(engine, threads[t].sp, look_at_word, &search);
+        inside += search.found;
     }
     free(threads);
     return inside;

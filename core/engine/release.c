@@ -21,30 +21,33 @@ static bool in_arenas(const struct gib_process *process, uint64_t address)
     return false;
 }
 
+struct arena_search {
+    const struct gib_process *process;
+    bool inside;
+};
+static bool look_at_word(uint64_t word, void *context)
+{
+    struct arena_search *s = context;
+    s->inside |= in_arenas(s->process, word);
+    return !s->inside;
+}
+
 /* Whether any thread may still come back into an arena: by its program counter or by something on
  * its stack. */
 static bool anybody_inside(struct gib_engine *engine, const struct gib_process *process)
 {
-    enum { STEP = 4096, DEPTH = 1 << 20 };
     struct gib_target_thread *threads;
+    struct arena_search search = {process, false};
     size_t count;
-    uint64_t words[STEP / 8];
     if (gib_target_threads(engine, &threads, &count, NULL))
         return true;
-    bool inside = false;
-    for (size_t t = 0; t < count && !inside; t++) {
-        inside = in_arenas(process, threads[t].pc);
-        for (uint64_t at = threads[t].sp & ~7ull, limit = at + DEPTH; at < limit && !inside;) {
-            size_t size = STEP - (at & (STEP - 1));
-            if (engine->ops.read(engine->context, at, words, size))
-                break;
-            for (size_t k = 0; k < size / 8; k++)
-                inside |= in_arenas(process, words[k]);
-            at += size;
-        }
+    for (size_t t = 0; t < count && !search.inside; t++) {
+        search.inside = in_arenas(process, threads[t].pc);
+        if (!search.inside)
+            gib_scan_stack(engine, threads[t].sp, look_at_word, &search);
     }
     free(threads);
-    return inside;
+    return search.inside;
 }
 
 void gib_release(struct gib_engine *engine)

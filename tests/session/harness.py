@@ -61,6 +61,12 @@ class Result:
         """Those without thread, time and duration: `f(n=1) = 2`."""
         return [body_of(line) for line in self.calls(function)]
 
+    def only(self, function):
+        """The body of the one call of a function."""
+        bodies = self.bodies(function)
+        assert len(bodies) == 1, "%d calls of %s in\n%s" % (len(bodies), function, self.text)
+        return bodies[0]
+
 
 def body_of(line):
     return re.sub(r" <[\d.]+(s|ms|us|ns)>$", "", re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ ", "", line))

@@ -53,7 +53,7 @@ def test_debug_information(debugger, target, tmp_path, cc, opt, kind):
     result = debugger.session(program, ["gibbon wrap %s %s" % (NAMES, STRUCTS), "run", "gibbon log -save %s -format jsonl" % log])
     assert result.out == bare(program)
     for name, pattern in EXPECTED:
-        body, = result.bodies(name)
+        body = result.only(name)
         assert re.fullmatch(pattern, body), body
     calls = {call["function"]: call for call in jsonl(log)}
     for name, (arguments, value) in VALUES.items():
@@ -96,7 +96,7 @@ def test_prototype_option(debugger, target):
     assert result.out == bare(program)
     patterns = dict(EXPECTED)
     for name in PROTOTYPES:
-        body, = result.bodies(name)
+        body = result.only(name)
         assert re.fullmatch(patterns[name], body), body
 
 

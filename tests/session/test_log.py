@@ -190,3 +190,12 @@ def test_log_appears_in_batch_use(debugger, target, tmp_path):
     finally:
         kill_session(process)
         os.close(held)
+
+
+def test_lines_are_whole(debugger, target):
+    """What the debugger prints and what the log prints come from two threads; neither may break the other's lines."""
+    result = debugger.session(target("calls", opt="-O2"), ["gibbon wrap work", "break between", "run", "gibbon list", "continue", "gibbon list"], args=["4000"])
+    broken = [line for line in result.text.split("\n") if "gibbon: [" in line[1:]]
+    assert broken == []
+    assert len(result.calls("work")) == 4000
+    assert not [line for line in result.log if not re.search(r" = -?\d+ <[\d.]+(ns|us|ms|s)>$", line)]
