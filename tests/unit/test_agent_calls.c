@@ -435,6 +435,7 @@ int main(void)
         TEST(test_open),
         TEST(test_errno),
         TEST(test_maybe_failures_counted),
+        TEST(test_nothing_stale),
         TEST(test_recursion),
         TEST(test_longjmp),
         TEST(test_entry_only_and_disabled),
