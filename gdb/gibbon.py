@@ -35,6 +35,7 @@ class Watch(gdb.Breakpoint):
 
 class FrontEnd:
     """struct gib_target_operations for GDB."""
+    tells_exit = True
 
     def __init__(self):
         self.watches = {}

@@ -23,6 +23,7 @@ NOT_OURS = "gibbon"  # the name of our own breakpoints
 
 class FrontEnd:
     """struct gib_target_operations for LLDB."""
+    tells_exit = False
 
     def __init__(self, debugger):
         self.debugger = debugger

@@ -112,6 +112,7 @@ struct gib_engine *gib_engine_new(const struct gib_target_operations *operations
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&engine->lock, &recursive);
     pthread_mutexattr_destroy(&recursive);
+    pthread_mutex_init(&engine->flush_lock, NULL);
     char *directory = data_directory();
     engine->prototypes = gib_prototypes_open(directory ? directory : "", NULL);
     free(directory);
@@ -152,16 +153,17 @@ void gib_engine_free(struct gib_engine *engine)
 void gib_engine_flush(struct gib_engine *engine)
 {
     char *text;
+    /* The reader's thread and the debugger's may both come here: what is taken first is printed first. */
+    pthread_mutex_lock(&engine->flush_lock);
     gib_log_flushed(engine->log);
-    if (!engine->settings.follow) {
+    if (!engine->settings.follow)
         gib_log_skip(engine->log);
-        return;
-    }
-    while ((text = gib_log_next_text(engine->log))) {
+    while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
         if (*text)
             engine->ops.print(engine->context, text, GIB_PRINT_LOG);
         free(text);
     }
+    pthread_mutex_unlock(&engine->flush_lock);
 }
 
 static void show_log(struct gib_engine *engine)
@@ -294,6 +296,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         delete_spent(engine);
         break;
     case GIB_EVENT_REACHED:
+        show_log(engine);
         if (!gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
         break;

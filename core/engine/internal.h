@@ -125,6 +125,7 @@ struct gib_process {
     size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
     size_t watch_count;
+    uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
 struct gib_settings {
@@ -140,7 +141,7 @@ struct gib_engine {
     struct gib_target_operations ops;
     void *context;
     char debugger[16];
-    pthread_mutex_t lock;
+    pthread_mutex_t lock, flush_lock;
     struct gib_settings settings;
     struct gib_patch **patch;
     size_t patch_count;

@@ -66,6 +66,35 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
     }
 }
 
+/* The tracer is the parent of what it has launched. */
+static bool launched(int32_t pid)
+{
+    char name[64], line[256];
+    int parent = -1;
+    snprintf(name, sizeof name, "/proc/%d/status", pid);
+    FILE *file = fopen(name, "re");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "PPid: %d", &parent) != 1)
+        ;
+    if (file)
+        fclose(file);
+    return parent == gib_tracer_of(pid);
+}
+
+/* A debugger that does not say when the process ends is stopped, unseen, just before: what was
+ * logged is then shown while the command that runs the program is still under way. */
+static void watch_exit(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_module *module)
+{
+    struct one_symbol symbol = {0};
+    /* Not in a process that was attached to: it must live on if its debugger is killed, and a trap
+     * there would be left behind. */
+    if (engine->ops.tells_exit || process->exit_watch || !launched(process->pid) ||
+        !gib_elf_find(module->elf, "_exit", take_symbol, &symbol))
+        return;
+    process->exit_watch = module->bias + symbol.value;
+    engine->ops.watch(engine->context, NULL, process->exit_watch, true);
+}
+
 static bool wants_backtraces(const struct gib_engine *engine)
 {
     for (size_t i = 0; i < engine->patch_count; i++)
@@ -122,6 +151,8 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
         if (module->gone || !module->elf)
             continue;
         learn_from(process, module);
+        if (!module->interpreter)
+            watch_exit(engine, process, module);
         if (backtraces)
             add_unwind_rows(process, module);
     }
@@ -157,6 +188,7 @@ void gib_process_end(struct gib_engine *engine)
     struct gib_process *process = engine->process;
     if (!process)
         return;
+    gib_release_detached(engine); /* it may have been let go a moment ago, and live on */
     engine->process = NULL;
     engine->process = process;
     if (process->installed) {
@@ -169,6 +201,8 @@ void gib_process_end(struct gib_engine *engine)
     engine->process = NULL;
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
+    if (process->exit_watch)
+        engine->ops.watch(engine->context, NULL, process->exit_watch, false);
     /* The log describes addresses of ended processes: their modules stay. */
     struct gib_modules **kept =
         realloc(engine->old_modules, (engine->old_module_count + 1) * sizeof *kept);
