@@ -69,10 +69,15 @@ CASE(struct_in_registers, long, (struct ints s, int i), s.x + s.y * 10 + s.z * 1
 CASE(struct_does_not_fit, long, (int a1, int a2, int a3, int a4, int a5, struct both s, int a6),
      a5 + s.l + (long)s.d + a6, (1, 2, 3, 4, 5, (struct both){100, 1000}, 6),
      "struct_does_not_fit(a1=1, a2=2, a3=3, a4=4, a5=5, s={...}, a6=6) = 1111")
+#if !defined __clang__ ||                                                                          \
+    __clang_major__ >=                                                                             \
+        18 /* before, clang split the value between r9 and the stack, against the ABI */
+#define INT128_BY_THE_ABI 1
 CASE(two_words_do_not_fit, long,
      (int a1, int a2, int a3, int a4, int a5, __int128 w, int a6, int a7), (long)w + a6 * 10 + a7,
      (1, 2, 3, 4, 5, 1000, 6, 7),
      "two_words_do_not_fit(a1=1, a2=2, a3=3, a4=4, a5=5, w=0x3e8, a6=6, a7=7) = 1067")
+#endif
 CASE(struct_in_memory, long, (struct big b, int i, struct big c), b.bytes[23] + i + c.bytes[0],
      ((struct big){{[23] = 1}}, 2, (struct big){{4}}),
      "struct_in_memory(b={...}, i=2, c={...}) = 7")
@@ -121,7 +126,10 @@ int main(void)
         TEST(ninth_float),
         TEST(struct_in_registers),
         TEST(struct_does_not_fit),
+#ifdef INT128_BY_THE_ABI
         TEST(two_words_do_not_fit),
+#endif
+
         TEST(struct_in_memory),
         TEST(floats_in_two_registers),
         TEST(a_union),
