@@ -5,6 +5,7 @@
 #ifndef GIBBON_COMMAND_H
 #define GIBBON_COMMAND_H
 
+#include <stdio.h>
 #include "engine/internal.h"
 
 enum gib_option_argument {
@@ -61,6 +62,8 @@ const char *gib_argument_text(const struct gib_arguments *arguments,
 bool gib_argument_given(const struct gib_arguments *arguments, const char *option);
 uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option,
                              uint64_t otherwise);
+/* Writes a word so that the parser reads it back as it is. */
+void gib_write_word(FILE *out, const char *word);
 /* A whole number, "1048576", "0x10", "64K", "4M". */
 int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error);
 /* Patch numbers and ranges, "1 3 5-7", into a malloc'ed array of patches; no word: all. Unknown

@@ -160,15 +160,6 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
 
 /* ---- save ---- */
 
-/* A word that the parser reads back as it is. */
-static void write_word(FILE *out, const char *word)
-{
-    if (!strpbrk(word, " \t'\"") || strchr(word, '('))
-        fputs(word, out);
-    else
-        fprintf(out, "\"%s\"", word);
-}
-
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
@@ -180,9 +171,10 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
                         strerror(errno));
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
-        fputs("gibbon wrap ", out);
-        write_word(out, patch->location.text);
-        fprintf(out, "%s%s -pending\n", patch->options, patch->enabled ? "" : " -disabled");
+        fprintf(out, "gibbon wrap%s%s -pending -- ", patch->options,
+                patch->enabled ? "" : " -disabled");
+        gib_write_word(out, patch->location.text);
+        fputc('\n', out);
     }
     bool bad = ferror(out);
     if (fclose(out) || bad)

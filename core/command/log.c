@@ -83,6 +83,8 @@ int gib_command_log(struct gib_engine *engine, const struct gib_arguments *argum
         engine->settings.follow = !strcmp(follow, "on");
         gib_log_skip(engine->log);
     }
+    if (path && !*path)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -save needs a file name.");
     if (path)
         failed = save(engine, format, last, (int)number, path, error);
     else if (!follow && !gib_argument_given(arguments, "clear"))

@@ -60,6 +60,21 @@ static char *next_word(char **at, bool *bad, bool *quoted)
     return word;
 }
 
+void gib_write_word(FILE *out, const char *word)
+{
+    if (*word && !strpbrk(word, " \t()'\"\\") && word[0] != '-' && strcmp(word, "if")) {
+        fputs(word, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *word; word++) {
+        if (*word == '"')
+            fputc('\\', out);
+        fputc(*word, out);
+    }
+    fputc('"', out);
+}
+
 static const struct gib_option *find_option(const struct gib_command *command, const char *name,
                                             struct gib_error *error)
 {

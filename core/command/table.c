@@ -100,7 +100,7 @@ const struct gib_command *gib_command_find(const char *name, struct gib_error *e
     for (const struct gib_command *c = gib_command_table; c->name; c++) {
         if (!strcmp(c->name, name))
             return c;
-        if (strncmp(c->name, name, strlen(name)))
+        if (!*name || strncmp(c->name, name, strlen(name)))
             continue;
         found = c;
         matches++;

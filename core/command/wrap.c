@@ -21,7 +21,7 @@ static char *write_options(const struct gib_patch *p)
     if (p->count_only)
         fputs(" -count", out);
     if (p->from)
-        fprintf(out, " -from %s", p->from);
+        gib_write_word((fputs(" -from ", out), out), p->from);
     if (p->thread)
         fprintf(out, " -thread %d", p->thread);
     if (p->after)
@@ -33,7 +33,7 @@ static char *write_options(const struct gib_patch *p)
     if (p->temporary)
         fputs(" -temporary", out);
     if (p->prototype_text)
-        fprintf(out, " -prototype '%s'", p->prototype_text);
+        gib_write_word((fputs(" -prototype ", out), out), p->prototype_text);
     if (p->quiet)
         fputs(" -quiet", out);
     fclose(out);
@@ -84,6 +84,8 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
                         "-temporary is one call; it cannot have -times as well.");
     const char *from = gib_argument_text(arguments, "from"),
                *prototype = gib_argument_text(arguments, "prototype");
+    if (from && !*from)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -from needs a module.");
     if (from)
         p->from = strdup(from);
     if (prototype) {
@@ -168,8 +170,9 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     else if (sites == 1)
         gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number,
                   patch->location.text, site->entry, site->module->name);
-    else gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
-                   patch->location.text, sites);
+    else
+        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
+                  patch->location.text, sites);
     show_others(engine, patch, sites == 1 ? site : NULL);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);

@@ -137,7 +137,15 @@ static void open_module(struct gib_module *module, pid_t pid)
     char path[4200];
     struct gib_error error = {0};
     snprintf(path, sizeof path, "/proc/%d/root%s", (int)pid, module->path);
-    module->elf = gib_elf_shared(access(path, R_OK) ? module->path : path, module->path, &error);
+    if (access(path, R_OK)) {
+        /* Removed or replaced: the kernel still has the program itself. */
+        char link[64], program[4200];
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+        ssize_t size = readlink(link, program, sizeof program - 1);
+        program[size > 0 ? size : 0] = '\0';
+        snprintf(path, sizeof path, "%s", strcmp(program, module->path) ? module->path : link);
+    }
+    module->elf = gib_elf_shared(path, module->path, &error);
     if (!module->elf) {
         module->problem = strdup(error.message);
         return;

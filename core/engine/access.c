@@ -1,5 +1,6 @@
 /*
- * access.c: the one place that touches the target.
+ * access.c: the one place that touches the memory and the threads of the target. (release.c does it
+ * when no debugger is there any more.)
  *
  * Memory goes through the debugger. System calls and calls go the shortest way there is: GDB traces
  * the target from this very thread, so the engine borrows a stopped thread by ptrace for a few
@@ -87,6 +88,12 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
         }
         *threads = grown;
         *count = engine->ops.threads(engine->context, *threads, room);
+        if (*count == 0) {
+            free(*threads);
+            *threads = NULL;
+            return gib_fail(error, GIB_E_TARGET, 0,
+                            "The debugger cannot say where the threads of the target are.");
+        }
         if (*count <= room)
             return 0;
         room = *count + 16;

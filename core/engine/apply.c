@@ -273,10 +273,11 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
             "%.60s is patched by Gibbon itself, so that exceptions pass through patched functions.",
             site->function);
     if (!fresh && patch->prototype)
-        return gib_fail(
-            error, GIB_E_STATE, site->entry,
-            "%.60s is patched already, with a prototype; delete that patch to give another one.",
-            site->function);
+        return gib_fail(error, GIB_E_STATE, site->entry,
+                        "%.60s is patched already, with the prototype that was known then; delete "
+                        "that patch to "
+                        "give another one.",
+                        site->function);
     out->site = site;
     out->before = *site;
     out->place = link_patch(process, site, patch, error);
@@ -314,6 +315,21 @@ static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t addres
     ++*n;
 }
 
+static int move_threads(struct gib_engine *engine, const struct gib_site_state *site,
+                        const struct stopped *stopped, struct gib_error *error)
+{
+    for (size_t k = 0; !site->installed && k < stopped->count; k++) {
+        uint64_t pc = moved_pc(site, stopped->threads[k].pc);
+        if (pc && pc != UINT64_MAX &&
+            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
+            return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
+                            "Thread %d is inside the first instructions of %.60s and could not be "
+                            "moved to their copy.",
+                            stopped->threads[k].tid, site->function);
+    }
+    return 0;
+}
+
 static int commit(struct gib_engine *engine, struct gib_process *process,
                   struct pending_site *pending, size_t count, const struct stopped *stopped,
                   struct gib_error *error)
@@ -333,17 +349,17 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
                        site->installed ? before->island_jump : site->island_original,
                        site->island_jump, GIB_DETOUR_SIZE);
     }
-    int failed = gib_transaction(engine, writes, n, error);
+    /* First the threads: the copy they go to does the same, with or without the detour. */
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = move_threads(engine, pending[i].site, stopped, error);
+    if (!failed)
+        failed = gib_transaction(engine, writes, n, error);
     free(writes);
     if (failed)
         return failed;
     for (size_t i = 0; i < count; i++) {
         struct gib_site_state *site = pending[i].site;
-        for (size_t k = 0; !site->installed && k < stopped->count; k++) {
-            uint64_t pc = moved_pc(site, stopped->threads[k].pc);
-            if (pc && pc != UINT64_MAX)
-                engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc);
-        }
         site->installed = true;
         for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
             if (site->chain[k].patch)

@@ -126,6 +126,10 @@ void gib_engine_free(struct gib_engine *engine)
     if (!engine)
         return;
     gib_release(engine);
+    struct gib_process *process = engine->process;
+    if (process && process->installed && !process->released && !engine->settings.keep_on_detach &&
+        kill(process->pid, 0) == 0)
+        return; /* it runs, or will be let go: leave() waits for that and restores it then */
     gib_process_end(engine);
     gib_log_detach(engine->log);
     gib_engine_flush(engine);
@@ -153,7 +157,8 @@ void gib_engine_free(struct gib_engine *engine)
 void gib_engine_flush(struct gib_engine *engine)
 {
     char *text;
-    /* The reader's thread and the debugger's may both come here: what is taken first is printed first. */
+    /* The reader's thread and the debugger's may both come here: what is taken first is printed
+     * first. */
     pthread_mutex_lock(&engine->flush_lock);
     gib_log_flushed(engine->log);
     if (!engine->settings.follow)

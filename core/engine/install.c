@@ -413,10 +413,30 @@ static int place_agent(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
+/* The agent makes system calls of its own (gettid, rt_sigprocmask...); a filter may kill for them.
+ */
+static bool is_filtered(int32_t pid)
+{
+    char name[64], line[256];
+    int mode = 0;
+    snprintf(name, sizeof name, "/proc/%d/status", pid);
+    FILE *file = fopen(name, "re");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "Seccomp: %d", &mode) != 1)
+        ;
+    if (file)
+        fclose(file);
+    return mode != 0;
+}
+
 int gib_install(struct gib_engine *engine, struct gib_process *process, struct gib_error *error)
 {
     if (process->installed)
         return 0;
+    if (is_filtered(process->pid))
+        return gib_fail(error, GIB_E_UNSUPPORTED, 0,
+                        "Process %d restricts its system calls (seccomp); the agent's own would "
+                        "get it killed.",
+                        process->pid);
     struct layout l = make_layout(engine->settings.ring_size);
     uint64_t fd, ignored;
     int failed = create_memory(engine, &fd, error);

@@ -189,8 +189,6 @@ void gib_process_end(struct gib_engine *engine)
     if (!process)
         return;
     gib_release_detached(engine); /* it may have been let go a moment ago, and live on */
-    engine->process = NULL;
-    engine->process = process;
     if (process->installed) {
         gib_refresh_spent(engine);
         gib_log_ended(engine->log);
