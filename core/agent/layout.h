@@ -257,6 +257,7 @@ struct gib_shared {
     uint32_t arena_count, range_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
+    uint64_t main_stack_end; /* of the main thread's own stack */
     struct gib_range range[GIB_MAX_RANGES];
     struct gib_unwind_module unwind_module[GIB_MAX_UNWIND];
     struct gib_patch_state patch[GIB_MAX_PATCHES];

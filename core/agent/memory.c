@@ -1,7 +1,7 @@
 /* memory.c: reading through pointers that may be bad, without a fault. */
 #include "agent.h"
 
-enum { PAGE = 4096, MOST = 64 << 20 };
+enum { PAGE = 4096, MOST = 8 << 20 };
 
 /* The kernel proves the page readable without side effect: rt_sigprocmask reads the new set
  * (EFAULT) before it rejects the operation -1 (EINVAL). */
@@ -39,10 +39,12 @@ bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size)
     }
     if (!probe(address))
         return false;
-    /* The stack goes on: no need to ask again. A thread's own stack ends at its control block;
-     * beyond, and on other stacks, nothing is taken for granted, for it may be unmapped. */
-    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high &&
-        thread->stack_high < thread->owner && thread->owner - thread->stack_high < MOST)
+    /* The stack goes on: no need to ask again. A thread's own stack ends at its control block, the
+     * main thread's where the kernel put it; beyond, and on other stacks, nothing is taken for
+     * granted, for it may be unmapped. */
+    uint64_t end = thread->tid == thread->pid ? shared->main_stack_end : thread->owner;
+    if ((address & ~(uint64_t)(PAGE - 1)) == thread->stack_high && thread->stack_high < end &&
+        end - thread->stack_high < MOST)
         thread->stack_high += PAGE;
     return true;
 }

@@ -171,9 +171,15 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
                         strerror(errno));
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
-        fprintf(out, "gibbon wrap%s%s -pending -- ", patch->options,
-                patch->enabled ? "" : " -disabled");
-        gib_write_word(out, patch->location.text);
+        /* The location comes first, as people type it, unless it looks like an option. */
+        bool dash = patch->location.text[0] == '-';
+        fputs("gibbon wrap ", out);
+        if (!dash)
+            gib_write_word(out, patch->location.text);
+        fprintf(out, "%s%s -pending%s", patch->options, patch->enabled ? "" : " -disabled",
+                dash ? " -- " : "");
+        if (dash)
+            gib_write_word(out, patch->location.text);
         fputc('\n', out);
     }
     bool bad = ferror(out);

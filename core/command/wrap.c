@@ -134,9 +134,10 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
                          patch->location.function, hint ? hint : "");
     int answer = 0;
     if (sentence && engine->settings.pending == 2 && arguments->interactive) {
-        gib_print(engine, "%s\n", sentence);
-        answer = engine->ops.query(
-            engine->context, "Make the patch pending on future shared library load? (y or [n]) ");
+        char *question = gib_format(
+            "%s\nMake the patch pending on future shared library load? (y or [n]) ", sentence);
+        answer = question ? engine->ops.query(engine->context, question) : 0;
+        free(question);
     }
     int failed = answer == 1
                      ? 0

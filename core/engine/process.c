@@ -136,11 +136,29 @@ static void drop_unwind_rows(struct gib_process *process)
     }
 }
 
+static uint64_t main_stack_end(int32_t pid)
+{
+    char name[64], *line = NULL;
+    size_t room = 0;
+    uint64_t start, end, found = 0;
+    snprintf(name, sizeof name, "/proc/%d/maps", pid);
+    FILE *maps = fopen(name, "re");
+    while (maps && getline(&line, &room, maps) > 0)
+        if (strstr(line, "[stack]") && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
+            found = end;
+    free(line);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
 void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
 {
     struct gib_shared *shared = process->shared;
     if (!shared)
         return;
+    if (!shared->main_stack_end)
+        shared->main_stack_end = main_stack_end(process->pid);
     shared->string_limit = engine->settings.string_limit;
     shared->overflow = engine->settings.overwrite;
     gib_modules_lock(process->modules);

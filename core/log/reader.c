@@ -302,7 +302,7 @@ static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thre
         tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
         dropped = __atomic_load_n(&thread->dropped, __ATOMIC_ACQUIRE);
     } while (tail != __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE));
-    ring->position = tail < head ? tail : head;
+    ring->position = (tail < head ? tail : head) & ~(uint64_t)(GIB_LINE - 1);
     if (dropped <= ring->taken)
         return;
     struct gib_record record = {.lines = 1, .word = {dropped - ring->taken}};
@@ -316,7 +316,8 @@ static bool read_ring(struct gib_reader *r, uint32_t index)
     enum { AT_ONCE = 8192 };
     struct gib_thread *thread = block(r, index);
     struct ring *ring = &r->ring[index];
-    uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+    /* Whole lines only: a scribbled head must not lead to half of one. */
+    uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE) & ~(uint64_t)(GIB_LINE - 1);
     int taken = 0;
     if (head - ring->position > r->ring_size * 2 && head < ring->position)
         ring->position = head; /* the head went back: scribbled on */

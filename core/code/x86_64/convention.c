@@ -22,8 +22,10 @@ static void record_word(struct gib_convention *c, size_t parameter, uint8_t sour
 
 static void on_stack(struct gib_convention *c, const struct gib_type *type, size_t parameter)
 {
-    if (type->align >= 16)
-        c->named_stack = (uint8_t)((c->named_stack + 1) & ~1u);
+    if (type->align >= 16 && (c->named_stack & 1)) { /* a word of padding is there as well */
+        c->named_stack++;
+        c->stack_copy += 8;
+    }
     uint32_t words = (type->size + 7) / 8;
     for (uint32_t i = 0; i < words; i++) {
         /* A large record is not kept: its first two words would say little. */
