@@ -179,7 +179,7 @@ static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool back
     size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
     size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
     size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result == GIB_RESULT_X87 ? 16 : 0;
+    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
     size += s->errno_rule ? 16 : 0;
     return (size + 8 + GIB_LINE - 1) / GIB_LINE;
 }
@@ -240,6 +240,22 @@ static void fill_action(struct agent *a, struct gib_action *action,
     a->counters += 2;
 }
 
+static void choose_fast_path(const struct agent *a, struct gib_site *s)
+{
+    bool plain = s->action[0].flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 &&
+                 !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
+                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
+                 s->thread_pointer == GIB_POINTER_FS0 && a->shared->tid_offset;
+    for (size_t i = 0; i < s->words && plain; i++)
+        plain = s->source[i] == GIB_SOURCE_GPR + i;
+    if (!plain)
+        return;
+    s->simple = s->words > 3 ? 2 : 1;
+    s->simple_accepted = 1;
+    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | 1ull << 56;
+    s->counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * s->action[0].counter);
+}
+
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
                         const struct patch_options *options)
 {
@@ -268,7 +284,8 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .shared = (uint64_t)a->shared,
         .stack_copy = c->stack_copy,
         .reads_xmm = c->reads_xmm,
-        .result_xmm = c->result == GIB_RESULT_XMM0,
+        .result_xmm = c->result == GIB_RESULT_XMM0 || c->result == GIB_RESULT_XMM0_XMM1,
+        .result_xmm1 = c->result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
         .hash_slots = (uint64_t)a->hash->slot,
@@ -334,6 +351,7 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     s->lines = record_lines(s, a->shared->string_limit, options.backtrace > 0);
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
+    choose_fast_path(a, s);
     void *thunk = make_thunk(a, index, original, &options);
     a->sites++;
     if (a->log)

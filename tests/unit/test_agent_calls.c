@@ -30,7 +30,7 @@ static int teardown(void **state)
  * ---------- */
 
 enum colour { RED, GREEN = 5, BLUE };
-FUNCTION long scalars(int i, unsigned u, long l, signed char c, _Bool b, enum colour e)
+FUNCTION long scalars(int i, unsigned u, long l, char c, _Bool b, enum colour e)
 {
     return i + u + l + c + b + e;
 }
@@ -331,6 +331,31 @@ static void test_maybe_failures_counted(void **state)
     assert_int_equal(agent_failures(&a, 0), 1);
 }
 
+/* The ring is used again and again: nothing of an older record shows in a newer one. */
+NOT_INLINED static int fails_with_four(int result, long p2, long p3, long p4)
+{
+    errno = ENOENT;
+    return result;
+}
+static void test_nothing_stale(void **state)
+{
+    agent_close(&a);
+    agent_open(&a, (struct agent_options){.ring_size = 8 << 10});
+    __typeof__(&fails_with_four) f =
+        agent_patch(&a, fails_with_four, "int f(int result, long b, long c, long d) // errno",
+                    (struct patch_options){0});
+    for (int i = 0; i < 1000; i++)
+        f(-1, 2, 3, 4);
+    gib_log_drain(a.log);
+    gib_log_clear(a.log);
+    for (int i = 0; i < 1000; i++)
+        f(i, 2, 3, 4);
+    char *lines = agent_lines(&a);
+    assert_int_equal(occurrences(lines, "\n"), 1000);
+    assert_int_equal(occurrences(lines, "ENOENT"), 0);
+    free(lines);
+}
+
 /* ---- control flow
  * ---------------------------------------------------------------------------------------------- */
 
@@ -435,6 +460,7 @@ int main(void)
         TEST(test_open),
         TEST(test_errno),
         TEST(test_maybe_failures_counted),
+        TEST(test_nothing_stale),
         TEST(test_recursion),
         TEST(test_longjmp),
         TEST(test_entry_only_and_disabled),

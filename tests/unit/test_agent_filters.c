@@ -124,9 +124,12 @@ __asm__(".text\n.globl edge_call, edge_return\nedge_call:\n sub $8, %rsp\n mov %
 
 static void *frames[100];
 static int frame_count;
+static jmp_buf away;
 NOT_INLINED static int traced(int n)
 {
     frame_count = backtrace(frames, 100);
+    if (n == 7)
+        longjmp(away, 1);
     return n;
 }
 static __typeof__(&traced) traced_thunk;
@@ -151,6 +154,16 @@ static int compare_pointers(const void *x, const void *y)
     recurse(3);
     return *(const char *)x - *(const char *)y;
 }
+NOT_INLINED static int jumps(int n)
+{
+    longjmp(away, n);
+}
+/* A function that ends with a call that does not return: the return address is another function's.
+ */
+void ends_with_call(void *function);
+__asm__(".text\nends_with_call:\n.cfi_startproc\n push %rbx\n.cfi_adjust_cfa_offset 8\n mov %rdi, "
+        "%rax\n mov $7, %edi\n"
+        " call *%rax\n.cfi_endproc\nfollows_it:\n.cfi_startproc\n nop\n ret\n.cfi_endproc\n");
 static void on_signal(int signal)
 {
     recurse(1);
@@ -165,6 +178,9 @@ static void compare_frames(const char *what)
     for (uint64_t at = 0; at < t->head; at += (uint64_t)record->lines * GIB_LINE)
         record = (const struct gib_record *)((char *)t + a.shared->ring_offset +
                                              (at & (a.shared->ring_size - 1)));
+    if (t->open) /* the call never returned */
+        record = (const struct gib_record *)((char *)t + a.shared->ring_offset +
+                                             ((t->open - 1) & (a.shared->ring_size - 1)));
     assert_non_null(record);
     const struct gib_chunk *chunk = (const struct gib_chunk *)(record->word + 3);
     assert_int_equal(chunk->type, GIB_CHUNK_BACKTRACE);
@@ -208,6 +224,12 @@ static void test_backtraces(void **state)
         qsort(letters, 2, 1, compare_pointers);
     }
     compare_frames("through qsort");
+    void *jumps_thunk =
+        agent_patch(&a, jumps, "int jumps(int n)", (struct patch_options){.backtrace = 64});
+    for (volatile int pass = 0; pass < 2; pass++)
+        if (!setjmp(away))
+            ends_with_call(pass ? jumps_thunk : (void *)traced);
+    compare_frames("function that ends with a call");
     signal(SIGUSR1, on_signal);
     for (volatile int pass = 0; pass < 2; pass++) {
         traced_thunk = pass ? thunk : traced;

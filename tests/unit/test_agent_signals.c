@@ -33,6 +33,11 @@ NOT_INLINED static const char *texts(const char *text, int n)
 }
 static __typeof__(&plain) plain_thunk, handler_thunk;
 static __typeof__(&texts) texts_thunk;
+NOT_INLINED static long numbers(long a1, long a2, long a3, long a4)
+{
+    return a1 + a2 + a3 + a4;
+}
+static __typeof__(&numbers) numbers_thunk; /* takes the agent's fast path */
 NOT_INLINED static int nesting(int n)
 {
     return plain_thunk(n, "inner") + plain_thunk(n + 1, "inner");
@@ -71,6 +76,8 @@ static int setup(void **state)
     nesting_thunk = agent_patch(&a, nesting, "int nesting(int n)", (struct patch_options){0});
     count_thunk =
         agent_patch(&a, counted, "void counted(void)", (struct patch_options){.count = true});
+    numbers_thunk = agent_patch(&a, numbers, "long numbers(long a, long b, long c, long d)",
+                                (struct patch_options){0});
     agent_attach(&a);
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
     return sigaction(SIGTRAP, &action, NULL);
@@ -189,6 +196,41 @@ static void check_read(long n)
     expect_once(lines, "\n", 1, n);
     free(lines);
     gib_log_clear(a.log);
+}
+static void one_fast(void)
+{
+    assert_int_equal(numbers_thunk(1, 2, 3, 4), 10);
+}
+static void fast_in_handler(void)
+{
+    assert_int_equal(numbers_thunk(5, 6, 7, 8), 26);
+}
+static void check_fast(long n)
+{
+    char *lines = agent_lines(&a);
+    check_common(lines, n);
+    expect_once(lines, "numbers(a=1, b=2, c=3, d=4) = 10\n", 1, n);
+    expect_once(lines, "numbers(a=5, b=6, c=7, d=8) = 26\n", handler_ran(), n);
+    expect_once(lines, "\n", 1 + handler_ran(), n);
+    free(lines);
+    gib_log_clear(a.log);
+}
+static void test_fast_path(void **state)
+{
+    at_every_instruction(one_fast, fast_in_handler, check_fast);
+}
+static void check_fast_read(long n)
+{
+    char *lines = agent_lines(&a);
+    check_common(lines, n);
+    if (strcmp(lines, "numbers(a=1, b=2, c=3, d=4) = 10\n"))
+        fail_msg("read at instruction %ld: %s", n, lines);
+    free(lines);
+    gib_log_clear(a.log);
+}
+static void test_fast_path_and_reader(void **state)
+{
+    at_every_instruction(one_fast, read_in_handler, check_fast_read);
 }
 static void test_reader_looks(void **state)
 {
@@ -405,6 +447,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_handler_calls),
         TEST(test_reader_looks),
+        TEST(test_fast_path),
+        TEST(test_fast_path_and_reader),
         TEST(test_handler_calls_much),
         TEST(test_handler_in_nested_calls),
         TEST(test_handler_in_count),
