@@ -135,7 +135,7 @@ class FrontEnd:
             if breakpoint is not None:
                 breakpoint.SetEnabled(False)
             return 0
-        if key in self.watches and self.watches[key].IsValid():
+        if key in self.watches and self.watches[key].IsValid() and self.watches[key].IsEnabled():
             return 0
         target = self.target()
         if path is None:

@@ -211,6 +211,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
         gib_resolve_pending(engine); /* something may have happened that no event told of */
     delete_spent(engine);
+    if (engine->patch_count)
+        gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     int failed = gib_command_execute(engine, text, interactive, error);
     pthread_mutex_unlock(&engine->lock);
     return failed;

@@ -155,7 +155,6 @@ struct gib_engine {
     struct gib_log *log;
     char *reply; /* the last string returned */
     bool busy;   /* inside a change: nested events wait */
-    bool loader_watched;
     struct gib_engine *next; /* of all engines of this debugger */
 };
 

@@ -164,6 +164,7 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
     gib_modules_lock(process->modules);
     drop_unwind_rows(process);
     bool backtraces = wants_backtraces(engine);
+    uint32_t tid_offset = shared->tid_offset;
     for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
         if (module->gone || !module->elf)
@@ -175,6 +176,10 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
             add_unwind_rows(process, module);
     }
     gib_modules_unlock(process->modules);
+    /* Sites that were patched before libc was there can take the fast path now. */
+    for (uint32_t k = 0; k < process->site_count && tid_offset != shared->tid_offset; k++)
+        if (process->site[k]->installed && !process->site[k]->internal)
+            gib_site_publish(engine, process, process->site[k]);
 }
 
 /* ---- life ---- */
@@ -339,7 +344,7 @@ void gib_expect_modules(struct gib_engine *engine)
 {
     const char *program = engine->ops.program(engine->context);
     struct one_symbol state = {0};
-    if (engine->loader_watched || !*program)
+    if (!*program)
         return;
     struct gib_elf *elf = gib_elf_shared(program, program, NULL);
     if (!elf)
@@ -353,12 +358,12 @@ void gib_expect_modules(struct gib_engine *engine)
         char text[64];
         size_t size = gib_elf_read(elf, entry, code, sizeof code);
         entry += gib_disassemble(code, size, entry, text, sizeof text);
-        engine->loader_watched = engine->ops.watch(engine->context, program, entry, true) == 0;
+        engine->ops.watch(engine->context, program, entry, true);
         return;
     }
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
     if (interpreter && gib_elf_find(interpreter, "_dl_debug_state", take_symbol, &state))
-        engine->loader_watched = engine->ops.watch(engine->context, loader, state.value, true) == 0;
+        engine->ops.watch(engine->context, loader, state.value, true);
 }
 
 /* ---- IFUNC: wait for the resolver's answer ---- */

@@ -128,7 +128,8 @@ static void find_first(struct gib_reader *r, uint64_t *first)
         for (const struct open_call *open = r->ring[i].open; open; open = open->next)
             earlier(first, (const struct gib_record *)(open + 1));
         const struct gib_thread *thread = block(r, i);
-        uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+        uint64_t head =
+            __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE) & ~(uint64_t)(GIB_LINE - 1);
         if (thread->open == head + 1)
             earlier(first, (const struct gib_record *)((const char *)thread + r->ring_offset +
                                                        (head & (r->ring_size - 1))));
