@@ -205,7 +205,9 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         error = &scratch;
     *error = (struct gib_error){0};
     pthread_mutex_lock(&engine->lock);
-    if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_NONE)
+    /* LLDB takes a moment to notice that a process it killed is gone. */
+    if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
+                            gib_tracer_of(engine->process->pid) == -1))
         gib_process_end(engine);
     show_log(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
