@@ -152,7 +152,6 @@ enum gib_site_flags {
     GIB_SITE_OPEN =
         2, /* the last named argument is open flags: record the mode when there is one */
     GIB_SITE_ENTRY_ONLY = 4,
-    GIB_SITE_READS_XMM = 8,
 };
 
 struct gib_site {
