@@ -26,12 +26,13 @@ static size_t page_end(const struct gib_write_plan *writes, size_t first, size_t
 static int change_span(struct gib_engine *engine, const struct gib_write_plan *writes, size_t first,
                        size_t last, bool back, struct gib_error *error)
 {
-    uint8_t span[PAGE + 8];
+    uint8_t span[PAGE + 8], before[PAGE + 8];
     uint64_t start = writes[first].address;
     size_t size = (size_t)(writes[last - 1].address + writes[last - 1].size - start);
     int failed = gib_read(engine, start, span, size, error);
     if (failed)
         return failed;
+    memcpy(before, span, size);
     for (size_t i = first; i < last; i++) {
         uint8_t *at = span + (writes[i].address - start);
         if (!back && memcmp(at, writes[i].expected, writes[i].size))
@@ -42,7 +43,12 @@ static int change_span(struct gib_engine *engine, const struct gib_write_plan *w
                 writes[i].address);
         memcpy(at, back ? writes[i].expected : writes[i].bytes, writes[i].size);
     }
-    return gib_write(engine, start, span, size, error);
+    failed = gib_write(engine, start, span, size, error);
+    if (failed) { /* part of it may have been written */
+        struct gib_error ignored;
+        gib_write(engine, start, before, size, &ignored);
+    }
+    return failed;
 }
 
 int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
