@@ -52,8 +52,11 @@ fi
 # Each in its own folder: libFuzzer leaves what it finds there. Two at a time.
 fuzz() {
     name=$(basename "$1")
-    mkdir -p "$work/fuzz/$name/corpus" # of its own: the log beside it must not become an input
-    if (cd "$work/fuzz/$name" && timeout $((seconds * 6 + 60)) "$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -verbosity=1 corpus >log 2>&1); then
+    # The corpus has a folder of its own: the log beside it must not become an input. By its whole name: a target may
+    # change its directory, and libFuzzer looks into the corpus again later.
+    corpus=$work/fuzz/$name/corpus
+    mkdir -p "$corpus"
+    if (cd "$work/fuzz/$name" && timeout $((seconds * 6 + 60)) "$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -verbosity=1 "$corpus" >log 2>&1); then
         echo "fuzz $name: $(grep -E '^Done|^#[0-9]+.*DONE' "$work/fuzz/$name/log" | tail -n 1)" >"$work/fuzz/$name.ok"
     else
         { echo "== fuzz $name"; tail -n 40 "$work/fuzz/$name/log"; } >"$work/fuzz/$name.bad"
