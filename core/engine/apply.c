@@ -1,5 +1,5 @@
 /*
- * apply.c: puts patches on functions and takes them off.
+ * apply.c: puts patches on functions (remove.c takes them off).
  *
  * A change is prepared where nobody can run it (thunks in an arena, sites in shared memory), then
  * made by one transaction of a few bytes a function, the detours. Enabling and disabling afterwards
@@ -10,149 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- threads and breakpoints in the way ---- */
-
-static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
-                             struct gib_error *error)
-{
-    struct gib_target_breakpoint *breakpoint;
-    size_t count;
-    int failed = gib_target_breakpoints(engine, &breakpoint, &count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < count && !failed; i++) {
-        uint64_t address = breakpoint[i].address;
-        if (address > site->address && address < site->address + site->consumed)
-            failed = gib_fail(error, GIB_E_BUSY, address,
-                              "Breakpoint %d is at 0x%" PRIx64
-                              ", inside the first %u bytes of %.60s, which a "
-                              "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
-                              breakpoint[i].number, address,
-                              (unsigned)(site->address - site->entry + site->consumed),
-                              site->function, site->entry);
-    }
-    free(breakpoint);
-    return failed;
-}
-
-/* All threads, and every word on their stacks that could be an address in a module, sorted. Read
- * once for any number of sites. */
-struct stack_word {
-    uint64_t word;
-    int32_t tid;
-};
-struct stopped {
-    struct gib_target_thread *threads;
-    size_t count;
-    struct stack_word *words;
-    size_t word_count, room;
-    uint64_t low, high; /* of all modules */
-    int32_t tid;
-};
-
-static bool keep_word(uint64_t word, void *context)
-{
-    struct stopped *s = context;
-    if (word < s->low || word >= s->high)
-        return true;
-    if (s->word_count == s->room) {
-        size_t room = s->room ? s->room * 2 : 1024;
-        struct stack_word *grown = realloc(s->words, room * sizeof *grown);
-        if (!grown)
-            return false;
-        s->words = grown;
-        s->room = room;
-    }
-    s->words[s->word_count++] = (struct stack_word){word, s->tid};
-    return true;
-}
-
-static int by_word(const void *a, const void *b)
-{
-    const struct stack_word *x = a, *y = b;
-    return x->word < y->word ? -1 : x->word > y->word;
-}
-
-static void forget_stopped(struct stopped *s)
-{
-    free(s->threads);
-    free(s->words);
-    memset(s, 0, sizeof *s);
-}
-
-static int look_at_threads(struct gib_engine *engine, struct stopped *s, struct gib_error *error)
-{
-    struct gib_modules *modules = engine->process->modules;
-    memset(s, 0, sizeof *s);
-    int failed = gib_target_threads(engine, &s->threads, &s->count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < gib_modules_count(modules); i++) {
-        const struct gib_module *module = gib_modules_get(modules, i);
-        if (!s->high || module->start < s->low)
-            s->low = module->start;
-        if (module->end > s->high)
-            s->high = module->end;
-    }
-    for (size_t i = 0; i < s->count; i++) {
-        s->tid = s->threads[i].tid;
-        gib_scan_stack(engine, s->threads[i].sp, keep_word, s);
-    }
-    if (s->word_count)
-        qsort(s->words, s->word_count, sizeof *s->words, by_word);
-    return 0;
-}
-
-/* An address inside the window on a stack: a call made there, or a signal that came there. The
- * thread would come back into the middle of the detour. */
-static int check_stacks(const struct gib_site_state *site, const struct stopped *s,
-                        struct gib_error *error)
-{
-    size_t low = 0, high = s->word_count; /* the first word behind site->address */
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->words[middle].word <= site->address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == s->word_count || s->words[low].word >= site->address + site->consumed)
-        return 0;
-    return gib_fail(
-        error, GIB_E_BUSY, s->words[low].word,
-        "Thread %d will come back into the first instructions of %.60s, from a call or a "
-        "signal handler; try again when it has.",
-        s->words[low].tid, site->function);
-}
-
-/* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
- * inside. */
-static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
-{
-    if (pc <= site->address || pc >= site->address + site->consumed)
-        return 0;
-    for (size_t i = 0; i < site->boundaries; i++)
-        if (site->boundary[i].original == pc - site->address)
-            return site->trampoline + site->boundary[i].copy;
-    return UINT64_MAX;
-}
-
-static int check_threads(const struct gib_site_state *site, const struct stopped *stopped,
-                         struct gib_error *error)
-{
-    for (size_t i = 0; i < stopped->count; i++) {
-        const struct gib_target_thread *thread = &stopped->threads[i];
-        if (moved_pc(site, thread->pc) == UINT64_MAX)
-            return gib_fail(error, GIB_E_BUSY, thread->pc,
-                            "Thread %d is stopped in the padding at 0x%" PRIx64
-                            " that a patch of %.60s replaces.",
-                            thread->tid, thread->pc, site->function);
-    }
-    return check_stacks(site, stopped, error);
-}
-
-/* ---- applying ---- */
 
 /* A site whose patches were all deleted is not taken up again: its calls are still in the log under
  * their numbers. */
@@ -217,7 +74,7 @@ static int link_patch(struct gib_process *process, struct gib_site_state *site,
 /* A site with its trampoline in an arena, known to the process; nothing in the target's own memory
  * changes. */
 static int new_site(struct gib_engine *engine, const struct gib_found *found,
-                    const struct gib_patch *patch, const struct stopped *stopped,
+                    const struct gib_patch *patch, const struct gib_stopped *stopped,
                     struct gib_site_state **out, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
@@ -234,8 +91,8 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
     if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
-    if ((failed = check_breakpoints(engine, site, error)) ||
-        (failed = check_threads(site, stopped, error)) ||
+    if ((failed = gib_check_breakpoints(engine, site, error)) ||
+        (failed = gib_check_threads(site, stopped, error)) ||
         (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
         gib_site_free(site);
         return failed;
@@ -253,7 +110,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
 
 /* Prepares one site; nothing in the target's own memory changes. */
 static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch,
-                   const struct gib_found *found, const struct stopped *stopped,
+                   const struct gib_found *found, const struct gib_stopped *stopped,
                    struct pending_site *out, struct gib_error *error)
 {
     struct gib_site_state *site = site_at(process, found->address);
@@ -263,8 +120,8 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed && ((failed = check_breakpoints(engine, site, error)) ||
-                                    (failed = check_threads(site, stopped, error)))) {
+    } else if (!site->installed && ((failed = gib_check_breakpoints(engine, site, error)) ||
+                                    (failed = gib_check_threads(site, stopped, error)))) {
         return failed;
     }
     if (site->internal)
@@ -302,36 +159,8 @@ static void restore_pending(struct pending_site *p)
     memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
 }
 
-static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
-                       const uint8_t *expected, const uint8_t *bytes, uint8_t size)
-{
-    struct gib_write_plan *w = &writes[*n];
-    if (!memcmp(expected, bytes, size))
-        return;
-    w->address = address;
-    w->size = size;
-    memcpy(w->expected, expected, size);
-    memcpy(w->bytes, bytes, size);
-    ++*n;
-}
-
-static int move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                        const struct stopped *stopped, struct gib_error *error)
-{
-    for (size_t k = 0; !site->installed && k < stopped->count; k++) {
-        uint64_t pc = moved_pc(site, stopped->threads[k].pc);
-        if (pc && pc != UINT64_MAX &&
-            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
-            return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
-                            "Thread %d is inside the first instructions of %.60s and could not be "
-                            "moved to their copy.",
-                            stopped->threads[k].tid, site->function);
-    }
-    return 0;
-}
-
 static int commit(struct gib_engine *engine, struct gib_process *process,
-                  struct pending_site *pending, size_t count, const struct stopped *stopped,
+                  struct pending_site *pending, size_t count, const struct gib_stopped *stopped,
                   struct gib_error *error)
 {
     struct gib_write_plan *writes = calloc(2 * count + 1, sizeof *writes);
@@ -342,17 +171,17 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
-        plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
-                   site->detour, site->detour_size);
+        gib_plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
+                       site->detour, site->detour_size);
         if (site->island)
-            plan_write(writes, &n, site->island,
-                       site->installed ? before->island_jump : site->island_original,
-                       site->island_jump, GIB_DETOUR_SIZE);
+            gib_plan_write(writes, &n, site->island,
+                           site->installed ? before->island_jump : site->island_original,
+                           site->island_jump, GIB_DETOUR_SIZE);
     }
     /* First the threads: the copy they go to does the same, with or without the detour. */
     int failed = 0;
     for (size_t i = 0; i < count && !failed; i++)
-        failed = move_threads(engine, pending[i].site, stopped, error);
+        failed = gib_move_threads(engine, pending[i].site, stopped, error);
     if (!failed)
         failed = gib_transaction(engine, writes, n, error);
     free(writes);
@@ -368,67 +197,35 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
-/* Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its
- * lookup is a function like any other, and gets a site of Gibbon's own; a failure only means that
- * exceptions cannot pass, and is not worth a word in a program without any. */
-struct unwinder_search {
-    struct gib_engine *engine;
-    struct gib_module *module;
-    const struct stopped *stopped;
-};
-static void guard_one(const struct gib_elf_symbol *symbol, void *context)
-{
-    struct unwinder_search *s = context;
-    struct gib_process *process = s->engine->process;
-    struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
-    struct pending_site pending = {.place = -1};
-    struct gib_error ignored;
-    struct gib_site_state *site;
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == found.address && process->site[i]->internal &&
-            process->site[i]->installed)
-            return;
-    if (symbol->ifunc || new_site(s->engine, &found, NULL, s->stopped, &site, &ignored))
-        return;
-    site->internal = true;
-    site->kind = GIB_THUNK_FIND_FDE;
-    pending.site = site;
-    pending.before = *site;
-    if (gib_site_thunk(s->engine, process, site, &ignored) == 0)
-        commit(s->engine, process, &pending, 1, s->stopped, &ignored);
-}
-
-void gib_guard_unwinders(struct gib_engine *engine)
+int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
+                       enum gib_thunk_kind kind, const struct gib_stopped *stopped,
+                       struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct stopped stopped;
-    size_t count = gib_modules_count(process->modules);
-    if (process->modules_guarded == count || look_at_threads(engine, &stopped, NULL))
-        return;
-    gib_modules_lock(process->modules);
-    for (size_t i = process->modules_guarded; i < count; i++) {
-        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), &stopped};
-        if (search.module->elf && !search.module->gone)
-            gib_elf_find(search.module->elf, "_Unwind_Find_FDE", guard_one, &search);
-    }
-    process->modules_guarded = count;
-    gib_modules_unlock(process->modules);
-    forget_stopped(&stopped);
+    struct gib_site_state *site;
+    int failed = new_site(engine, found, NULL, stopped, &site, error);
+    if (failed)
+        return failed;
+    site->internal = true;
+    site->kind = kind;
+    struct pending_site pending = {.site = site, .before = *site, .place = -1};
+    failed = gib_site_thunk(engine, process, site, error);
+    return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
 }
 
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
                     const struct gib_found_list *found, bool strict, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct stopped stopped = {0};
+    struct gib_stopped stopped = {0};
     size_t ready = 0;
     int failed = gib_install(engine, process, error);
     if (!failed)
-        failed = look_at_threads(engine, &stopped, error);
+        failed = gib_look_at_threads(engine, &stopped, error);
     struct pending_site *pending =
         failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
     if (!pending) {
-        forget_stopped(&stopped);
+        gib_forget_stopped(&stopped);
         return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     if (!patch->state) {
@@ -469,76 +266,7 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
         }
     }
     free(pending);
-    forget_stopped(&stopped);
-    return failed;
-}
-
-/* ---- taking off ---- */
-
-/* Restores the entries of all sites for which `wanted` says so, in one transaction. */
-static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)
-{
-    struct gib_process *process = engine->process;
-    struct gib_write_plan *writes = calloc(2ul * process->site_count + 1, sizeof *writes);
-    if (!writes)
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    size_t n = 0;
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        struct gib_site_state *site = process->site[i];
-        if (!site->installed || site->module->gone || (!all && gib_site_in_use(site)))
-            continue;
-        plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
-        if (site->island)
-            plan_write(writes, &n, site->island, site->island_jump, site->island_original,
-                       GIB_DETOUR_SIZE);
-    }
-    int failed = gib_transaction(engine, writes, n, error);
-    free(writes);
-    for (uint32_t i = 0; i < process->site_count && !failed; i++)
-        if (all || !gib_site_in_use(process->site[i]))
-            process->site[i]->installed = false;
-    return failed;
-}
-
-int gib_restore_all(struct gib_engine *engine, struct gib_error *error)
-{
-    return engine->process && engine->process->installed ? restore_sites(engine, true, error) : 0;
-}
-
-int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
-{
-    struct gib_process *process = engine->process;
-    if (!process || !process->installed)
-        return 0;
-    struct gib_chain_link *removed =
-        calloc(process->site_count ? process->site_count : 1, sizeof *removed);
-    int *place = calloc(process->site_count ? process->site_count : 1, sizeof *place);
-    if (!removed || !place) {
-        free(removed);
-        free(place);
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        place[i] = -1;
-        for (int k = 0; k < GIB_MAX_ACTIONS; k++) {
-            if (process->site[i]->chain[k].patch == patch) {
-                removed[i] = process->site[i]->chain[k];
-                place[i] = k;
-                process->site[i]->chain[k].patch = NULL;
-            }
-        }
-    }
-    int failed = restore_sites(engine, false, error);
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        if (place[i] < 0)
-            continue;
-        if (failed)
-            process->site[i]->chain[place[i]] = removed[i];
-        else
-            gib_site_publish(engine, process, process->site[i]);
-    }
-    free(removed);
-    free(place);
+    gib_forget_stopped(&stopped);
     return failed;
 }
 

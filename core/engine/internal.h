@@ -153,8 +153,8 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    bool busy;   /* inside a change: nested events wait */
+    char *reply;             /* the last string returned */
+    bool busy;               /* inside a change: nested events wait */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 
@@ -197,6 +197,9 @@ struct gib_write_plan {
     uint8_t expected[8], bytes[8];
     uint8_t size;
 };
+/* Adds a write to the plan, unless nothing would change. */
+void gib_plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
+                    const uint8_t *expected, const uint8_t *bytes, uint8_t size);
 /* All writes, or none: GIB_E_CHANGED when some byte is not as expected. Sorts the array. */
 int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
                     struct gib_error *error);
@@ -262,24 +265,64 @@ bool gib_site_in_use(const struct gib_site_state *site);
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
+/* Tells the log what the site's records look like. */
+void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
 /* A new thunk of site->kind in an arena, and the detour to it. */
 int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_error *error);
+
+/* obstacles.c */
+/* All threads, and every word on their stacks that could be an address in a module, sorted. Read
+ * once for any number of sites. */
+struct stack_word {
+    uint64_t word;
+    int32_t tid;
+};
+struct gib_stopped {
+    struct gib_target_thread *threads;
+    size_t count;
+    struct stack_word *words;
+    size_t word_count, room;
+    uint64_t low, high; /* of all modules */
+    int32_t tid;
+};
+
+/* Reads all threads and their stacks. Free with gib_forget_stopped. */
+int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *stopped,
+                        struct gib_error *error);
+void gib_forget_stopped(struct gib_stopped *stopped);
+/* 0, or GIB_E_BUSY: a breakpoint of the user is strictly inside the bytes to be replaced. */
+int gib_check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
+                          struct gib_error *error);
+/* 0, or GIB_E_BUSY: a thread cannot be moved out of the bytes to be replaced, or will come back
+ * into them. */
+int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
+                      struct gib_error *error);
+/* Threads inside the bytes go on in their copy. */
+int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
+                     const struct gib_stopped *stopped, struct gib_error *error);
+
+/* guard.c */
+/* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
+void gib_guard_unwinders(struct gib_engine *engine);
 
 /* apply.c */
 /* Puts the patch on the functions found. With strict, the first refusal undoes everything; else
  * refusals are counted. */
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
                     const struct gib_found_list *found, bool strict, struct gib_error *error);
-/* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
-void gib_guard_unwinders(struct gib_engine *engine);
-/* Takes the patch off all its sites. */
-int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
+/* A site of Gibbon's own, without a patch of the user's. */
+int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
+                       enum gib_thunk_kind kind, const struct gib_stopped *stopped,
+                       struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
 void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
+
+/* remove.c */
+/* Takes the patch off all its sites. */
+int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 /* Restores every site; for detach. */
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
-void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
 
 /* process.c */
 struct gib_process *
