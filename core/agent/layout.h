@@ -28,9 +28,9 @@
 #define GIB_MAX_FRAMES       64   /* of one backtrace */
 #define GIB_MAX_RANGES       1024 /* address ranges of -from modules */
 #define GIB_MAX_UNWIND       1024 /* modules with unwind rows */
-#define GIB_MAX_ARENAS       64
+#define GIB_MAX_ARENAS       128
 #define GIB_MAX_THREADS      1024
-#define GIB_MAX_COUNTERS     65536
+#define GIB_MAX_COUNTERS     131072
 #define GIB_ARENA_SIZE       (4u << 20)
 #define GIB_UNWIND_SIZE      (256u << 20)
 #define GIB_HASH_SLOTS       4096

@@ -16,7 +16,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     char address[32], *what = NULL;
     if (sites == 1) {
         snprintf(address, sizeof address, "0x%016" PRIx64, site->entry);
-        what = patch->location.glob || patch->location.kind != GIB_LOCATION_NAME
+        what = patch->location.glob || patch->location.regex ||
+                       patch->location.kind != GIB_LOCATION_NAME
                    ? gib_format("%s in %s (%s)", site->function, site->module->name,
                                 patch->location.text)
                    : gib_format("%s in %s", patch->location.function, site->module->name);
@@ -37,6 +38,9 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     if (patch->refused)
         gib_print(engine, "        %zu refused, the first: %s\n", patch->refused,
                   patch->trouble.message);
+    if (patch->delayed)
+        gib_print(engine, "        %zu delayed, tried again at each stop: %s\n", patch->delayed,
+                  patch->delay.message);
 }
 
 int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments,

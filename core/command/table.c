@@ -20,6 +20,7 @@ static const struct gib_option wrap_options[] = {
      "the function's parameters and result, when nothing else knows them"},
     {"pending", GIB_TAKES_NOTHING, NULL, "wait for a library with this function, do not ask"},
     {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},
+    {"all-or-none", GIB_TAKES_NOTHING, NULL, "patch no function when one of them is refused"},
     {"disabled", GIB_TAKES_NOTHING, NULL, "define the patch, but disabled"},
     {NULL, GIB_TAKES_NOTHING, NULL, NULL},
 };
@@ -40,7 +41,8 @@ static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, N
     "  MODULE?!FUNCTION    the same, now or when the module is loaded\n"                           \
     "  FILE:FUNCTION       declared in this source file: build.c:extract\n"                        \
     "  *ADDRESS            the function at an address or expression\n"                             \
-    "MODULE and FUNCTION may be globs: libc.so.6!str*."
+    "MODULE and FUNCTION may be globs, FUNCTION a regular expression: libc.so.6!str*, "            \
+    "/^str.*cpy$/."
 
 const struct gib_command gib_command_table[] = {
     {"wrap", "LOCATION... [OPTIONS]", "Log every call of a function, with arguments and result.",

@@ -36,6 +36,8 @@ static char *write_options(const struct gib_patch *p)
         gib_write_word((fputs(" -prototype ", out), out), p->prototype_text);
     if (p->quiet)
         fputs(" -quiet", out);
+    if (p->all_or_none)
+        fputs(" -all-or-none", out);
     fclose(out);
     return text;
 }
@@ -68,6 +70,7 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     p->count_only = gib_argument_given(arguments, "count");
     p->temporary = gib_argument_given(arguments, "temporary");
     p->quiet = gib_argument_given(arguments, "quiet");
+    p->all_or_none = gib_argument_given(arguments, "all-or-none");
     p->enabled = !gib_argument_given(arguments, "disabled");
     if (gib_argument_given(arguments, "backtrace")) {
         uint64_t depth = gib_argument_number(arguments, "backtrace", DEPTH);
@@ -177,6 +180,9 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     show_others(engine, patch, sites == 1 ? site : NULL);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+    if (patch->delayed)
+        gib_print(engine, "  %zu delayed, tried again at each stop: %s\n", patch->delayed,
+                  patch->delay.message);
 }
 
 /* Makes one patch real, or pending; on failure the caller takes it away again. */
@@ -191,7 +197,7 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
         return failed;
     size_t count = found.count;
     if (count)
-        failed = gib_patch_apply(engine, patch, &found, count == 1, error);
+        failed = gib_patch_apply(engine, patch, &found, error);
     gib_found_free(&found);
     if (failed && gib_patch_sites(engine, patch, NULL))
         failed = 0; /* some of many: announce() says how many were refused */

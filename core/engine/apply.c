@@ -8,18 +8,23 @@
 #include "engine/internal.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int by_entry(const void *a, const void *b)
+{
+    const struct gib_site_state *x = a, *y = b;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
 
 /* A site whose patches were all deleted is not taken up again: its calls are still in the log under
  * their numbers. */
 static struct gib_site_state *site_at(struct gib_process *process, uint64_t entry)
 {
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == entry && !process->site[i]->module->gone &&
-            gib_site_in_use(process->site[i]))
-            return process->site[i];
-    return NULL;
+    struct gib_site_state key = {.entry = entry};
+    struct gib_site_state **found = tfind(&key, &process->site_tree, by_entry);
+    return found && !(*found)->module->gone && gib_site_in_use(*found) ? *found : NULL;
 }
 
 static bool add_site(struct gib_process *process, struct gib_site_state *site)
@@ -33,6 +38,10 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
             return false;
         process->site = grown;
     }
+    struct gib_site_state **newest = tsearch(site, &process->site_tree, by_entry);
+    if (!newest)
+        return false;
+    *newest = site;
     site->index = process->site_count;
     process->site[process->site_count++] = site;
     return true;
@@ -91,7 +100,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
     if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
-    if ((failed = gib_check_breakpoints(engine, site, error)) ||
+    if ((failed = gib_check_breakpoints(site, stopped, error)) ||
         (failed = gib_check_threads(site, stopped, error)) ||
         (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
         gib_site_free(site);
@@ -120,7 +129,7 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed && ((failed = gib_check_breakpoints(engine, site, error)) ||
+    } else if (!site->installed && ((failed = gib_check_breakpoints(site, stopped, error)) ||
                                     (failed = gib_check_threads(site, stopped, error)))) {
         return failed;
     }
@@ -148,8 +157,9 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     return failed;
 }
 
-static void restore_pending(struct pending_site *p)
+static void restore_pending(struct gib_engine *engine, struct pending_site *p)
 {
+    struct gib_error ignored;
     struct gib_site_state *site = p->site;
     site->chain[p->place] = (struct gib_chain_link){NULL, 0};
     site->kind = p->before.kind;
@@ -157,6 +167,8 @@ static void restore_pending(struct pending_site *p)
     site->active = p->before.active;
     memcpy(site->detour, p->before.detour, sizeof site->detour);
     memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
+    if (site->installed)
+        gib_site_connect(engine, engine->process, site, &ignored);
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process,
@@ -167,10 +179,12 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     if (!writes)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) {
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
+        failed = gib_site_connect(engine, process, site, error);
         gib_plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
                        site->detour, site->detour_size);
         if (site->island)
@@ -179,7 +193,6 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
                            site->island_jump, GIB_DETOUR_SIZE);
     }
     /* First the threads: the copy they go to does the same, with or without the detour. */
-    int failed = 0;
     for (size_t i = 0; i < count && !failed; i++)
         failed = gib_move_threads(engine, pending[i].site, stopped, error);
     if (!failed)
@@ -213,21 +226,21 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
     return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
 }
 
-int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
-                    const struct gib_found_list *found, bool strict, struct gib_error *error)
+/* What of one function's failure: *fatal when it ends everything. */
+static void count_refusal(struct gib_patch *patch, const struct gib_error *why, bool strict,
+                          bool *fatal)
+{
+    bool later = why->code == GIB_E_BUSY && !patch->all_or_none;
+    if (later && patch->delayed++ == 0)
+        patch->delay = *why;
+    if (!later && patch->refused++ == 0)
+        patch->trouble = *why;
+    *fatal = !later && strict;
+}
+
+static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
 {
     struct gib_process *process = engine->process;
-    struct gib_stopped stopped = {0};
-    size_t ready = 0;
-    int failed = gib_install(engine, process, error);
-    if (!failed)
-        failed = gib_look_at_threads(engine, &stopped, error);
-    struct pending_site *pending =
-        failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
-    if (!pending) {
-        gib_forget_stopped(&stopped);
-        return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
     if (!patch->state) {
         patch->state = ++process->patches;
         process->shared->patch[patch->state] = (struct gib_patch_state){
@@ -235,38 +248,72 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     }
     gib_update_agent(engine, process);
     gib_guard_unwinders(engine);
-    for (size_t i = 0; i < found->count && !(failed && strict); i++) {
+}
+
+static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
+                     const struct gib_found_list *found, struct gib_stopped *stopped,
+                     struct pending_site *pending, struct gib_error *error)
+{
+    struct gib_process *process = engine->process;
+    bool fatal = false, strict = found->count == 1 || patch->all_or_none;
+    size_t ready = 0;
+    int failed = 0;
+    prepare_patch(engine, patch);
+    for (size_t i = 0; i < found->count && !fatal; i++) {
         struct gib_error why = {0};
+        gib_show_progress(engine, "preparing", i, found->count);
         if (found->item[i].resolver) {
             failed =
                 gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
             continue;
         }
         int result =
-            prepare(engine, process, patch, &found->item[i], &stopped, &pending[ready], &why);
-        if (result == 0) {
+            prepare(engine, process, patch, &found->item[i], stopped, &pending[ready], &why);
+        if (result == 0)
             ready++;
-        } else if (result > 0) {
+        if (result <= 0)
+            continue;
+        count_refusal(patch, &why, strict, &fatal);
+        if (patch->refused) {
             failed = result;
-            if (patch->refused++ == 0)
-                patch->trouble = why;
             if (error)
-                *error = why;
+                *error = patch->trouble;
         }
     }
-    if (strict && failed) {
+    if (fatal) {
         for (size_t i = 0; i < ready; i++)
-            restore_pending(&pending[i]);
-    } else {
-        failed = commit(engine, process, pending, ready, &stopped, error);
-        for (size_t i = 0; i < ready && failed; i++) {
-            restore_pending(&pending[i]);
-            gib_site_publish(engine, process, pending[i].site);
-            gib_log_register(engine, pending[i].site);
-        }
+            restore_pending(engine, &pending[i]);
+        return failed;
     }
+    struct gib_error why;
+    int wrong = commit(engine, process, pending, ready, stopped, &why);
+    for (size_t i = 0; i < ready && wrong; i++) {
+        restore_pending(engine, &pending[i]);
+        gib_site_publish(engine, process, pending[i].site);
+        gib_log_register(engine, pending[i].site);
+    }
+    if (wrong && error)
+        *error = why;
+    return wrong ? wrong : failed;
+}
+
+int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
+                    const struct gib_found_list *found, struct gib_error *error)
+{
+    struct gib_stopped stopped = {0};
+    gib_begin_change(engine);
+    int failed = gib_install(engine, engine->process, error);
+    if (!failed)
+        failed = gib_look_at_threads(engine, &stopped, error);
+    struct pending_site *pending =
+        failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
+    if (pending)
+        failed = apply_all(engine, patch, found, &stopped, pending, error);
+    else if (!failed)
+        failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     free(pending);
     gib_forget_stopped(&stopped);
+    gib_end_change(engine);
     return failed;
 }
 

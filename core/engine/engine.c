@@ -302,6 +302,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     case GIB_EVENT_STOPPED:
         show_log(engine);
         gib_resolve_pending(engine);
+        gib_patch_retry(engine);
         delete_spent(engine);
         break;
     case GIB_EVENT_REACHED:

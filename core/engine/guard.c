@@ -16,7 +16,9 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
 {
     struct unwinder_search *s = context;
     struct gib_process *process = s->engine->process;
-    struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
+    struct gib_found found = {.module = s->module,
+                              .address = s->module->bias + symbol->value,
+                              .name = (char *)symbol->name};
     struct gib_error ignored;
     for (uint32_t i = 0; i < process->site_count; i++)
         if (process->site[i]->entry == found.address && process->site[i]->internal &&

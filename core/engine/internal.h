@@ -9,6 +9,7 @@
 #define GIBBON_ENGINE_INTERNAL_H
 
 #include <pthread.h>
+#include <regex.h>
 #include <stdarg.h>
 #include "agent/layout.h"
 #include "code/x86_64/convention.h"
@@ -28,16 +29,18 @@ struct gib_location {
     enum gib_location_kind kind;
     char *module;   /* before the `!`, may be a glob; NULL: any */
     char *file;     /* FILE: before the colon */
-    char *function; /* name, glob, or the expression of an ADDRESS */
+    char *function; /* name, glob, regular expression without its slashes, or the expression of an
+                       ADDRESS */
     bool optional;  /* `module?!`: pending without a question */
     bool glob;      /* the function is a glob */
+    regex_t *regex; /* POSIX extended, found anywhere in a name as by `rbreak`; NULL: none */
 };
 
 struct gib_patch {
     int number;
     struct gib_location location;
     char *options; /* as typed, for `save` and `list`; "" when there are none */
-    bool enabled, count_only, temporary, quiet;
+    bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
     int thread; /* as typed: a debugger's number or a tid; 0: any */
@@ -50,8 +53,9 @@ struct gib_patch {
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
     bool spent;                               /* -temporary and called, or -times reached */
-    size_t refused;                           /* sites that could not be patched */
-    struct gib_error trouble;                 /* of the first of them */
+    size_t refused;                           /* sites that cannot be patched */
+    size_t delayed;                           /* sites that can be when a thread has left them */
+    struct gib_error trouble, delay;          /* of the first of each */
     uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
@@ -61,6 +65,7 @@ struct gib_arena {
     uint64_t start;  /* address in the target */
     uint64_t offset; /* in the shared memory */
     uint64_t used;
+    bool stubs; /* only jumps to thunks, each where its detour needs it */
 };
 
 struct gib_chain_link {
@@ -81,6 +86,7 @@ struct gib_site_state {
                             jump */
     uint64_t island;     /* address, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
+    uint64_t stub; /* address of the jump between detour and thunk, 0: none (arena.c) */
     uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
     uint32_t thunk_size;
     uint32_t consumed; /* displaced bytes */
@@ -117,8 +123,10 @@ struct gib_process {
     uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
     uint64_t stub;                /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
-    uint32_t arena_count;
+    uint32_t arena_count, no_stubs_count;
+    uint64_t no_stubs[GIB_MAX_ARENAS]; /* where stubs were wanted, but the place is taken */
     struct gib_site_state **site;
+    void *site_tree; /* tsearch(3), by entry: the newest site of each */
     uint32_t site_count, counters, patches, ranges, unwind_modules;
     uint64_t unwind_used;
     size_t modules_seen;    /* of the table, by pending patches */
@@ -153,8 +161,14 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;             /* the last string returned */
-    bool busy;               /* inside a change: nested events wait */
+    char *reply; /* the last string returned */
+    bool busy;   /* inside a change: nested events wait */
+    struct {     /* the page of code read last; valid inside one change */
+        bool valid;
+        uint64_t address;
+        uint8_t bytes[4096];
+    } page;
+    int64_t progress;        /* ms, when a line of progress is due; 0: no change is under way */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 
@@ -172,6 +186,14 @@ int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t s
              struct gib_error *error);
 int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, size_t size,
               struct gib_error *error);
+/* The same for code, of which neighbouring functions are read one after the other: by whole pages.
+ * Only between gib_begin_change and gib_end_change. */
+int gib_read_code(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
+                  struct gib_error *error);
+void gib_begin_change(struct gib_engine *engine);
+void gib_end_change(struct gib_engine *engine);
+/* A line about long work, after a second and then once a second. */
+void gib_show_progress(struct gib_engine *engine, const char *doing, size_t done, size_t total);
 /* A system call in the selected thread; *result is what the kernel returned, negative errors
  * included. */
 int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6],
@@ -206,6 +228,13 @@ int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, si
 
 /* install.c */
 int gib_install(struct gib_engine *engine, struct gib_process *process, struct gib_error *error);
+void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
+/* A system call of the target's for us; on failure "The target could not WHAT for Gibbon". */
+int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,
+                    uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
+                    struct gib_error *error);
+
+/* arena.c */
 /* An arena within reach of every byte of the module, with `size` bytes left. */
 int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
                    const struct gib_module *module, uint64_t size, struct gib_arena **arena,
@@ -213,7 +242,11 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
 /* Writes into an arena, so that the target sees it. */
 int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                     const void *bytes, size_t size, struct gib_error *error);
-void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
+/* Where a jump of five bytes makes a detour at this address immune to breakpoints; 0: the place is
+ * taken. */
+uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);
+
+/* process.c */
 void gib_update_agent(
     struct gib_engine *engine,
     struct gib_process *process); /* settings, errno, thread pointer, stable ranges, unwind rows */
@@ -226,6 +259,7 @@ struct gib_found {
     uint64_t address;
     char *name;
     uint64_t resolver; /* IFUNC whose implementation is not known yet: watch this */
+    size_t order;      /* in which it was found */
 };
 struct gib_found_list {
     struct gib_found *item;
@@ -267,7 +301,11 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
 /* Tells the log what the site's records look like. */
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
-/* A new thunk of site->kind in an arena, and the detour to it. */
+/* Leads the site's stub, if it has one, to its thunk. */
+int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_error *error);
+/* A new thunk of site->kind in an arena, and the detour to it (or to the stub, not yet connected).
+ */
 int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_error *error);
 
@@ -285,14 +323,16 @@ struct gib_stopped {
     size_t word_count, room;
     uint64_t low, high; /* of all modules */
     int32_t tid;
+    struct gib_target_breakpoint *breakpoints;
+    size_t breakpoint_count;
 };
 
-/* Reads all threads and their stacks. Free with gib_forget_stopped. */
+/* Reads all threads, their stacks, and the user's breakpoints. Free with gib_forget_stopped. */
 int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *stopped,
                         struct gib_error *error);
 void gib_forget_stopped(struct gib_stopped *stopped);
 /* 0, or GIB_E_BUSY: a breakpoint of the user is strictly inside the bytes to be replaced. */
-int gib_check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
+int gib_check_breakpoints(const struct gib_site_state *site, const struct gib_stopped *stopped,
                           struct gib_error *error);
 /* 0, or GIB_E_BUSY: a thread cannot be moved out of the bytes to be replaced, or will come back
  * into them. */
@@ -307,10 +347,13 @@ int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *sit
 void gib_guard_unwinders(struct gib_engine *engine);
 
 /* apply.c */
-/* Puts the patch on the functions found. With strict, the first refusal undoes everything; else
- * refusals are counted. */
+/* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
+ * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
+ * everything. */
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
-                    const struct gib_found_list *found, bool strict, struct gib_error *error);
+                    const struct gib_found_list *found, struct gib_error *error);
+/* Tries again where threads were in the way. */
+void gib_patch_retry(struct gib_engine *engine);
 /* A site of Gibbon's own, without a patch of the user's. */
 int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
                        enum gib_thunk_kind kind, const struct gib_stopped *stopped,

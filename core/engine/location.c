@@ -10,6 +10,13 @@
 
 /* ---- parsing ---- */
 
+/* `/regex/` */
+static bool is_regex(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 2 && text[0] == '/' && text[size - 1] == '/';
+}
+
 static bool is_glob(const char *text)
 {
     /* A C++ parameter list or operator has stars of its own. */
@@ -22,6 +29,9 @@ void gib_location_free(struct gib_location *location)
     free(location->module);
     free(location->file);
     free(location->function);
+    if (location->regex)
+        regfree(location->regex);
+    free(location->regex);
     memset(location, 0, sizeof *location);
 }
 
@@ -38,17 +48,29 @@ static const char *file_colon(const char *text)
     return NULL;
 }
 
+static int parse_regex(const char *text, struct gib_location *out, struct gib_error *error)
+{
+    out->function = strndup(text + 1, strlen(text) - 2);
+    out->regex = calloc(1, sizeof *out->regex);
+    int failed = out->function && out->regex
+                     ? regcomp(out->regex, out->function, REG_EXTENDED | REG_NOSUB)
+                     : REG_ESPACE;
+    if (!failed)
+        return 0;
+    char why[80] = "out of memory";
+    if (out->regex)
+        regerror(failed, out->regex, why, sizeof why);
+    free(out->regex);
+    out->regex = NULL;
+    gib_location_free(out);
+    return gib_fail(error, GIB_E_SYNTAX, 0, "%.100s is no regular expression: %s.", text, why);
+}
+
 int gib_location_parse(const char *text, struct gib_location *out, struct gib_error *error)
 {
     memset(out, 0, sizeof *out);
     out->text = strdup(text);
-    const char *rest = text, *bang = strchr(text, '!');
-    if (text[0] == '/' && strlen(text) > 1 && text[strlen(text) - 1] == '/' && !bang) {
-        gib_location_free(out);
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "Regular expressions are not supported yet; a glob, \"%.60s*\", is.",
-                        "libc.so.6!str");
-    }
+    const char *rest = text, *bang = is_regex(text) ? NULL : strchr(text, '!');
     /* `*foo` is an address, `*foo*` cannot be one. */
     bool stars =
         strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
@@ -75,6 +97,8 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
                 "\"%.80s\" is no location: MODULE!FUNCTION needs a module and a function.", text);
         }
     }
+    if (is_regex(rest))
+        return parse_regex(rest, out, error);
     const char *colon = file_colon(rest);
     if (colon) {
         out->kind = GIB_LOCATION_FILE;
@@ -93,6 +117,8 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.",
                         text);
     }
+    if (is_regex(rest))
+        return parse_regex(rest, out, error);
     out->function = strdup(rest);
     out->glob = is_glob(rest);
     return 0;
@@ -118,9 +144,6 @@ struct search {
 static void add(struct search *s, uint64_t address, const char *name, uint64_t resolver)
 {
     struct gib_found_list *out = s->out;
-    for (size_t i = 0; i < out->count; i++)
-        if (out->item[i].address == address && out->item[i].resolver == resolver)
-            return;
     if ((out->count & (out->count - 1)) == 0) {
         struct gib_found *grown =
             realloc(out->item, (out->count ? out->count * 2 : 1) * sizeof *grown);
@@ -128,7 +151,43 @@ static void add(struct search *s, uint64_t address, const char *name, uint64_t r
             return;
         out->item = grown;
     }
-    out->item[out->count++] = (struct gib_found){s->module, address, strdup(name), resolver};
+    out->item[out->count++] =
+        (struct gib_found){s->module, address, strdup(name), resolver, out->count};
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct gib_found *x = a, *y = b;
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    if (x->resolver != y->resolver)
+        return x->resolver < y->resolver ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct gib_found *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* A function has one place in the list, under the name that was found first. */
+static void drop_aliases(struct gib_found_list *list)
+{
+    size_t kept = 0;
+    if (list->count < 2)
+        return;
+    qsort(list->item, list->count, sizeof *list->item, by_place);
+    for (size_t i = 0; i < list->count; i++) {
+        struct gib_found *last = kept ? &list->item[kept - 1] : NULL;
+        if (last && last->address == list->item[i].address &&
+            last->resolver == list->item[i].resolver)
+            free(list->item[i].name);
+        else
+            list->item[kept++] = list->item[i];
+    }
+    list->count = kept;
+    qsort(list->item, list->count, sizeof *list->item, by_order);
 }
 
 struct slots {
@@ -211,27 +270,32 @@ static void visit(const struct gib_elf_symbol *symbol, void *context)
         add(s, s->module->bias + symbol->value, symbol->name, 0);
 }
 
-/* Clones (`f.part.0`) are not what a glob means. */
-static bool glob_matches(const char *glob, const char *symbol)
+static bool name_matches(const struct gib_location *location, const char *name)
+{
+    if (location->regex)
+        return !regexec(location->regex, name, 0, NULL, 0);
+    return !fnmatch(location->function, name, 0);
+}
+
+/* Clones (`f.part.0`) are not what a pattern means. */
+static bool pattern_matches(const struct gib_location *location, const char *symbol)
 {
     if (strchr(symbol, '.'))
         return false;
-    if (!fnmatch(glob, symbol, 0))
-        return true;
     if (symbol[0] != '_' || symbol[1] != 'Z')
-        return false;
+        return name_matches(location, symbol);
     char *name = gib_elf_function_name(symbol);
-    bool matches = name && !fnmatch(glob, name, 0);
+    bool matches = (name && name_matches(location, name)) || name_matches(location, symbol);
     free(name);
     return matches;
 }
 
-static void search_glob(struct search *s)
+static void search_pattern(struct search *s)
 {
     const struct gib_elf_symbol *symbols;
     size_t count = gib_elf_functions(s->module->elf, &symbols);
     for (size_t i = 0; i < count; i++)
-        if (glob_matches(s->location->function, symbols[i].name))
+        if (pattern_matches(s->location, symbols[i].name))
             visit(&symbols[i], s);
 }
 
@@ -286,12 +350,13 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
             (location->module && !gib_module_matches(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
-        if (location->glob)
-            search_glob(&s);
+        if (location->glob || location->regex)
+            search_pattern(&s);
         else
             gib_elf_find(module->elf, location->function, visit, &s);
     }
     gib_modules_unlock(modules);
+    drop_aliases(out);
     return 0;
 }
 

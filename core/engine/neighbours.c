@@ -130,10 +130,38 @@ static void look_around(struct gib_elf *elf, uint64_t vaddr, struct around *a, u
     gib_bytes_mark(a->code, a->size, a->start, starts, found, *own_start, *own_end, a->marks);
 }
 
+/* Whether any two bytes outside the function, read as a short branch (jcc, loop, jmp rel8, and
+ * xbegin, which the table of long branches does not have), lead strictly into the window. Decoding
+ * everything around costs a hundred times as much, and the answer is nearly always no. */
+static bool maybe_short_branch(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed,
+                               uint64_t own_start, uint64_t own_end)
+{
+    uint8_t code[2 * AROUND];
+    uint64_t start = vaddr > AROUND ? vaddr - AROUND : 0;
+    size_t size = gib_elf_read(elf, start, code, sizeof code);
+    for (size_t i = 0; i + 2 <= size; i++) {
+        uint64_t at = start + i, target = at + 2 + (uint64_t)(int64_t)(int8_t)code[i + 1];
+        if (at >= own_start && at < own_end)
+            continue;
+        if (code[i] == 0xc7 && code[i + 1] == 0xf8)
+            return true;
+        if ((code[i] & 0xf0) == 0x70 || (code[i] & 0xfc) == 0xe0 || code[i] == 0xeb)
+            if (target > vaddr && target < vaddr + consumed)
+                return true;
+    }
+    return false;
+}
+
 bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed)
 {
     struct around a;
     uint64_t own_start, own_end;
+    if (!gib_elf_function_range(elf, vaddr, &own_start, &own_end)) {
+        own_start = vaddr;
+        own_end = vaddr + 1;
+    }
+    if (!maybe_short_branch(elf, vaddr, consumed, own_start, own_end))
+        return far_branch_into(elf, vaddr, vaddr + consumed, own_start, own_end);
     look_around(elf, vaddr, &a, &own_start, &own_end);
     for (uint64_t i = vaddr + 1; i < vaddr + consumed && i - a.start < a.size; i++)
         if ((a.marks[i - a.start] & (GIB_BYTE_TARGET | GIB_BYTE_FOREIGN)) ==

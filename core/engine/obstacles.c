@@ -8,27 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-int gib_check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
+int gib_check_breakpoints(const struct gib_site_state *site, const struct gib_stopped *stopped,
                           struct gib_error *error)
 {
-    struct gib_target_breakpoint *breakpoint;
-    size_t count;
-    int failed = gib_target_breakpoints(engine, &breakpoint, &count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < count && !failed; i++) {
-        uint64_t address = breakpoint[i].address;
+    for (size_t i = 0; i < stopped->breakpoint_count; i++) {
+        uint64_t address = stopped->breakpoints[i].address;
         if (address > site->address && address < site->address + site->consumed)
-            failed = gib_fail(error, GIB_E_BUSY, address,
-                              "Breakpoint %d is at 0x%" PRIx64
-                              ", inside the first %u bytes of %.60s, which a "
-                              "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
-                              breakpoint[i].number, address,
-                              (unsigned)(site->address - site->entry + site->consumed),
-                              site->function, site->entry);
+            return gib_fail(error, GIB_E_BUSY, address,
+                            "Breakpoint %d is at 0x%" PRIx64
+                            ", inside the first %u bytes of %.60s, which a "
+                            "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
+                            stopped->breakpoints[i].number, address,
+                            (unsigned)(site->address - site->entry + site->consumed),
+                            site->function, site->entry);
     }
-    free(breakpoint);
-    return failed;
+    return 0;
 }
 
 static bool keep_word(uint64_t word, void *context)
@@ -58,6 +52,7 @@ void gib_forget_stopped(struct gib_stopped *s)
 {
     free(s->threads);
     free(s->words);
+    free(s->breakpoints);
     memset(s, 0, sizeof *s);
 }
 
@@ -66,8 +61,12 @@ int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct
     struct gib_modules *modules = engine->process->modules;
     memset(s, 0, sizeof *s);
     int failed = gib_target_threads(engine, &s->threads, &s->count, error);
-    if (failed)
+    if (!failed)
+        failed = gib_target_breakpoints(engine, &s->breakpoints, &s->breakpoint_count, error);
+    if (failed) {
+        gib_forget_stopped(s);
         return failed;
+    }
     for (size_t i = 0; i < gib_modules_count(modules); i++) {
         const struct gib_module *module = gib_modules_get(modules, i);
         if (!s->high || module->start < s->low)
@@ -102,7 +101,7 @@ static int check_stacks(const struct gib_site_state *site, const struct gib_stop
     return gib_fail(
         error, GIB_E_BUSY, s->words[low].word,
         "Thread %d will come back into the first instructions of %.60s, from a call or a "
-        "signal handler; try again when it has.",
+        "signal handler.",
         s->words[low].tid, site->function);
 }
 

@@ -177,7 +177,7 @@ static int compare_with_file(struct gib_engine *engine, struct gib_site_state *s
 {
     uint8_t memory[16];
     size_t n = size < sizeof memory ? size : sizeof memory;
-    int failed = gib_read(engine, site->address, memory, n, error);
+    int failed = gib_read_code(engine, site->address, memory, n, error);
     if (failed || !memcmp(memory, file, n))
         return failed;
     char now[40] = "", then[40] = "";

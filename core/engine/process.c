@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <inttypes.h>
+#include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,13 +198,18 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
         patch->address_known = false;
-        patch->refused = 0;
+        patch->refused = patch->delayed = 0;
         patch->placed = false;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
             patch->spent = false;
     }
     return process;
+}
+
+/* The array of sites owns them. */
+static void leave_site(void *site)
+{
 }
 
 void gib_process_end(struct gib_engine *engine)
@@ -234,6 +240,7 @@ void gib_process_end(struct gib_engine *engine)
     for (uint32_t i = 0; i < process->site_count; i++)
         gib_site_free(process->site[i]);
     free(process->site);
+    tdestroy(process->site_tree, leave_site);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
@@ -271,8 +278,8 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
-    if (engine->process && (gib_tracer_of(pid) == -1 ||
-                            gib_modules_update(engine->process->modules, pid) < 0))
+    if (engine->process &&
+        (gib_tracer_of(pid) == -1 || gib_modules_update(engine->process->modules, pid) < 0))
         gib_process_end(engine);
     return engine->process;
 }
@@ -328,13 +335,40 @@ void gib_resolve_pending(struct gib_engine *engine)
             continue;
         if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 &&
             found.count) {
-            if (gib_patch_apply(engine, patch, &found, false, &error) && error.message[0])
+            if (gib_patch_apply(engine, patch, &found, &error) && error.message[0])
                 gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                          error.message);
         }
         gib_found_free(&found);
     }
     process->modules_seen = count;
+    engine->busy = false;
+}
+
+void gib_patch_retry(struct gib_engine *engine)
+{
+    if (engine->busy || !engine->process)
+        return;
+    engine->busy = true;
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        struct gib_found_list found;
+        struct gib_error error = {0};
+        size_t before = patch->delayed;
+        if (!before || patch->spent)
+            continue;
+        patch->delayed = 0;
+        if (gib_location_resolve(engine, patch, 0, &found, &error) ||
+            gib_patch_apply(engine, patch, &found, &error))
+            gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
+                     error.message);
+        else if (patch->delayed < before)
+            gib_print(engine,
+                      "gibbon: patch %d waited for a thread, and is on %zu more function%s now.\n",
+                      patch->number, before - patch->delayed,
+                      before - patch->delayed == 1 ? "" : "s");
+        gib_found_free(&found);
+    }
     engine->busy = false;
 }
 
@@ -428,7 +462,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             found->resolver = 0;
             found->module = gib_modules_at(process->modules, chosen);
             one = (struct gib_found_list){found, 1};
-            if (gib_patch_apply(engine, patch, &one, false, &error) && error.message[0])
+            if (gib_patch_apply(engine, patch, &one, &error) && error.message[0])
                 gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                          error.message);
         }

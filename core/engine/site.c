@@ -307,9 +307,23 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     site->thunk = request.address;
     site->thunk_size = (uint32_t)size;
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
-    if (!site->island)
-        return gib_detour_make(site->address, site->thunk, site->detour, error);
-    site->detour[0] = 0xeb; /* jmp rel8 */
-    site->detour[1] = (uint8_t)(site->island - (site->address + 2));
-    return gib_detour_make(site->island, site->thunk, site->island_jump, error);
+    uint64_t from = site->island ? site->island : site->address;
+    uint8_t *jump = site->island ? site->island_jump : site->detour;
+    if (!site->installed)
+        site->stub = gib_stub_place(engine, process, from);
+    if (site->island) {
+        site->detour[0] = 0xeb; /* jmp rel8 */
+        site->detour[1] = (uint8_t)(site->island - (site->address + 2));
+    }
+    return gib_detour_make(from, site->stub ? site->stub : site->thunk, jump, error);
+}
+
+int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_error *error)
+{
+    uint8_t jump[GIB_DETOUR_SIZE];
+    if (!site->stub)
+        return 0;
+    int failed = gib_detour_make(site->stub, site->thunk, jump, error);
+    return failed ? failed : gib_arena_write(engine, process, site->stub, jump, sizeof jump, error);
 }
