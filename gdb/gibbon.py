@@ -29,16 +29,22 @@ class Watch(gdb.Breakpoint):
         self.front_end, self.address = front_end, address
 
     def stop(self):
-        self.front_end.engine.event(binding.REACHED, self.address)
+        self.front_end.in_stop = True
+        try:
+            self.front_end.engine.event(binding.REACHED, self.address)
+        finally:
+            self.front_end.in_stop = False
         return False
 
 
 class FrontEnd:
     """struct gib_target_operations for GDB."""
     tells_exit = True
+    reads_prologues = True
 
     def __init__(self):
         self.watches = {}
+        self.stand_ins = {}  # (number of the user's breakpoint, address) -> gdb.Breakpoint
         self.engine = binding.Engine(self, "gdb")
 
     # The target.
@@ -103,7 +109,7 @@ class FrontEnd:
             for thread in gdb.selected_inferior().threads():
                 if (thread.ptid[1] or thread.ptid[0]) == tid:
                     thread.switch()
-                    gdb.execute("set var $pc = 0x%x" % pc, to_string=True)
+                    gdb.parse_and_eval("$pc = 0x%x" % pc)  # no command: it may be inside a stop event
         finally:
             selected.switch()
 
@@ -111,20 +117,59 @@ class FrontEnd:
         return int(gdb.newest_frame().read_register(name))
 
     def breakpoints(self):
+        ours = [b.number for b in self.stand_ins.values()]
         result = []
         for breakpoint in gdb.breakpoints():
-            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending:
-                result += [binding.Breakpoint(breakpoint.number, location.address) for location in breakpoint.locations if location.enabled]
+            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending and breakpoint.number not in ours:
+                exact = (breakpoint.location or "").startswith("*")
+                result += [binding.Breakpoint(breakpoint.number, location.address, exact) for location in breakpoint.locations if location.enabled]
         return result
 
+    SHARED = ("enabled", "condition", "thread", "silent", "commands", "ignore_count")  # by a breakpoint and its stand-ins
+    in_stop = False  # inside the stop() of a breakpoint: no other may be made or deleted there
+
     def move_breakpoint(self, number, old, new):
-        breakpoint = next(b for b in gdb.breakpoints() if b.number == number)
-        for location in breakpoint.locations:
-            if location.address == old:
-                location.enabled = False
-        moved = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
-        for name in ("condition", "thread", "silent", "commands", "ignore_count", "enabled"):
-            setattr(moved, name, getattr(breakpoint, name))
+        if self.in_stop:
+            return -1
+        breakpoint = next((b for b in gdb.breakpoints() if b.number == number), None)
+        for location in breakpoint.locations if breakpoint else ():
+            if location.address == old and location.enabled == bool(new):
+                location.enabled = not new
+        if not new:
+            self.delete_stand_in((number, old))
+            return 0
+        if (number, old) not in self.stand_ins:
+            self.stand_ins[number, old] = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
+            self.share(breakpoint, self.stand_ins[number, old])
+        return self.stand_ins[number, old].number
+
+    def share(self, breakpoint, stand_in):
+        for name in self.SHARED:
+            value = getattr(breakpoint, name)
+            try:
+                if getattr(stand_in, name) != value:
+                    setattr(stand_in, name, value)
+            except gdb.error as error:  # a condition on something that is not known there
+                gdb.write("gibbon: breakpoint %d cannot have the %s of breakpoint %d: %s\n" % (stand_in.number, name, breakpoint.number, error), gdb.STDERR)
+
+    def delete_stand_in(self, key):
+        stand_in = self.stand_ins.pop(key, None)
+        if stand_in is not None and stand_in.is_valid():
+            stand_in.delete()
+
+    def on_deleted_breakpoint(self, breakpoint):
+        # GDB is going through its list: no other may be deleted now.
+        for (number, address), stand_in in self.stand_ins.items():
+            if number == breakpoint.number:
+                self.post(lambda key=(number, address): self.delete_stand_in(key))
+            elif stand_in.number == breakpoint.number:
+                self.post(lambda key=(number, address), met=breakpoint.temporary: self.after_stand_in(key, met))
+
+    def after_stand_in(self, key, met):
+        self.stand_ins.pop(key, None)
+        if met:  # a temporary one was: so was the one it stood for
+            for breakpoint in [b for b in gdb.breakpoints() if b.number == key[0]]:
+                breakpoint.delete()
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
@@ -209,10 +254,15 @@ class FrontEnd:
         events.gdb_exiting.connect(lambda event: self.leave())
         events.breakpoint_created.connect(self.on_breakpoint)
         events.breakpoint_modified.connect(self.on_breakpoint)
+        events.breakpoint_deleted.connect(self.on_deleted_breakpoint)
 
     def on_breakpoint(self, breakpoint):
-        if breakpoint.number > 0:
-            self.engine.event(binding.BREAKPOINT)
+        if breakpoint.number <= 0:
+            return
+        for (number, _address), stand_in in self.stand_ins.items():
+            if number == breakpoint.number:
+                self.share(breakpoint, stand_in)
+        self.engine.event(binding.BREAKPOINT)
 
     def leave(self):
         self.engine.event(binding.DETACHING)

@@ -24,10 +24,12 @@ NOT_OURS = "gibbon"  # the name of our own breakpoints
 class FrontEnd:
     """struct gib_target_operations for LLDB."""
     tells_exit = False
+    reads_prologues = False  # the line table says it
 
     def __init__(self, debugger):
         self.debugger = debugger
         self.watches = {}
+        self.stand_ins = {}  # (number of the user's breakpoint, address) -> SBBreakpoint
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
         self.hooked = set()
@@ -108,18 +110,35 @@ class FrontEnd:
         return self.selected_thread().GetFrameAtIndex(0).FindRegister(name).GetValueAsUnsigned()
 
     def breakpoints(self):
-        return [binding.Breakpoint(b.GetID(), location.GetLoadAddress())
-                for b in self.target().breakpoint_iter() if b.IsEnabled() and not b.MatchesName(NOT_OURS) and not b.IsHardware()
+        ours = [b.GetID() for b in self.stand_ins.values()]
+        return [binding.Breakpoint(b.GetID(), location.GetLoadAddress(), False)
+                for b in self.target().breakpoint_iter() if not b.MatchesName(NOT_OURS) and not b.IsHardware() and b.GetID() not in ours
                 for location in b if location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS]
 
     def move_breakpoint(self, number, old, new):
         breakpoint = self.target().FindBreakpointByID(number)
+        key = number, old
         for location in breakpoint:
-            if location.GetLoadAddress() == old:
-                location.SetEnabled(False)
-        moved = self.target().BreakpointCreateByAddress(new)
-        moved.SetCondition(breakpoint.GetCondition())
-        moved.SetAutoContinue(breakpoint.GetAutoContinue())
+            if location.GetLoadAddress() == old and location.IsEnabled() == bool(new):
+                location.SetEnabled(not new)
+        if not new:
+            if key in self.stand_ins:
+                self.target().BreakpointDelete(self.stand_ins.pop(key).GetID())
+            return 0
+        if key not in self.stand_ins or not self.stand_ins[key].IsValid():
+            self.stand_ins[key] = self.target().BreakpointCreateByAddress(new)
+        self.share(breakpoint, self.stand_ins[key])
+        return self.stand_ins[key].GetID()
+
+    @staticmethod
+    def share(breakpoint, stand_in):
+        commands = lldb.SBStringList()
+        if breakpoint.GetCommandLineCommands(commands):
+            stand_in.SetCommandLineCommands(commands)
+        for name in ("Enabled", "OneShot"):
+            getattr(stand_in, "Set" + name)(getattr(breakpoint, "Is" + name)())
+        for name in ("Condition", "AutoContinue", "ThreadID", "IgnoreCount"):
+            getattr(stand_in, "Set" + name)(getattr(breakpoint, "Get" + name)())
 
     def evaluate(self, expression):
         frame = self.selected_thread().GetFrameAtIndex(0)

@@ -74,3 +74,52 @@ bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file)
             return true;
     return false;
 }
+
+/* Location lists begin with a form of their own (DWARF 4: sec_offset, 5: loclistx too). */
+static bool has_location_lists(Dwarf_Die *function)
+{
+    Dwarf_Die child;
+    Dwarf_Attribute location;
+    for (bool more = gib_die_first(function, &child); more; more = gib_die_next(&child)) {
+        unsigned form =
+            dwarf_attr(&child, DW_AT_location, &location) ? dwarf_whatform(&location) : 0;
+        if (form == DW_FORM_sec_offset || form == DW_FORM_loclistx || form == DW_FORM_data4)
+            return true;
+    }
+    return false;
+}
+
+bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body)
+{
+    /* push %rbp; mov %rsp,%rbp in gcc's encoding, perhaps behind endbr64 */
+    static const uint8_t frame[] = {0x55, 0x48, 0x89, 0xe5}, endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    uint8_t code[8];
+    size_t size = gib_elf_read(elf, vaddr, code, sizeof code);
+    size_t at = size >= 4 && !memcmp(code, endbr64, 4) ? 4 : 0;
+    if (size < at + 4 || memcmp(code + at, frame, 4))
+        return false;
+    Dwarf_Die die, unit;
+    Dwarf_Attribute attribute;
+    if (!gib_elf_subprogram(elf, vaddr, &die) || has_location_lists(&die) ||
+        !dwarf_diecu(&die, &unit, NULL, NULL))
+        return false;
+    const char *producer =
+        dwarf_attr(&unit, DW_AT_producer, &attribute) ? dwarf_formstring(&attribute) : NULL;
+    if (!producer || strncmp(producer, "GNU ", 4))
+        return false;
+    /* The next line behind the frame's set-up, if the set-up ends in the middle of one. */
+    uint64_t start, end, behind = vaddr + at + 4;
+    Dwarf_Lines *lines;
+    size_t count;
+    if (!gib_elf_function_range(elf, vaddr, &start, &end) ||
+        dwarf_getsrclines(&unit, &lines, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        Dwarf_Addr address;
+        if (dwarf_lineaddr(dwarf_onesrcline(lines, i), &address) || address < behind)
+            continue;
+        *body = address;
+        return address < end;
+    }
+    return false;
+}

@@ -103,6 +103,12 @@ size_t gib_elf_read(struct gib_elf *elf, uint64_t vaddr, void *buffer, size_t si
  * .debug_aranges (clang). */
 bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line);
 
+/* Where GDB stops for `break FUNCTION`, when it decides that by the function's first instructions:
+ * behind the set-up of a frame in gcc's unoptimised code. False for all other code: clang's, which
+ * says it in the line table; code with location lists, where the entry is as good; code without
+ * debug information (GDB's amd64_analyze_prologue and find_function_start_sal). */
+bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body);
+
 /* Whether the function whose entry is vaddr is declared in a source file whose path ends with
  * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by
  * STT_FILE. */

@@ -100,8 +100,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
     if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
-    if ((failed = gib_check_breakpoints(site, stopped, error)) ||
-        (failed = gib_check_threads(site, stopped, error)) ||
+    if ((failed = gib_check_threads(site, stopped, error)) ||
         (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
         gib_site_free(site);
         return failed;
@@ -129,8 +128,7 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed && ((failed = gib_check_breakpoints(site, stopped, error)) ||
-                                    (failed = gib_check_threads(site, stopped, error)))) {
+    } else if (!site->installed && (failed = gib_check_threads(site, stopped, error))) {
         return failed;
     }
     if (site->internal)
@@ -314,6 +312,9 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     free(pending);
     gib_forget_stopped(&stopped);
     gib_end_change(engine);
+    if (engine->busy) /* an event, whose end checks breakpoints */
+        return failed;
+    gib_check_breakpoints(engine);
     return failed;
 }
 

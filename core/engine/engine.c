@@ -247,34 +247,6 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     return found;
 }
 
-/* Breakpoints that were set inside a detour would make the target execute half of it. */
-static void check_new_breakpoints(struct gib_engine *engine)
-{
-    struct gib_target_breakpoint *breakpoint;
-    struct gib_process *process = engine->process;
-    size_t count;
-    if (!process || !process->installed ||
-        gib_target_breakpoints(engine, &breakpoint, &count, NULL))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        for (uint32_t k = 0; k < process->site_count; k++) {
-            struct gib_site_state *site = process->site[k];
-            if (!site->installed || breakpoint[i].address <= site->address ||
-                breakpoint[i].address >= site->address + site->consumed)
-                continue;
-            bool moved = engine->ops.move_breakpoint(engine->context, breakpoint[i].number,
-                                                     breakpoint[i].address, site->entry) == 0;
-            gib_warn(engine,
-                     moved ? "gibbon: breakpoint %d was inside the patched entry of %s; it now "
-                             "stops at the entry itself, 0x%llx.\n"
-                           : "gibbon: breakpoint %d is inside the patched entry of %s and would "
-                             "crash the program; delete it, or set it on *0x%llx.\n",
-                     breakpoint[i].number, site->function, (unsigned long long)site->entry);
-        }
-    }
-    free(breakpoint);
-}
-
 /* A misspelt function only shows when the process has ended and no module had it. */
 static void report_unplaced(struct gib_engine *engine)
 {
@@ -298,17 +270,20 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     switch (event) {
     case GIB_EVENT_LOADED:
         gib_resolve_pending(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_STOPPED:
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);
         delete_spent(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
         if (!gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_EXITED:
         report_unplaced(engine);
@@ -323,7 +298,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_engine_flush(engine);
         break;
     case GIB_EVENT_BREAKPOINT:
-        check_new_breakpoints(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_RESUMED:
         break;

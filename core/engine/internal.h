@@ -106,6 +106,13 @@ struct gib_watch_state {
     uint64_t resolver; /* whose return this is */
 };
 
+/* A breakpoint of the user that a stand-in stops for. */
+struct gib_moved_breakpoint {
+    int32_t number;
+    uint64_t from;  /* address of the location */
+    uint64_t entry; /* of the site in the way */
+};
+
 struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
@@ -133,6 +140,8 @@ struct gib_process {
     size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
     size_t watch_count;
+    struct gib_moved_breakpoint *moved;
+    size_t moved_count;
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
@@ -323,17 +332,12 @@ struct gib_stopped {
     size_t word_count, room;
     uint64_t low, high; /* of all modules */
     int32_t tid;
-    struct gib_target_breakpoint *breakpoints;
-    size_t breakpoint_count;
 };
 
-/* Reads all threads, their stacks, and the user's breakpoints. Free with gib_forget_stopped. */
+/* Reads all threads and their stacks. Free with gib_forget_stopped. */
 int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *stopped,
                         struct gib_error *error);
 void gib_forget_stopped(struct gib_stopped *stopped);
-/* 0, or GIB_E_BUSY: a breakpoint of the user is strictly inside the bytes to be replaced. */
-int gib_check_breakpoints(const struct gib_site_state *site, const struct gib_stopped *stopped,
-                          struct gib_error *error);
 /* 0, or GIB_E_BUSY: a thread cannot be moved out of the bytes to be replaced, or will come back
  * into them. */
 int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
@@ -341,6 +345,12 @@ int gib_check_threads(const struct gib_site_state *site, const struct gib_stoppe
 /* Threads inside the bytes go on in their copy. */
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
                      const struct gib_stopped *stopped, struct gib_error *error);
+
+/* breakpoints.c */
+/* Stand-ins for those of the user's breakpoints that are in replaced bytes and have none yet. */
+void gib_check_breakpoints(struct gib_engine *engine);
+/* Gives breakpoints in the function at `entry`, or all of them (0), their own places back. */
+void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
 
 /* guard.c */
 /* Lets C++ exceptions pass through thunks, in modules that came since the last call. */

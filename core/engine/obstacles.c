@@ -1,29 +1,11 @@
 /*
- * obstacles.c: what stands in the way of a change: breakpoints of the user and threads in the bytes
- * that a detour replaces.
+ * obstacles.c: what stands in the way of a change: threads in the bytes that a detour replaces.
  */
 #include "engine/internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-int gib_check_breakpoints(const struct gib_site_state *site, const struct gib_stopped *stopped,
-                          struct gib_error *error)
-{
-    for (size_t i = 0; i < stopped->breakpoint_count; i++) {
-        uint64_t address = stopped->breakpoints[i].address;
-        if (address > site->address && address < site->address + site->consumed)
-            return gib_fail(error, GIB_E_BUSY, address,
-                            "Breakpoint %d is at 0x%" PRIx64
-                            ", inside the first %u bytes of %.60s, which a "
-                            "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
-                            stopped->breakpoints[i].number, address,
-                            (unsigned)(site->address - site->entry + site->consumed),
-                            site->function, site->entry);
-    }
-    return 0;
-}
 
 static bool keep_word(uint64_t word, void *context)
 {
@@ -52,7 +34,6 @@ void gib_forget_stopped(struct gib_stopped *s)
 {
     free(s->threads);
     free(s->words);
-    free(s->breakpoints);
     memset(s, 0, sizeof *s);
 }
 
@@ -61,12 +42,8 @@ int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct
     struct gib_modules *modules = engine->process->modules;
     memset(s, 0, sizeof *s);
     int failed = gib_target_threads(engine, &s->threads, &s->count, error);
-    if (!failed)
-        failed = gib_target_breakpoints(engine, &s->breakpoints, &s->breakpoint_count, error);
-    if (failed) {
-        gib_forget_stopped(s);
+    if (failed)
         return failed;
-    }
     for (size_t i = 0; i < gib_modules_count(modules); i++) {
         const struct gib_module *module = gib_modules_get(modules, i);
         if (!s->high || module->start < s->low)

@@ -225,6 +225,8 @@ void gib_process_end(struct gib_engine *engine)
     for (size_t i = 0; i < engine->patch_count; i++) /* shown until the next run */
         engine->patch[i]->earlier_calls =
             gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    gib_return_breakpoints(engine, 0);
+    free(process->moved);
     engine->process = NULL;
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);

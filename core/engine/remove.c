@@ -24,9 +24,14 @@ static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *
     }
     int failed = gib_transaction(engine, writes, n, error);
     free(writes);
-    for (uint32_t i = 0; i < process->site_count && !failed; i++)
-        if (all || !gib_site_in_use(process->site[i]))
-            process->site[i]->installed = false;
+    for (uint32_t i = 0; i < process->site_count && !failed; i++) {
+        struct gib_site_state *site = process->site[i];
+        if (!site->installed || (!all && gib_site_in_use(site)))
+            continue;
+        site->installed = false;
+        if (process->moved_count)
+            gib_return_breakpoints(engine, site->entry);
+    }
     return failed;
 }
 

@@ -4,7 +4,7 @@ import os
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 1
+INTERFACE = 2
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT = range(7)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -19,11 +19,11 @@ class Thread(Structure):
 
 
 class Breakpoint(Structure):
-    _fields_ = [("number", c_int32), ("address", c_uint64)]
+    _fields_ = [("number", c_int32), ("address", c_uint64), ("exact", c_bool)]
 
 
 class Operations(Structure):
-    _fields_ = [("size", c_size_t), ("tells_exit", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
+    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
         ("pid", c_int32, ()),
         ("state", c_int, ()),
         ("program", c_void_p, ()),
@@ -34,7 +34,7 @@ class Operations(Structure):
         ("set_pc", c_int, (c_int32, c_uint64)),
         ("get_register", c_int, (c_char_p, POINTER(c_uint64))),
         ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
-        ("move_breakpoint", c_int, (c_int32, c_uint64, c_uint64)),
+        ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
         ("print", None, (c_char_p, c_int)),
@@ -82,8 +82,8 @@ class Engine:
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         self.front_end = front_end
-        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit)
-        for name, kind in Operations._fields_[2:]:
+        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues)
+        for name, kind in Operations._fields_[3:]:
             setattr(self.operations, name, kind(self._adapter(name, kind)))
         self.handle = library.gib_engine_new(byref(self.operations), None, debugger.encode())
         if not self.handle:

@@ -53,11 +53,50 @@ def test_breakpoints_always_inserted(gdb, target):
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_every_call_stops_at_a_breakpoint_set_on_a_patched_function(debugger, target, cc):
-    """At the entry; arguments of unoptimised code are not in their places yet there (docs/limits.md)."""
+    """Behind the prologue, where the arguments of unoptimised code are in their places, as without the patch."""
     result = debugger.session(target("calls", cc=cc), ["break main", "run", "gibbon wrap work", "break work", "continue", "continue", "continue", "continue"], args=["3"])
-    for step in (4, 5, 6):
-        assert re.search(r"work ?\(i=-?\d+, twice=\d+\)", result[step]), result[step]
+    for step, i in ((4, 0), (5, 1), (6, 2)):
+        assert re.search(r"work ?\(i=%d, twice=%d\)" % (i, 2 * i), result[step]), result[step]
     assert result.out == "3 calls, last 3\n" and len(result.calls("work")) == 3
+
+
+def displaced(debugger, program):
+    """Offsets in work() of the instructions that a patch displaces, but for the first."""
+    result = debugger.session(program, ["break main", "run", "gibbon explain work"], args=["1"])
+    addresses = [int(a, 16) for a in re.findall(r"^    (0x[0-9a-f]+)  ", result[2], re.M)]
+    entry = int(re.search(r"^work at (0x[0-9a-f]+)", result[2], re.M).group(1), 16)
+    return [a - entry for a in addresses[1:]]
+
+
+def break_at(offset):
+    return "break *((char *)work + %d)" % offset, "breakpoint set -a '(char *)work + %d'" % offset
+
+
+@COMPILERS
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_breakpoints_on_every_displaced_instruction(debugger, target, cc, opt, when):
+    """As many hits as without a patch: with one, and after its end."""
+    program = target("calls", cc=cc, opt=opt)
+    offsets = displaced(debugger, program)
+    assert offsets
+    breaks = [break_at(offset) for offset in offsets]
+    patch = ["gibbon wrap work"]
+    result = debugger.session(program, ["break main", "run"] + (breaks + patch if when == "before" else patch + breaks) + ["continue"] * (2 * len(offsets)) +
+                              ["gibbon delete 1"] + ["continue"] * (len(offsets) + 1), args=["3"])
+    assert hits(result) == 1 + 3 * len(offsets), result.text
+    assert result.out == "3 calls, last 3\n"
+    assert len(result.calls("work")) >= 1
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_conditions_and_counts_of_moved_breakpoints(debugger, target, cc):
+    """A stand-in has what its breakpoint has, and what the user changes later."""
+    program = target("calls", cc=cc)
+    at = break_at(displaced(debugger, program)[0])
+    result = debugger.session(program, ["break main", "run", "gibbon wrap work", at, ("ignore 2 2", "breakpoint modify -i 2 2"), "continue", "continue",
+                                        ("delete 2", "breakpoint delete 2"), "continue"], args=["5"])
+    assert hits(result) == 3, result.text
+    assert result.out == "5 calls, last 5\n"
 
 
 @pytest.mark.parametrize("cc,opt", [("gcc", "-O0"), ("clang", "-O2")])
