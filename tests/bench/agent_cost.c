@@ -66,7 +66,6 @@ static void read_all(void)
     for (uint32_t i = 0; i < agent.shared->threads_used; i++) {
         struct gib_thread *t = agent_block(&agent, i);
         t->read = t->read_cache = t->head;
-        t->limit = t->head + agent.shared->ring_size;
     }
 }
 

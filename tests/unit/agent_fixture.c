@@ -240,22 +240,6 @@ static void fill_action(struct agent *a, struct gib_action *action,
     a->counters += 2;
 }
 
-static void choose_fast_path(const struct agent *a, struct gib_site *s)
-{
-    bool plain = s->action[0].flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 &&
-                 !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && a->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | 1ull << 56;
-    s->counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * s->action[0].counter);
-}
-
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
                         const struct patch_options *options)
 {
@@ -288,7 +272,8 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .result_xmm1 = c->result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
-        .hash_slots = (uint64_t)a->hash->slot,
+        .hash = (uint64_t)a->hash,
+        .shape = agent_site(a, index),
         .counter = counter,
         .counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * counter),
     };
@@ -298,7 +283,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     assert_int_equal(gib_thunk_make(&request, code, &size, &error), 0);
     memcpy((void *)request.address, code, size);
     a->site[index].active = (uint32_t *)at;
-    *a->site[index].active = 1;
+    *a->site[index].active = gib_site_gate(agent_site(a, index), a->shared);
     a->arena_used = request.address + size - (uint64_t)a->arena;
     assert_true(a->arena_used < ARENA);
     return (void *)request.address;
@@ -351,7 +336,6 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     s->lines = record_lines(s, a->shared->string_limit, options.backtrace > 0);
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
-    choose_fast_path(a, s);
     void *thunk = make_thunk(a, index, original, &options);
     a->sites++;
     if (a->log)
@@ -363,7 +347,7 @@ void agent_enable(struct agent *a, uint32_t site, bool on)
 {
     struct gib_action *action = &agent_site(a, site)->action[0];
     action->flags = on ? action->flags | GIB_ACTION_ENABLED : action->flags & ~GIB_ACTION_ENABLED;
-    *a->site[site].active = on;
+    *a->site[site].active = gib_site_gate(agent_site(a, site), a->shared);
 }
 
 struct gib_site *agent_site(struct agent *a, uint32_t site)
