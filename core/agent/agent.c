@@ -1,4 +1,4 @@
-/* agent.c: the three entry points that thunks call. */
+/* agent.c: the entry points that thunks call. */
 #include "agent.h"
 
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
@@ -7,9 +7,10 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode);
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared);
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
-__asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_image_size\n"
-        ".popsection\n");
+__asm__(
+    ".pushsection .head, \"a\"\n"
+    ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_texts, gib_image_size\n"
+    ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
 static bool passes_filters(struct gib_shared *shared, const struct gib_action *action,

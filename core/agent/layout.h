@@ -333,6 +333,8 @@ struct gib_agent_image {
                        the slow path of a count thunk */
     uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
                           gib_shared *): NULL, not ours */
+    uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
+                       gib_shared *, struct gib_thread *, uint64_t frame) */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

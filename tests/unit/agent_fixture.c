@@ -49,6 +49,21 @@ static uint32_t find_tid_offset(void)
     return 0;
 }
 
+static uint64_t main_stack_end(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    uint64_t start, end, found = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (getline(&line, &room, maps) > 0)
+        if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+            found = end;
+    free(line);
+    fclose(maps);
+    return found;
+}
+
 static void fill_shared(struct agent *a, const struct agent_options *options)
 {
     struct gib_shared *s = a->shared;
@@ -65,6 +80,7 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     s->tid_offset = options->no_tid ? 0 : find_tid_offset();
     s->string_limit = options->string_limit ? options->string_limit : 64;
     s->overflow = options->overwrite;
+    s->main_stack_end = main_stack_end();
     s->errno_location = (uint64_t)(uintptr_t)&__errno_location;
     s->arena[0] = (struct gib_range){(uint64_t)a->arena, (uint64_t)a->arena + ARENA};
     s->arena_low = s->arena[0].start;
@@ -264,6 +280,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .enter = a->entry + image->enter,
         .leave = a->entry + image->leave,
         .count = a->entry + image->count,
+        .texts = a->entry + image->texts,
         .site = (uint64_t)agent_site(a, index),
         .shared = (uint64_t)a->shared,
         .stack_copy = c->stack_copy,

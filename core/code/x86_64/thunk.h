@@ -21,11 +21,11 @@ enum gib_thunk_kind {
 
 struct gib_thunk_request {
     enum gib_thunk_kind kind;
-    uint64_t address;                         /* where the thunk will run */
-    uint64_t trampoline;                      /* within +-2 GiB of it */
-    uint64_t active;                          /* a 32-bit word, within +-2 GiB: enum gib_gate */
-    uint64_t enter, leave, count, find_fde;   /* the agent's entry points, anywhere */
-    uint64_t site, shared;                    /* their arguments */
+    uint64_t address;    /* where the thunk will run */
+    uint64_t trampoline; /* within +-2 GiB of it */
+    uint64_t active;     /* a 32-bit word, within +-2 GiB: enum gib_gate */
+    uint64_t enter, leave, texts, count, find_fde; /* the agent's entry points, anywhere */
+    uint64_t site, shared;                         /* their arguments */
     uint32_t stack_copy;                      /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
     bool reads_xmm;                           /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87; /* the result is there */

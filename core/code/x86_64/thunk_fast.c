@@ -1,11 +1,12 @@
 /*
  * thunk_fast.c: nearly every patch is one action without filters on a function whose record is a
- * copy of registers. Then the thunk writes the record itself: no call of the agent, and only five
- * registers to save. What it does is what agent.c does, in the same order, since a signal handler
- * may come between any two instructions. Whatever is out of the ordinary (a new thread, a handler
- * that interrupts a record, a full ring, a failed call) it leaves to the agent.
+ * copy of registers. Then the thunk writes the record itself, and saves only five registers. It
+ * calls the agent for the texts of a record, if there are any. What it does is what agent.c does,
+ * in the same order, since a signal handler may come between any two instructions. Whatever is out
+ * of the ordinary (a new thread, a handler that interrupts a record, a full ring, a failed call) it
+ * leaves to the agent.
  *
- * rbp and rsp are those of the frame; rdi, rsi, r8 and r9 are never touched.
+ * rbp and rsp are those of the frame.
  */
 #include "code/x86_64/thunk_fast.h"
 
@@ -14,12 +15,16 @@
 /* What does not change as long as the site exists. */
 static bool is_plain(const struct gib_site *site)
 {
-    bool result = site->result == GIB_RESULT_NONE || site->result == GIB_RESULT_RAX ||
-                  site->result == GIB_RESULT_XMM0;
-    return result && !site->result_string && !site->strings && !site->flags &&
-           site->errno_rule <= GIB_ERRNO_NULL && site->stack_copy <= 64;
+    return !site->flags && site->errno_rule <= GIB_ERRNO_NULL && site->stack_copy <= 64;
+}
+/* Whether the result is one word of its own. */
+static bool has_plain_result(const struct gib_site *site)
+{
+    return !site->result_string &&
+           (site->result <= GIB_RESULT_RAX || site->result == GIB_RESULT_XMM0);
 }
 
+/* Without texts. */
 static uint32_t record_lines(const struct gib_site *site)
 {
     size_t words = site->words > 3 ? site->words : 3;
@@ -55,18 +60,30 @@ bool gib_fast_possible(const struct gib_thunk_request *request)
 
 /* ---- code ---- */
 
-/* What the code below changes. */
+/* What the code below changes; the others only the agent does, when it is called for texts. */
 static const struct {
     int reg;
     int64_t offset;
-} used[] = {
-    {RAX, IN_FRAME(rax)}, {RCX, IN_FRAME(gpr[3])}, {RDX, IN_FRAME(gpr[2])},
-    {R10, IN_FRAME(r10)}, {R11, IN_FRAME(r11)},
+} used[] =
+    {
+        {RAX, IN_FRAME(rax)}, {RCX, IN_FRAME(gpr[3])}, {RDX, IN_FRAME(gpr[2])},
+        {R10, IN_FRAME(r10)}, {R11, IN_FRAME(r11)},
+},
+  others[] = {
+      {RDI, IN_FRAME(gpr[0])},
+      {RSI, IN_FRAME(gpr[1])},
+      {R8, IN_FRAME(gpr[4])},
+      {R9, IN_FRAME(gpr[5])},
 };
 static void move_used(struct emitter *e, uint8_t opcode)
 {
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
         gib_memory(e, opcode, used[i].reg, RBP, used[i].offset);
+}
+static void move_others(struct emitter *e, uint8_t opcode)
+{
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        gib_memory(e, opcode, others[i].reg, RBP, others[i].offset);
 }
 
 /*  REX.W 83 /7 ib     cmp qword [base + offset], 0   */
@@ -128,10 +145,12 @@ static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
  *      cmp [r11 + busy], 0 ; jne enter ; mov [r11 + busy], rsp
  *      cmp [r11 + open], 0 ; jne enter_claimed
  *      mov rcx, [r11 + head]
- *      lea rax, [rcx + size] ; cmp rax, [r11 + limit] ; ja enter_claimed
+ *      lea rax, [rcx + size]                              or, with texts, the longest:
+ *      mov eax, [rdx + lines] ; shl eax, 6 ; add rax, rcx
+ *      cmp rax, [r11 + limit] ; ja enter_claimed
  *      mov r10, [r11 + base] ; add r10, rcx
  */
-static void reserve(struct emitter *e, uint32_t size, struct gib_fast_exits *exits)
+static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_fast_exits *exits)
 {
     compare_with_zero(e, R11, IN_THREAD(busy));
     gib_jump_label(e, JNE, &exits->enter);
@@ -139,7 +158,12 @@ static void reserve(struct emitter *e, uint32_t size, struct gib_fast_exits *exi
     compare_with_zero(e, R11, IN_THREAD(open));
     gib_jump_label(e, JNE, &exits->enter_claimed);
     gib_memory(e, LOAD, RCX, R11, IN_THREAD(head));
-    gib_memory(e, LEA, RAX, RCX, size);
+    if (shape->strings) {
+        gib_memory32(e, LOAD, RAX, RDX, IN_SITE(lines));
+        BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc8);
+    } else {
+        gib_memory(e, LEA, RAX, RCX, record_lines(shape) * GIB_LINE);
+    }
     gib_memory(e, CMP, RAX, R11, IN_THREAD(limit));
     gib_jump_label(e, JA, &exits->enter_claimed);
     gib_memory(e, LOAD, R10, R11, IN_THREAD(base));
@@ -160,14 +184,36 @@ static int argument(struct emitter *e, uint8_t source)
 }
 
 /*
+ *      save the other registers
+ *      mov rdi, r10 ; mov rsi, site ; mov rdx, shared ; mov rcx, r11 ; mov r8, rsp
+ *      mov rax, texts ; call rax                          record, site, shared, thread, frame
+ *      mov r10, rax ; mov r11, [thread] ; mov rcx, [position]
+ */
+static void call_texts(struct emitter *e, const struct gib_thunk_request *r)
+{
+    move_others(e, STORE);
+    BYTES(e, 0x4c, 0x89, 0xd7);
+    gib_immediate(e, RSI, r->site);
+    gib_immediate(e, RDX, r->shared);
+    BYTES(e, 0x4c, 0x89, 0xd9, 0x49, 0x89, 0xe0);
+    gib_immediate(e, RAX, r->texts);
+    BYTES(e, 0xff, 0xd0);
+    BYTES(e, 0x49, 0x89, 0xc2);
+    reload(e, R11, thread);
+    reload(e, RCX, position);
+}
+
+/*
  *      mov eax, [rdx + fast_counter] ; inc qword [r11 + rax]
  *      record: header, caller, words      mov [r10 + ...], ...
  *      frame:  header, thread, position, generation
+ *      the texts, if there are any
  *      rdtsc ; mov [r10 + entered], rax
  *      inc rcx ; mov [r11 + open], rcx ; mov [r11 + busy], 0
  */
-static void write_entry(struct emitter *e, const struct gib_site *shape)
+static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
 {
+    const struct gib_site *shape = r->shape;
     gib_memory32(e, LOAD, RAX, RDX, IN_SITE(fast_counter));
     BYTES(e, 0x49, 0xff, 0x04, 0x03);
     gib_memory(e, LOAD, RAX, RDX, IN_SITE(fast_header));
@@ -184,12 +230,14 @@ static void write_entry(struct emitter *e, const struct gib_site *shape)
             gib_memory(e, STORE, argument(e, source), R10, place);
     }
     int64_t end = IN_RECORD(word) + 8 * (shape->words > 3 ? shape->words : 3);
-    if (end % GIB_LINE)
+    if (end % GIB_LINE && !shape->strings)
         store_zero(e, R10, end); /* GIB_CHUNK_END */
     save(e, R11, thread);
     save(e, RCX, position);
     gib_memory(e, LOAD, RAX, R11, IN_THREAD(generation));
     save(e, RAX, generation);
+    if (shape->strings)
+        call_texts(e, r);
     time_stamp(e);
     gib_memory(e, STORE, RAX, R10, IN_RECORD(entered));
     BYTES(e, 0x48, 0xff, 0xc1);
@@ -199,8 +247,8 @@ static void write_entry(struct emitter *e, const struct gib_site *shape)
 
 /*
  *  A failed call has its errno recorded, by the agent:
- *      cmp eax, -1 ; je failed            GIB_ERRNO_MINUS_ONE; rax when the result is that wide
- *      test rax, rax ; je failed          GIB_ERRNO_NULL, and also the above: MAP_FAILED
+ *      cmp eax, -1 ; je unsaved            GIB_ERRNO_MINUS_ONE; rax when the result is that wide
+ *      test rax, rax ; je unsaved          GIB_ERRNO_NULL, and also the above: MAP_FAILED
  */
 static void test_failure(struct emitter *e, const struct gib_site *shape,
                          struct gib_fast_exits *exits)
@@ -209,12 +257,12 @@ static void test_failure(struct emitter *e, const struct gib_site *shape,
         return;
     if (shape->errno_rule == GIB_ERRNO_NULL) {
         BYTES(e, 0x48, 0x85, 0xc0);
-        gib_jump_label(e, JE, &exits->failed);
+        gib_jump_label(e, JE, &exits->unsaved);
     }
     if (shape->errno_rule == GIB_ERRNO_NULL || shape->result_size != 4)
         BYTES(e, 0x48);
     BYTES(e, 0x83, 0xf8, 0xff);
-    gib_jump_label(e, JE, &exits->failed);
+    gib_jump_label(e, JE, &exits->unsaved);
 }
 
 /*
@@ -258,7 +306,9 @@ static void find_record(struct emitter *e, const struct gib_thunk_request *r,
  *      mov rax, [frame rax] ; mov [r10 + result], rax     or movq [r10 + result], xmm0
  *      mov byte [r10 + kind], CALL
  *      mov [r11 + open], 0
- *      add rcx, size ; mov [r11 + head], rcx              published
+ *      add rcx, size                                      or, with texts:
+ *      movzx eax, word [r10 + lines] ; shl eax, 6 ; add rcx, rax
+ *      mov [r11 + head], rcx                              published
  *      mov [r11 + busy], 0
  */
 static void write_return(struct emitter *e, const struct gib_site *shape)
@@ -273,8 +323,13 @@ static void write_return(struct emitter *e, const struct gib_site *shape)
     }
     BYTES(e, 0x41, 0xc6, 0x42, offsetof(struct gib_record, kind), GIB_RECORD_CALL);
     store_zero(e, R11, IN_THREAD(open));
-    BYTES(e, 0x48, 0x81, 0xc1);
-    gib_put32(e, record_lines(shape) * GIB_LINE);
+    if (shape->strings) {
+        BYTES(e, 0x41, 0x0f, 0xb7, 0x42, offsetof(struct gib_record, lines));
+        BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc1);
+    } else {
+        BYTES(e, 0x48, 0x81, 0xc1);
+        gib_put32(e, record_lines(shape) * GIB_LINE);
+    }
     gib_memory(e, STORE, RCX, R11, IN_THREAD(head));
     store_zero(e, R11, IN_THREAD(busy));
 }
@@ -284,12 +339,18 @@ void gib_fast_body(struct emitter *e, const struct gib_thunk_request *r,
 {
     move_used(e, STORE);
     find_thread(e, r, exits);
-    reserve(e, record_lines(r->shape) * GIB_LINE, exits);
-    write_entry(e, r->shape);
+    reserve(e, r->shape, exits);
+    write_entry(e, r);
     gib_copy_stack(e, r->shape->stack_copy);
     move_used(e, LOAD);
+    if (r->shape->strings)
+        move_others(e, LOAD);
     BYTES(e, 0xe8); /* call trampoline */
     gib_put_relative(e, r->trampoline, 0);
+    if (!has_plain_result(r->shape)) {
+        gib_jump_label(e, JMP, &exits->unsaved);
+        return;
+    }
     test_failure(e, r->shape, exits);
     move_used(e, STORE);
     find_record(e, r, exits);
@@ -312,6 +373,6 @@ void gib_fast_to_leave(struct emitter *e, const struct gib_fast_exits *exits, ui
     store_zero(e, R11, IN_THREAD(busy));
     gib_label_here(e, &exits->leave);
     move_used(e, LOAD);
-    gib_label_here(e, &exits->failed);
+    gib_label_here(e, &exits->unsaved);
     gib_jump(e, leave);
 }

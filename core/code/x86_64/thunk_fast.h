@@ -10,7 +10,7 @@
 /* Where the fast part gives up. In each place the frame is set up. */
 struct gib_fast_exits {
     struct label enter, enter_claimed; /* before the call; `claimed`: the thread's block is ours */
-    struct label failed;               /* behind the call, nothing saved yet */
+    struct label unsaved;              /* behind the call, nothing saved yet */
     struct label leave, leave_claimed; /* behind the call */
 };
 
