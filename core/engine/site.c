@@ -146,33 +146,23 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
-/* Nearly every patch is one action without filters on a function that takes up to six integers:
- * then a record is a copy of registers. */
-static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site,
-                             struct gib_site *s)
+/* What a record of this site holds. It stays as it is as long as the site exists. */
+static void fill_shape(const struct gib_process *process, const struct gib_site_state *site,
+                       struct gib_site *s)
 {
-    const struct gib_action *only = NULL;
-    size_t used = 0, place = 0;
-    for (size_t i = 0; i < s->actions; i++) {
-        if (!site->chain[i].patch)
-            continue;
-        only = &s->action[i];
-        place = i;
-        used++;
+    memset(s, 0, sizeof *s);
+    s->index = site->index;
+    s->thread_pointer = (uint8_t)thread_pointer(process, site);
+    s->flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
+    s->stack_copy = site->convention.stack_copy;
+    s->result = site->convention.result;
+    fill_arguments(s, site);
+    if (site->prototype) {
+        size_t size = site->prototype->result.size;
+        s->result_size = (uint8_t)(size < 255 ? size : 255);
+        s->result_string = site->prototype->result.kind == GIB_TYPE_STRING;
     }
-    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) &&
-                 s->words <= 6 && !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && process->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1u << place;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 |
-                (uint64_t)s->simple_accepted << 56;
-    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
+    s->errno_rule = errno_rule(site->prototype);
 }
 
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written
@@ -181,38 +171,24 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site)
 {
     struct gib_site *s = shared_site(process, site->index), fresh;
-    memset(&fresh, 0, sizeof fresh);
-    fresh.index = site->index;
-    fresh.thread_pointer = (uint8_t)thread_pointer(process, site);
-    fresh.flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
-    fresh.stack_copy = site->convention.stack_copy;
-    fresh.result = site->convention.result;
-    fill_arguments(&fresh, site);
-    if (site->prototype) {
-        fresh.result_size =
-            (uint8_t)(site->prototype->result.size < 255 ? site->prototype->result.size : 255);
-        fresh.result_string = site->prototype->result.kind == GIB_TYPE_STRING;
-    }
-    fresh.errno_rule = errno_rule(site->prototype);
-    bool active = false, backtrace = false;
+    fill_shape(process, site, &fresh);
+    bool backtrace = false;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (!site->chain[i].patch)
             continue;
         fill_action(engine, process, &fresh.action[i], &site->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
-        active |= (fresh.action[i].flags & GIB_ACTION_ENABLED) != 0;
         backtrace |= site->chain[i].patch->backtrace > 0;
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
     fresh.lines = record_lines(&fresh, limit, backtrace);
-    choose_fast_path(process, site, &fresh);
+    uint32_t gate = gib_site_gate(&fresh, process->shared);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;
-    uint32_t word = active;
-    gib_arena_write(engine, process, site->active, &word, sizeof word, &ignored);
+    gib_arena_write(engine, process, site->active, &gate, sizeof gate, &ignored);
 }
 
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site)
@@ -273,6 +249,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
         first = site->chain[i].patch ? &site->chain[i] : NULL;
+    struct gib_site shape;
+    fill_shape(process, site, &shape);
     struct gib_thunk_request request = {
         .kind = site->kind,
         .address = at + 16,
@@ -281,6 +259,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
+        .texts = process->agent + image->texts,
         .find_fde = process->agent + image->find_fde,
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
         .shared = process->data,
@@ -290,8 +269,9 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                       site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
+        .hash = process->hash,
+        .shape = &shape,
         .thread_pointer = thread_pointer(process, site),
-        .hash_slots = process->hash + offsetof(struct gib_hash, slot),
         .counter = first ? first->counter : 0,
         .counter_offset = (uint32_t)(shared->counters_offset + 8ull * (first ? first->counter : 0)),
     };

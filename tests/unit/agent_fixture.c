@@ -49,6 +49,21 @@ static uint32_t find_tid_offset(void)
     return 0;
 }
 
+static uint64_t main_stack_end(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    uint64_t start, end, found = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (getline(&line, &room, maps) > 0)
+        if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+            found = end;
+    free(line);
+    fclose(maps);
+    return found;
+}
+
 static void fill_shared(struct agent *a, const struct agent_options *options)
 {
     struct gib_shared *s = a->shared;
@@ -65,6 +80,7 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     s->tid_offset = options->no_tid ? 0 : find_tid_offset();
     s->string_limit = options->string_limit ? options->string_limit : 64;
     s->overflow = options->overwrite;
+    s->main_stack_end = main_stack_end();
     s->errno_location = (uint64_t)(uintptr_t)&__errno_location;
     s->arena[0] = (struct gib_range){(uint64_t)a->arena, (uint64_t)a->arena + ARENA};
     s->arena_low = s->arena[0].start;
@@ -240,22 +256,6 @@ static void fill_action(struct agent *a, struct gib_action *action,
     a->counters += 2;
 }
 
-static void choose_fast_path(const struct agent *a, struct gib_site *s)
-{
-    bool plain = s->action[0].flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 &&
-                 !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && a->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | 1ull << 56;
-    s->counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * s->action[0].counter);
-}
-
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
                         const struct patch_options *options)
 {
@@ -280,6 +280,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .enter = a->entry + image->enter,
         .leave = a->entry + image->leave,
         .count = a->entry + image->count,
+        .texts = a->entry + image->texts,
         .site = (uint64_t)agent_site(a, index),
         .shared = (uint64_t)a->shared,
         .stack_copy = c->stack_copy,
@@ -288,7 +289,8 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .result_xmm1 = c->result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
-        .hash_slots = (uint64_t)a->hash->slot,
+        .hash = (uint64_t)a->hash,
+        .shape = agent_site(a, index),
         .counter = counter,
         .counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * counter),
     };
@@ -298,7 +300,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     assert_int_equal(gib_thunk_make(&request, code, &size, &error), 0);
     memcpy((void *)request.address, code, size);
     a->site[index].active = (uint32_t *)at;
-    *a->site[index].active = 1;
+    *a->site[index].active = gib_site_gate(agent_site(a, index), a->shared);
     a->arena_used = request.address + size - (uint64_t)a->arena;
     assert_true(a->arena_used < ARENA);
     return (void *)request.address;
@@ -351,7 +353,6 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     s->lines = record_lines(s, a->shared->string_limit, options.backtrace > 0);
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
-    choose_fast_path(a, s);
     void *thunk = make_thunk(a, index, original, &options);
     a->sites++;
     if (a->log)
@@ -363,7 +364,7 @@ void agent_enable(struct agent *a, uint32_t site, bool on)
 {
     struct gib_action *action = &agent_site(a, site)->action[0];
     action->flags = on ? action->flags | GIB_ACTION_ENABLED : action->flags & ~GIB_ACTION_ENABLED;
-    *a->site[site].active = on;
+    *a->site[site].active = gib_site_gate(agent_site(a, site), a->shared);
 }
 
 struct gib_site *agent_site(struct agent *a, uint32_t site)
