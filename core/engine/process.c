@@ -429,11 +429,17 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
 }
 
 /* A resolver is about to return: rax is the implementation that everybody will call. False: no
- * resolver of ours is there. */
+ * watch but the loader's is there. */
 bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
 {
     struct gib_process *process = engine->process;
     uint64_t chosen = 0, resolver = 0;
+    if (process && process->exit_watch && address == process->exit_watch) {
+        /* Once only: a debugger steps over a trap that stays, and with a signal every tenth of a
+         * millisecond it never gets over it. */
+        engine->ops.watch(engine->context, NULL, address, false);
+        return true;
+    }
     for (size_t i = 0; process && i < process->watch_count; i++)
         if (process->watch[i].address == address)
             resolver = process->watch[i].resolver;

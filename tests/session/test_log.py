@@ -156,8 +156,6 @@ def test_backtrace_in_optimised_code(debugger, target):
 
 def test_log_appears_while_the_program_runs(debugger, interactive, server, target):
     """On a terminal, long before the program ends; then Ctrl-C stops it and everything is still there."""
-    if debugger.name == "lldb":
-        pytest.xfail("LLDB begun with -o commands gives its prompt back at launch when a patch is pending, and Ctrl-C does not stop the program (docs/limits.md)")
     session = interactive(target("server"))
     session.do("gibbon wrap tick -every 20")
     session.send("run > /dev/null" if debugger.name == "gdb" else "process launch -o /dev/null")
