@@ -87,6 +87,29 @@ char *gib_elf_function_name(const char *symbol);
  * when none does. */
 const struct gib_elf_symbol *gib_elf_symbol_at(struct gib_elf *elf, uint64_t vaddr);
 
+/* An address of code that the file names. One address may have several kinds. */
+enum gib_elf_label_kind {
+    GIB_ELF_LABEL_FUNCTION, /* an FDE begins here */
+    GIB_ELF_LABEL_SYMBOL,   /* of any type, also an assembler's label without one */
+    GIB_ELF_LABEL_POINTER,  /* data holds this address */
+    GIB_ELF_LABEL_NUMBER, /* the same in a program at a fixed address; may be a number by chance */
+};
+struct gib_elf_label {
+    uint64_t vaddr;
+    enum gib_elf_label_kind kind;
+};
+/* The labels in [low, high), sorted; *count of them, NULL when there are none. Valid until close.
+ * Built on first use. */
+const struct gib_elf_label *gib_elf_labels(struct gib_elf *elf, uint64_t low, uint64_t high,
+                                           size_t *count);
+
+/* A place for what a layer above finds out about the file; *destroy is called with it on close. */
+struct gib_elf_attachment {
+    void *data;
+    void (*destroy)(void *data);
+};
+struct gib_elf_attachment *gib_elf_attachment(struct gib_elf *elf);
+
 /* Whether a symbol named `name` is undefined in .dynsym, that is, imported. */
 bool gib_elf_imports(struct gib_elf *elf, const char *name);
 

@@ -283,12 +283,43 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
 
 /* neighbours.c: vaddrs of the file. */
-/* Whether code outside the function branches strictly into its first `consumed` bytes. */
-bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed);
-/* Five bytes of dead padding that a two-byte jump at vaddr reaches, 0: none. `taken` says which are
- * in use. */
-uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr,
-                         bool (*taken)(uint64_t vaddr, void *context), void *context);
+/* Some bytes of the file's code: a function from the detour's place on. */
+struct gib_stretch {
+    struct gib_elf *elf;
+    uint64_t vaddr;
+    const uint8_t *code;
+    size_t size;
+};
+/* Whether something outside the stretch leads strictly into its first `consumed` bytes, or a table
+ * of the function to them; then *reason gets a sentence without its end. */
+bool gib_is_entered(const struct gib_stretch *stretch, size_t consumed, char *reason,
+                    size_t reason_size);
+/* Whether `size` bytes are in use by another patch, or not what the file says. */
+typedef bool gib_bytes_taken(uint64_t vaddr, size_t size, void *context);
+/* Five bytes of padding between functions that a two-byte jump at vaddr reaches, 0: none. */
+uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, gib_bytes_taken *taken,
+                         void *context);
+/* The last five bytes of the pad that a compiler was told to leave before the function `entry`, 0:
+ * it has none. */
+uint64_t gib_own_pad(struct gib_elf *elf, uint64_t entry);
+
+/* entry.c: the detour of one function; files only. */
+struct gib_entry {
+    struct gib_stretch stretch; /* stretch.code is malloc'ed: gib_entry_free */
+    uint64_t entry;             /* vaddr of the function; stretch.vaddr is behind its endbr64 */
+    uint8_t detour_size;        /* 5, or 2 with an island */
+    uint64_t island;            /* vaddr, 0: none */
+    uint8_t island_original[GIB_DETOUR_SIZE];
+    bool has_call; /* the copy has a call that returns into it */
+    struct gib_relocation copy;
+};
+/* Reads the function at `entry` and the padding behind it. */
+int gib_entry_read(struct gib_elf *elf, uint64_t entry, struct gib_entry *out,
+                   struct gib_error *error);
+/* Chooses the smallest detour, for the file loaded at `bias` and a copy at address `to`. */
+int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_bytes_taken *taken,
+                     void *context, struct gib_error *error);
+void gib_entry_free(struct gib_entry *entry);
 
 /* plan.c */
 bool gib_is_entry_only(const char *function);
