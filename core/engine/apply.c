@@ -225,8 +225,10 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     struct gib_relocation copy;
     struct gib_arena *arena;
     if (!found->module)
-        return gib_fail(error, GIB_E_FILE, found->address, "%.100s is in no file that can be read.",
-                        found->name);
+        return gib_fail(error, GIB_E_FILE, found->address,
+                        "%.100s is at 0x%" PRIx64 ", in no file: in the kernel's vDSO, or in code "
+                        "made while the program runs; only functions of files can be patched.",
+                        found->name, found->address);
     int failed =
         gib_arena_near(engine, process, found->module, sizeof copy.code + 16, &arena, error);
     if (failed)
@@ -461,7 +463,9 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
         for (size_t i = 0; i < ready; i++)
             restore_pending(&pending[i]);
     } else {
-        failed = commit(engine, process, pending, ready, &stopped, error);
+        /* What was refused is told when nothing else came of it; else `list` tells. */
+        if (ready)
+            failed = commit(engine, process, pending, ready, &stopped, error);
         for (size_t i = 0; i < ready && failed; i++) {
             restore_pending(&pending[i]);
             gib_site_publish(engine, process, pending[i].site);
