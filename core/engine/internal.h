@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include "agent/layout.h"
+#include "code/x86_64/stack_use.h"
 #include "code/x86_64/convention.h"
 #include "code/x86_64/returns.h"
 #include "code/x86_64/thunk.h"
@@ -91,6 +92,7 @@ struct gib_site_state {
     bool internal;  /* Gibbon's own, no patch of the user's */
     struct gib_prototype *prototype;
     struct gib_convention convention;
+    struct gib_stack_use stack_use;
     enum gib_thunk_kind kind;
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
@@ -153,8 +155,8 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    bool busy;   /* inside a change: nested events wait */
+    char *reply;             /* the last string returned */
+    bool busy;               /* inside a change: nested events wait */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 
@@ -255,6 +257,13 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
 void gib_site_free(struct gib_site_state *site);
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch);
+
+/* study.c */
+/* Fills site->stack_use. */
+void gib_site_study(struct gib_site_state *site);
+/* Whether its thunk must jump to it instead of calling it: it returns twice, never, or looks at its
+ * caller. */
+bool gib_site_entry_only(const struct gib_site_state *site);
 
 /* site.c */
 bool gib_site_in_use(const struct gib_site_state *site);

@@ -134,6 +134,7 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
+    gib_convention_adjust(&site->convention, &site->stack_use, chosen && !chosen->unspecified);
 }
 
 /* The function from the detour's place on, from the file, and the padding behind it. *bytes is
@@ -285,8 +286,10 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
         failed = choose_detour(process, site, code, size,
                                trampoline_at ? trampoline_at : site->module->start - (1 << 20),
                                copy, error);
-    if (!failed)
+    if (!failed) {
+        gib_site_study(site);
         gib_site_choose_prototype(engine, site, patch);
+    }
     gib_modules_unlock(process->modules);
     free(code);
     if (failed) {

@@ -162,7 +162,7 @@ static void choose_fast_path(const struct gib_process *process, const struct gib
     }
     bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) &&
                  s->words <= 6 && !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
+                 s->result <= GIB_RESULT_RAX && s->stack_copy < GIB_COPY_UNKNOWN &&
                  s->thread_pointer == GIB_POINTER_FS0 && process->shared->tid_offset;
     for (size_t i = 0; i < s->words && plain; i++)
         plain = s->source[i] == GIB_SOURCE_GPR + i;
@@ -251,7 +251,7 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
     if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary &&
         !p->thread && !p->from)
         return GIB_THUNK_COUNT;
-    return gib_is_entry_only(site->function) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
+    return gib_site_entry_only(site) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }
 
 /*

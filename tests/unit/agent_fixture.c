@@ -244,7 +244,7 @@ static void choose_fast_path(const struct agent *a, struct gib_site *s)
 {
     bool plain = s->action[0].flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 &&
                  !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
+                 s->result <= GIB_RESULT_RAX && s->stack_copy < GIB_COPY_UNKNOWN &&
                  s->thread_pointer == GIB_POINTER_FS0 && a->shared->tid_offset;
     for (size_t i = 0; i < s->words && plain; i++)
         plain = s->source[i] == GIB_SOURCE_GPR + i;

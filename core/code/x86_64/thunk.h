@@ -25,7 +25,7 @@ struct gib_thunk_request {
     uint64_t active; /* a 32-bit word, within +-2 GiB: 0 sends calls straight to the trampoline */
     uint64_t enter, leave, count, find_fde;   /* the agent's entry points, anywhere */
     uint64_t site, shared;                    /* their arguments */
-    uint32_t stack_copy;                      /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
+    uint32_t stack_copy;                      /* as in struct gib_site */
     bool reads_xmm;                           /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87; /* the result is there */
     /* GIB_THUNK_COUNT */
