@@ -87,9 +87,9 @@ static int32_t target_errno(const struct gib_shared *shared)
 static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
                          const struct gib_frame *frame)
 {
-    if (site->stack_copy != GIB_COPY_UNKNOWN)
+    if (site->stack_copy < GIB_COPY_UNKNOWN)
         return site->stack_copy;
-    return gib_readable_run(view, (uint64_t)(&frame->caller + 1), GIB_COPY_UNKNOWN) & ~7u;
+    return gib_readable_run(view, (uint64_t)(&frame->caller + 1), site->stack_copy) & ~7u;
 }
 
 /* Claims the block (thread->busy) and room for a record behind what an enclosing call left open. */

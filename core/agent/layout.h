@@ -35,6 +35,7 @@
 #define GIB_UNWIND_SIZE      (256u << 20)
 #define GIB_HASH_SLOTS       4096
 #define GIB_COPY_UNKNOWN     512 /* bytes of stack arguments copied when nobody knows their number */
+#define GIB_COPY_MOST        (64u << 10) /* and never more than this */
 #define GIB_MAX_STRING_LIMIT 4096
 
 /* ---- records ---- */
@@ -164,8 +165,8 @@ enum gib_gate {
 struct gib_site {
     uint32_t index;
     uint32_t flags;      /* enum gib_site_flags */
-    uint32_t stack_copy; /* bytes of stack arguments the thunk repeats; GIB_COPY_UNKNOWN: as far as
-                            readable */
+    uint32_t stack_copy; /* bytes of stack arguments the thunk repeats; from GIB_COPY_UNKNOWN on: as
+                            far as readable */
     uint32_t lines;      /* the longest record of this site, in lines */
     uint8_t words;       /* argument words recorded */
     uint8_t strings;     /* how many of them point to text */

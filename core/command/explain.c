@@ -113,7 +113,7 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
     gib_print(engine, "  copy: %zu bytes%s\n", copy->size,
               copy->falls_through ? ", and back" : "; the function ends in it");
     show_prototype(engine, site);
-    if (gib_is_entry_only(site->function))
+    if (gib_site_entry_only(site))
         gib_print(engine,
                   "  only entries are seen: %s returns twice, never, or looks at its caller\n",
                   site->function);

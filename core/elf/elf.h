@@ -189,4 +189,7 @@ struct gib_unwind_row {
 /* All rows sorted by start; gaps between functions are NONE rows. Built on first use, valid until
  * close. 0 rows when the file has no unwind information. */
 size_t gib_elf_unwind_rows(struct gib_elf *elf, const struct gib_unwind_row **rows);
+/* Only those of the entry that covers vaddr, a malloc'ed array, NULL when there is none; made anew
+ * at each call. `start` counts from the first segment's vaddr, as above. */
+size_t gib_elf_function_rows(struct gib_elf *elf, uint64_t vaddr, struct gib_unwind_row **rows);
 #endif

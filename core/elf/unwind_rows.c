@@ -382,3 +382,15 @@ size_t gib_elf_unwind_rows(struct gib_elf *elf, const struct gib_unwind_row **ro
     *rows = elf->rows;
     return elf->row_count;
 }
+
+size_t gib_elf_function_rows(struct gib_elf *elf, uint64_t vaddr, struct gib_unwind_row **rows)
+{
+    const struct gib_fde *fde = elf->info.machine == EM_X86_64 && elf->info.segment_count
+                                    ? gib_elf_fde_at(elf, vaddr)
+                                    : NULL;
+    struct rows made = {.base = fde ? elf->segments[0].vaddr : 0};
+    if (fde)
+        run_fde(elf, fde, &made);
+    *rows = made.rows;
+    return made.count;
+}

@@ -91,8 +91,10 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     struct gib_relocation copy;
     struct gib_arena *arena;
     if (!found->module)
-        return gib_fail(error, GIB_E_FILE, found->address, "%.100s is in no file that can be read.",
-                        found->name);
+        return gib_fail(error, GIB_E_FILE, found->address,
+                        "%.100s is at 0x%" PRIx64 ", in no file: in the kernel's vDSO, or in code "
+                        "made while the program runs; only functions of files can be patched.",
+                        found->name, found->address);
     int failed =
         gib_arena_near(engine, process, found->module, sizeof copy.code + 16, &arena, error);
     if (failed)
@@ -283,6 +285,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             restore_pending(engine, &pending[i]);
         return failed;
     }
+    /* What was refused is told when nothing else came of it; else `list` tells. */
     struct gib_error why;
     int wrong = commit(engine, process, pending, ready, stopped, &why);
     for (size_t i = 0; i < ready && wrong; i++) {
@@ -292,7 +295,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     }
     if (wrong && error)
         *error = why;
-    return wrong ? wrong : failed;
+    return wrong ? wrong : ready ? 0 : failed;
 }
 
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,

@@ -64,13 +64,14 @@ static void move(struct gib_engine *engine, const struct gib_site_state *site, i
     process->moved = grown;
     grown[process->moved_count++] = (struct gib_moved_breakpoint){number, from, site->entry};
     char *name = gib_elf_function_name(site->function);
-    gib_print(engine,
-              from == site->entry
-                  ? "gibbon: breakpoint %d is at the patched entry of %s; breakpoint %d, behind the "
-                    "set-up of its frame, stops in its place.\n"
-                  : "gibbon: breakpoint %d is inside the first bytes of %s, which a patch replaces; "
-                    "breakpoint %d, on their copy, stops in its place.\n",
-              number, name ? name : site->function, stand_in);
+    gib_print(
+        engine,
+        from == site->entry
+            ? "gibbon: breakpoint %d is at the patched entry of %s; breakpoint %d, behind the "
+              "set-up of its frame, stops in its place.\n"
+            : "gibbon: breakpoint %d is inside the first bytes of %s, which a patch replaces; "
+              "breakpoint %d, on their copy, stops in its place.\n",
+        number, name ? name : site->function, stand_in);
     free(name);
 }
 

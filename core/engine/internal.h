@@ -12,6 +12,7 @@
 #include <regex.h>
 #include <stdarg.h>
 #include "agent/layout.h"
+#include "code/x86_64/stack_use.h"
 #include "code/x86_64/convention.h"
 #include "code/x86_64/returns.h"
 #include "code/x86_64/thunk.h"
@@ -97,6 +98,7 @@ struct gib_site_state {
     bool internal;  /* Gibbon's own, no patch of the user's */
     struct gib_prototype *prototype;
     struct gib_convention convention;
+    struct gib_stack_use stack_use;
     enum gib_thunk_kind kind;
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
@@ -332,6 +334,13 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
 void gib_site_free(struct gib_site_state *site);
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch);
+
+/* study.c */
+/* Fills site->stack_use. */
+void gib_site_study(struct gib_site_state *site);
+/* Whether its thunk must jump to it instead of calling it: it returns twice, never, or looks at its
+ * caller. */
+bool gib_site_entry_only(const struct gib_site_state *site);
 
 /* site.c */
 bool gib_site_in_use(const struct gib_site_state *site);

@@ -235,6 +235,15 @@ static bool in_text(struct gib_engine *engine, uint64_t address)
     return false;
 }
 
+/* Its return instructions are breakpoints at the moment: the dynamic linker will run it. */
+static bool is_watched(const struct gib_process *process, uint64_t resolver)
+{
+    for (size_t i = 0; i < process->watch_count; i++)
+        if (process->watch[i].resolver == resolver)
+            return true;
+    return false;
+}
+
 /* An IFUNC's symbol is its resolver; what runs is the implementation it chose. The dynamic linker
  * has written that into the module's own slots, or the resolver says it again when it is called;
  * before relocation neither is known. */
@@ -247,8 +256,8 @@ static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
     bool relocated = is_relocated(s->engine, s->module);
     if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value))
         chosen = slots.value;
-    if (!chosen && relocated && gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 &&
-        !in_text(s->engine, chosen))
+    if (!chosen && relocated && !is_watched(s->engine->process, resolver) &&
+        gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 && !in_text(s->engine, chosen))
         chosen = 0;
     add(s, chosen, symbol->name, chosen ? 0 : resolver);
 }

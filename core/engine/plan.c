@@ -134,6 +134,7 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
+    gib_convention_adjust(&site->convention, &site->stack_use, chosen && !chosen->unspecified);
 }
 
 /* What was there before our own patches. */
@@ -267,8 +268,10 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
     site->module = found->module;
     gib_modules_lock(process->modules);
     int failed = choose_detour(engine, process, site, copy, trampoline_at, error);
-    if (!failed)
+    if (!failed) {
+        gib_site_study(site);
         gib_site_choose_prototype(engine, site, patch);
+    }
     gib_modules_unlock(process->modules);
     if (failed) {
         gib_site_free(site);

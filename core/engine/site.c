@@ -227,7 +227,7 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
     if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary &&
         !p->thread && !p->from)
         return GIB_THUNK_COUNT;
-    return gib_is_entry_only(site->function) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
+    return gib_site_entry_only(site) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }
 
 /*

@@ -2,6 +2,7 @@
 #include "code/x86_64/convention.h"
 
 #include <string.h>
+#include "code/x86_64/stack_use.h"
 
 static bool in_memory(const struct gib_type *type)
 {
@@ -22,33 +23,30 @@ static void record_word(struct gib_convention *c, size_t parameter, uint8_t sour
 
 static void on_stack(struct gib_convention *c, const struct gib_type *type, size_t parameter)
 {
-    if (type->align >= 16 && (c->named_stack & 1)) { /* a word of padding is there as well */
-        c->named_stack++;
-        c->stack_copy += 8;
-    }
-    uint32_t words = (type->size + 7) / 8;
+    uint32_t align = type->align > 8 ? type->align : 8;
+    c->stack_copy = (c->stack_copy + align - 1) & ~(align - 1);
+    uint32_t words = (type->size + 7) / 8, first = c->stack_copy / 8;
     for (uint32_t i = 0; i < words; i++) {
         /* A large record is not kept: its first two words would say little. */
-        if (words <= 2 && c->named_stack + i < 64)
-            record_word(c, parameter, (uint8_t)(GIB_SOURCE_STACK + c->named_stack + i));
+        if (words <= 2 && first + i < 64)
+            record_word(c, parameter, (uint8_t)(GIB_SOURCE_STACK + first + i));
     }
-    uint32_t end = c->named_stack + words;
-    c->named_stack = (uint8_t)(end < 255 ? end : 255);
     c->stack_copy += words * 8;
 }
 
+static const struct gib_type address_of_object = {
+    .kind = GIB_TYPE_POINTER,
+    .size = 8,
+    .align = 8,
+    .known_layout = true,
+    .eightbyte = {GIB_CLASS_INTEGER, GIB_CLASS_NONE},
+};
+
 static void place(struct gib_convention *c, const struct gib_type *type, size_t parameter)
 {
-    if (type->indirect) { /* a C++ object that cannot be copied: its address is passed */
-        if (c->named_gpr < 6) {
-            record_word(c, parameter, (uint8_t)(GIB_SOURCE_GPR + c->named_gpr++));
-        } else {
-            record_word(c, parameter, (uint8_t)(GIB_SOURCE_STACK + c->named_stack++));
-            c->stack_copy += 8;
-        }
-        return;
-    }
-    if (type->eightbyte[0] == GIB_CLASS_NONE && type->size == 0)
+    if (type->indirect) /* a C++ object that cannot be copied: its address is passed */
+        type = &address_of_object;
+    if (type->eightbyte[0] == GIB_CLASS_NONE && type->size <= 1)
         return; /* an empty record takes no place */
     uint32_t gprs = 0, xmms = 0;
     for (int i = 0; i < 2; i++) {
@@ -66,6 +64,27 @@ static void place(struct gib_convention *c, const struct gib_type *type, size_t 
         else if (type->eightbyte[i] == GIB_CLASS_SSE)
             record_word(c, parameter, (uint8_t)(GIB_SOURCE_XMM + c->named_xmm++));
     }
+}
+
+/* Whether compilers agree where it goes, whatever processor they were told of: __m256 is in memory
+ * without AVX, and so is __m512 without AVX-512. */
+static bool is_certain(const struct gib_type *type)
+{
+    if (type->kind == GIB_TYPE_VOID || type->indirect)
+        return true;
+    bool wide = type->size > 16 && type->eightbyte[0] == GIB_CLASS_SSE;
+    return !wide && type->align <= 16 && (type->known_layout || type->kind != GIB_TYPE_RECORD);
+}
+
+/* What the arguments take if all of them are on the stack. */
+static uint32_t most(const struct gib_prototype *prototype)
+{
+    uint64_t size = 8;
+    for (size_t i = 0; i < prototype->parameter_count; i++) {
+        const struct gib_type *type = &prototype->parameters[i].type;
+        size += (type->size + 7ull) / 8 * 8 + (type->align > 8 ? type->align : 0);
+    }
+    return size < GIB_COPY_MOST ? (uint32_t)size : GIB_COPY_MOST;
 }
 
 static uint8_t result_source(const struct gib_type *type)
@@ -95,23 +114,44 @@ void gib_convention_make(const struct gib_prototype *prototype, struct gib_conve
         return;
     }
     const struct gib_type *result = &prototype->result;
+    bool certain = is_certain(result);
     out->result = result_source(result);
     if (result->indirect || (in_memory(result) && result->eightbyte[0] == GIB_CLASS_MEMORY))
         out->named_gpr = 1; /* the caller passes where to put it, and gets that back in rax */
     for (size_t i = 0; i < prototype->parameter_count; i++) {
+        certain &= is_certain(&prototype->parameters[i].type);
         place(out, &prototype->parameters[i].type, i);
         if (i < GIB_MAX_PARAMETERS)
             out->parameters = (uint8_t)(i + 1);
     }
     for (uint8_t i = 0; i < out->words; i++)
         out->reads_xmm |= out->source[i] >= GIB_SOURCE_XMM && out->source[i] < GIB_SOURCE_STACK;
+    out->named_stack = (uint8_t)(out->stack_copy / 8 < 255 ? out->stack_copy / 8 : 255);
+    if (!certain)
+        out->stack_copy = GIB_COPY_UNKNOWN + most(prototype);
     if (prototype->variadic != GIB_VARIADIC_NO) {
         /* Nobody knows how many there are; printf's may be floating. An open's mode is in a
          * register. */
-        out->stack_copy =
-            prototype->variadic == GIB_VARIADIC_OPEN ? out->stack_copy : GIB_COPY_UNKNOWN;
+        if (prototype->variadic != GIB_VARIADIC_OPEN)
+            out->stack_copy += GIB_COPY_UNKNOWN;
         out->reads_xmm |= prototype->variadic == GIB_VARIADIC_PRINTF;
     }
-    if (out->stack_copy > GIB_COPY_UNKNOWN)
-        out->stack_copy = (out->stack_copy + 7) & ~7u;
+    if (out->stack_copy > GIB_COPY_MOST)
+        out->stack_copy = GIB_COPY_MOST;
+}
+
+void gib_convention_adjust(struct gib_convention *c, const struct gib_stack_use *use,
+                           bool has_prototype)
+{
+    if (!use->known)
+        return;
+    if (!has_prototype && !use->escapes)
+        c->stack_copy = use->reach;
+    else if (use->reach > c->stack_copy) {
+        /* It is called in another way than its prototype says: __attribute__((ms_abi)). */
+        c->stack_copy = use->reach > GIB_COPY_UNKNOWN ? use->reach : GIB_COPY_UNKNOWN;
+        c->words = 0;
+        memset(c->parameter, 0, sizeof c->parameter);
+        c->reads_xmm = false;
+    }
 }

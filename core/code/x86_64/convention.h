@@ -18,7 +18,8 @@ struct gib_convention {
             count; /* words of one parameter; count 0: not recorded (in memory, or too many) */
     } parameter[GIB_MAX_PARAMETERS];
     uint8_t parameters;  /* how many of the prototype's parameters are described above */
-    uint32_t stack_copy; /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
+    uint32_t stack_copy; /* bytes of stack arguments, a multiple of 8; from GIB_COPY_UNKNOWN on, as
+                            many of them as can be read */
     bool reads_xmm;
     uint8_t result; /* enum gib_result_source */
     uint8_t named_gpr, named_xmm,
@@ -27,5 +28,11 @@ struct gib_convention {
 
 /* `prototype` NULL: nothing is known; four integer registers are recorded. */
 void gib_convention_make(const struct gib_prototype *prototype, struct gib_convention *out);
+
+struct gib_stack_use;
+/* Takes into account what the function's code does. `has_prototype`: `c` was made from one that
+ * tells its parameters. */
+void gib_convention_adjust(struct gib_convention *c, const struct gib_stack_use *use,
+                           bool has_prototype);
 
 #endif

@@ -26,10 +26,10 @@ struct gib_thunk_request {
     uint64_t active;     /* a 32-bit word, within +-2 GiB: enum gib_gate */
     uint64_t enter, leave, texts, count, find_fde; /* the agent's entry points, anywhere */
     uint64_t site, shared;                         /* their arguments */
-    uint32_t stack_copy;                      /* bytes of stack arguments, or GIB_COPY_UNKNOWN */
-    bool reads_xmm;                           /* keep xmm0..7 in the frame */
-    bool result_xmm, result_xmm1, result_x87; /* the result is there */
-    uint64_t hash;                            /* address of struct gib_hash */
+    uint32_t stack_copy;                           /* as in struct gib_site */
+    bool reads_xmm;                                /* keep xmm0..7 in the frame */
+    bool result_xmm, result_xmm1, result_x87;      /* the result is there */
+    uint64_t hash;                                 /* address of struct gib_hash */
     /* What records of this site hold: words, strings, result, rules. The thunk of a plain one can
      * write them itself, while the gate says so. NULL: the agent writes all. */
     const struct gib_site *shape;

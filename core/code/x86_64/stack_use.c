@@ -1,0 +1,116 @@
+/*
+ * stack_use.c: the caller's part of the stack begins at the CFA, the address behind the return
+ * address. The unwind rows say for each instruction how far that is from rsp or rbp.
+ */
+#include "code/x86_64/stack_use.h"
+
+#include <string.h>
+#include <Zydis/Zydis.h>
+
+struct study {
+    const struct gib_cfa *rows;
+    size_t count, row; /* rows[row - 1] is in force; 0: none is */
+    struct gib_stack_use *out;
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
+};
+
+static void take_row(struct study *s, uint32_t at)
+{
+    while (s->row < s->count && s->rows[s->row].start <= at)
+        s->row++;
+}
+
+/* The CFA as a register and a distance; false where it is something else, or not known. */
+static bool cfa(const struct study *s, ZydisRegister *base, int64_t *offset)
+{
+    const struct gib_cfa *row = s->row ? &s->rows[s->row - 1] : NULL;
+    if (!row || (row->base != GIB_CFA_RSP && row->base != GIB_CFA_RBP))
+        return false;
+    *base = row->base == GIB_CFA_RSP ? ZYDIS_REGISTER_RSP : ZYDIS_REGISTER_RBP;
+    *offset = row->offset;
+    return true;
+}
+
+static void look_at_memory(struct study *s, const ZydisDecodedOperand *o)
+{
+    ZydisRegister base;
+    int64_t offset;
+    if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS ||
+        !cfa(s, &base, &offset) || o->mem.base != base)
+        return;
+    int64_t at = o->mem.disp.value - offset; /* from the CFA */
+    bool address = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN;
+    int64_t end = at + (address ? 0 : o->size / 8);
+    /* endbr64, nop [rsp + ...]: an operand that is not used */
+    if (s->instruction.meta.category == ZYDIS_CATEGORY_WIDENOP)
+        return;
+    if (at < -8 && (end <= -8 || o->mem.index))
+        return; /* its own; with an index, an array of its own: `[rsp + rax*8 + 16]` */
+    if (at < 0 && !address && !o->mem.index) {
+        s->out->looks_back = true;
+        if (end <= 0)
+            return;
+    }
+    /* An address is perhaps that of the end of something; an index may lead anywhere. */
+    if (at >= 0 && (address || o->mem.index)) {
+        s->out->escapes = true;
+        end = at;
+    }
+    if (end > (int64_t)s->out->reach)
+        s->out->reach = end < 1 << 20 ? (uint32_t)(end + 7) & ~7u : 1 << 20;
+}
+
+/* rsp from elsewhere than this frame. Functions with variable-length arrays set it back from a
+ * register or from memory, but they have a frame pointer. */
+static void look_at_stack_pointer(struct study *s)
+{
+    ZydisRegister base = ZYDIS_REGISTER_NONE;
+    int64_t offset;
+    const ZydisDecodedOperand *to = &s->operand[0], *from = &s->operand[1];
+    ZydisMnemonic m = s->instruction.mnemonic;
+    if (m == ZYDIS_MNEMONIC_POP) { /* vfork keeps its return address in a register */
+        if (cfa(s, &base, &offset) && base == ZYDIS_REGISTER_RSP && offset == 8)
+            s->out->looks_back = true;
+        if (to->type != ZYDIS_OPERAND_TYPE_REGISTER || to->reg.value != ZYDIS_REGISTER_RSP)
+            return;
+    } else if (m == ZYDIS_MNEMONIC_MOV || m == ZYDIS_MNEMONIC_XCHG || m == ZYDIS_MNEMONIC_LEA) {
+        if (m == ZYDIS_MNEMONIC_XCHG && from->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            from->reg.value == ZYDIS_REGISTER_RSP) {
+            const ZydisDecodedOperand *swapped = to;
+            to = from;
+            from = swapped;
+        }
+        if (to->type != ZYDIS_OPERAND_TYPE_REGISTER || to->reg.value != ZYDIS_REGISTER_RSP)
+            return;
+        ZydisRegister source =
+            from->type == ZYDIS_OPERAND_TYPE_REGISTER ? from->reg.value : from->mem.base;
+        if (source == ZYDIS_REGISTER_RBP ||
+            (m == ZYDIS_MNEMONIC_LEA && source == ZYDIS_REGISTER_RSP))
+            return; /* its own frame pointer */
+    } else {
+        return;
+    }
+    enum gib_cfa_base now = s->row ? s->rows[s->row - 1].base : GIB_CFA_UNKNOWN;
+    s->out->switches |= now != GIB_CFA_RBP && now != GIB_CFA_FRAMED;
+}
+
+void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
+                        struct gib_stack_use *out)
+{
+    struct study s = {.rows = rows, .count = count, .out = out};
+    ZydisDecoder decoder;
+    memset(out, 0, sizeof *out);
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    size_t at = 0;
+    while (at < size && ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + at, size - at,
+                                                            &s.instruction, s.operand))) {
+        take_row(&s, (uint32_t)at);
+        for (uint8_t i = 0; i < s.instruction.operand_count_visible; i++)
+            if (s.operand[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+                look_at_memory(&s, &s.operand[i]);
+        look_at_stack_pointer(&s);
+        at += s.instruction.length;
+    }
+    out->known = at >= size && count;
+}
