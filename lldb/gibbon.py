@@ -1,6 +1,7 @@
 """Gibbon in LLDB: `command script import lldb/gibbon.py`. It only translates between LLDB's SB API and the engine (core/include/gibbon)."""
 import atexit
 import os
+import re
 import sys
 
 import lldb
@@ -125,7 +126,8 @@ class FrontEnd:
         frame = self.selected_thread().GetFrameAtIndex(0)
         value = frame.EvaluateExpression("(unsigned long) (%s)" % expression)
         if not value.GetError().Success():
-            raise RuntimeError(value.GetError().GetCString().strip().splitlines()[0])
+            first = value.GetError().GetCString().strip().splitlines()[0]
+            raise RuntimeError(re.sub(r"^(error: )?(<user expression \d+>:\d+:\d+: )?", "", first))
         return value.GetValueAsUnsigned()
 
     def watch(self, path, address, on):

@@ -145,7 +145,7 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     if (failed || (failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error)))
         return failed;
     if (!arguments->words && count && arguments->interactive &&
-        engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
+        gib_ask(engine, "Delete all patches? (y or n) ") == 0)
         count = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         failed = gib_patch_remove(engine, patches[i], error);

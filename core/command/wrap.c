@@ -133,12 +133,10 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
             : gib_format("Function \"%s\" not found in any loaded module.%s",
                          patch->location.function, hint ? hint : "");
     int answer = 0;
-    if (sentence && engine->settings.pending == 2 && arguments->interactive) {
-        char *question = gib_format(
-            "%s\nMake the patch pending on future shared library load? (y or [n]) ", sentence);
-        answer = question ? engine->ops.query(engine->context, question) : 0;
-        free(question);
-    }
+    if (sentence && engine->settings.pending == 2 && arguments->interactive)
+        answer = gib_ask(engine,
+                         "%s\nMake the patch pending on future shared library load? (y or [n]) ",
+                         sentence);
     int failed = answer == 1
                      ? 0
                      : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.",

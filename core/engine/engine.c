@@ -216,6 +216,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     int failed = gib_command_execute(engine, text, interactive, error);
+    if (failed)
+        gib_error_clean(error);
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }

@@ -165,6 +165,12 @@ __attribute__((format(printf, 2, 3))) void gib_print(struct gib_engine *engine, 
                                                      ...);
 __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, const char *format,
                                                     ...);
+/* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
+__attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
+                                                  ...);
+/* Before an error leaves the engine: control characters in it are escaped, as in all that is
+ * printed. */
+void gib_error_clean(struct gib_error *error);
 char *gib_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* access.c: the one place that touches the target. */

@@ -235,13 +235,19 @@ static void search_glob(struct search *s)
             visit(&symbols[i], s);
 }
 
+static bool ends_sentence(const char *text)
+{
+    return *text && strchr(".!?", text[strlen(text) - 1]);
+}
+
 static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
                            struct gib_found_list *out, struct gib_error *error)
 {
     char text[256] = "";
     if (!patch->address_known) {
         if (engine->ops.evaluate(engine->context, patch->location.function, &patch->address, text))
-            return gib_fail(error, GIB_E_NOT_FOUND, 0, "%.200s", text);
+            return gib_fail(error, GIB_E_NOT_FOUND, 0, "\"%.60s\" has no value here: %.150s%s",
+                            patch->location.text, text, ends_sentence(text) ? "" : ".");
         patch->address_known = true;
     }
     struct gib_module *module = gib_modules_at(engine->process->modules, patch->address);

@@ -113,6 +113,25 @@ def test_very_long_and_odd_words(debugger, target):
     assert result[8] == "No patches.\n" and result.out == "2 calls, last -2\n"
 
 
+CONTROL = "\x1b]0;x\x07\x1b[31m\x7f\u202e\r"
+
+
+def test_control_characters_are_not_echoed(debugger, target):
+    """What the user pasted may hold anything; none of it acts on the terminal, in no message."""
+    names = [text.replace("@", CONTROL) for text in (
+        "wrap @", "wrap calls!@", "wrap @!work", "wrap work -thread @", "wrap work -prototype 'int work(@ x)'", "wrap work -@", "wrap *@", "wrap @.c:3", "list @",
+        "log -save /nonexistent/@", "log -format @", "log -follow @", "save /nonexistent/@", "set @ 3", "set follow @", "show @", "help @", "explain @", "@")]
+    kept = ["wrap *@ -pending", "wrap @ -pending", "wrap nothing?!@ -from @", "list", "stats"]
+    actions = ["!gibbon " + name for name in names] + [("!gibbon " + text).replace("@", CONTROL) for text in kept]
+    result = debugger.session(target("calls"), ["break main", "run"] + actions)
+    for step, action in enumerate(actions, 2):
+        if debugger.name == "lldb" and step == 2 + len(names) - 1:
+            continue  # LLDB answers that itself
+        text = result[step]
+        assert text.strip() and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), (action, text)
+        assert re.search(r"\\33\[31m|\\x1b", text) or step >= 2 + len(names), (action, text)
+
+
 def test_not_stopped(debugger, interactive, server):
     """A patch while the program runs in the background: done, or refused in one sentence; the program goes on either way."""
     from conftest import asks
