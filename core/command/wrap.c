@@ -160,6 +160,20 @@ static void show_others(struct gib_engine *engine, const struct gib_patch *patch
     }
 }
 
+/* A module that is not there may come, or be misspelt. */
+static void warn_from(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    if (!patch->from || !engine->process || gib_module_known(engine, patch->from, false))
+        return;
+    char *nearest = gib_module_nearest(engine, patch->from);
+    gib_print(engine,
+              "  No module named \"%.100s\" is loaded yet; until one is, the patch sees no "
+              "call.%s%s%s\n",
+              patch->from, nearest ? " Did you mean " : "", nearest ? nearest : "",
+              nearest ? "?" : "");
+    free(nearest);
+}
+
 static void announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -173,6 +187,7 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
         gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
                   patch->location.text, sites);
     show_others(engine, patch, sites == 1 ? site : NULL);
+    warn_from(engine, patch);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
 }

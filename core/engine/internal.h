@@ -120,7 +120,9 @@ struct gib_process {
     uint32_t arena_count;
     struct gib_site_state **site;
     uint32_t site_count, counters, patches, ranges, unwind_modules;
+    struct gib_range range[GIB_MAX_RANGES]; /* of -from: our copy of the shared table */
     uint64_t unwind_used;
+    bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
@@ -241,6 +243,10 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
                          struct gib_found_list *out, struct gib_error *error);
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
+/* The same for a module that the process has or had. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name);
+/* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
 
 /* neighbours.c: vaddrs of the file. */
 /* Whether code outside the function branches strictly into its first `consumed` bytes. */
@@ -267,6 +273,8 @@ bool gib_site_in_use(const struct gib_site_state *site);
 /* Writes what the agent does at this site, and its active word. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
+/* Modules came or went: sites with -from are published again. */
+void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
 /* A new thunk of site->kind in an arena, and the detour to it. */
 int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,

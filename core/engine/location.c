@@ -355,3 +355,39 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
     gib_modules_unlock(modules);
     return result;
 }
+
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
+{
+    struct gib_modules *modules = engine->process->modules;
+    bool known = false;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        known |= (ever || !module->gone) && gib_module_matches(module, wanted);
+    }
+    gib_modules_unlock(modules);
+    return known;
+}
+
+/* "libc" for libc.so.6 is nearer than any slip of the finger. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name)
+{
+    struct gib_modules *modules = engine->process->modules;
+    size_t length = strlen(name);
+    unsigned best = length > 5 ? 3 : 1;
+    const char *found = NULL;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        bool begins = length > 2 && !strncmp(module->name, name, length) &&
+                      strchr(".-_", module->name[length]);
+        unsigned d = begins ? 0 : distance(name, module->name, best);
+        if (d < best || (d == best && !found)) {
+            best = d;
+            found = module->name;
+        }
+    }
+    char *result = found ? strdup(found) : NULL;
+    gib_modules_unlock(modules);
+    return result;
+}
