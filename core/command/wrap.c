@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "elf/elf.h"
 
 /* ---- definition ---- */
 
@@ -47,6 +48,50 @@ static int positive(const struct gib_arguments *arguments, const char *option, u
     if (gib_argument_given(arguments, option) && (*value == 0 || *value > (1ull << 62)))
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number of at least 1.", option);
     return 0;
+}
+
+/* A function's name up to its parameters, without template arguments. Malloc'ed. */
+static char *bare_name(const char *text)
+{
+    char *name = gib_elf_function_name(text), *out = name;
+    int depth = 0;
+    for (const char *in = name; in && *in && (depth || *in != '('); in++) {
+        depth += *in == '<';
+        if (!depth && *in != ' ')
+            *out++ = *in;
+        depth -= *in == '>' && depth > 0;
+    }
+    if (name)
+        *out = '\0';
+    return name;
+}
+
+static bool is_tail(const char *whole, const char *tail)
+{
+    size_t m = strlen(whole), n = strlen(tail);
+    return m >= n && !strcmp(whole + m - n, tail) &&
+           (m == n || (m - n >= 2 && !strncmp(whole + m - n - 2, "::", 2)));
+}
+
+/* A declaration of another function is a mistake, and arguments would be shown wrong. Addresses
+ * have no name, a glob many, and some names of C++ cannot be declared in C. */
+static int check_declared(const struct gib_location *location, const char *declared,
+                          struct gib_error *error)
+{
+    if (location->kind == GIB_LOCATION_ADDRESS || location->glob ||
+        strstr(location->function, "operator") || strchr(location->function, '~'))
+        return 0;
+    char *one = bare_name(location->function), *other = bare_name(declared);
+    bool same = one && other && (is_tail(one, other) || is_tail(other, one));
+    int failed = 0;
+    if (!same)
+        failed = gib_fail(error, GIB_E_SYNTAX, 0,
+                          "-prototype declares \"%.60s\", but the patch is on \"%.60s\"; write "
+                          "that name in the declaration.",
+                          declared, one ? one : location->function);
+    free(one);
+    free(other);
+    return failed;
 }
 
 static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -92,6 +137,8 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
         struct gib_error why;
         if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
             return gib_fail(error, why.code, 0, "-prototype: %.240s.", why.message);
+        if ((failed = check_declared(&p->location, p->prototype->name, error)))
+            return failed;
         p->prototype_text = strdup(prototype);
     }
     p->options = write_options(p);

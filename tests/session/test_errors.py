@@ -9,7 +9,7 @@ WRONG = [
     "wrap", "wrap -nonsense work", "wrap work -after", "wrap work -after x", "wrap work -after -1", "wrap work -every 0", "wrap work -times 0", "wrap work -times 99999999999999999999",
     "wrap work -thread", "wrap work -thread 0", "wrap work -thread abc", "wrap work -thread 99999999999", "wrap work -backtrace 0", "wrap work -backtrace 100000", "wrap work -count -backtrace",
     "wrap work -temporary -times 3", "wrap work -t", "wrap work -from", "wrap work -prototype", "wrap work -prototype 'int'", "wrap work -prototype 'int work(int'", "wrap work -prototype 'int work(struct)'",
-    "wrap work -prototype 'unclosed", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo.*/",
+    "wrap work -prototype 'unclosed", "wrap work -prototype 'int wrok(int i)'", "wrap work between -prototype 'int work(int i)'", "wrap zoo::work -prototype 'int other::work(int)'", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo.*/",
     "wrap ''", "wrap work nowhere_at_all", "wrap nowhere_at_all work",
     "list x", "list 0", "list 99", "list 1-", "list 3-1", "list -1", "list 1 99", "list 99999999999999999999", "list 1,2",
     "enable 99", "enable x", "enable 1 x", "disable 99", "disable 0", "disable 1 x", "delete 99", "delete x", "delete 1 99", "delete 1-x", "delete -nonsense",
