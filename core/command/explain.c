@@ -28,7 +28,9 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
     if (!out)
         return;
     if (p) {
-        fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", site->function);
+        char *name = gib_elf_function_name(site->symbol); /* without its parameters */
+        fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", name ? name : site->symbol);
+        free(name);
         for (size_t i = 0; i < p->parameter_count; i++)
             fprintf(out, "%s%s%s%s", i ? ", " : "",
                     p->parameters[i].type.name ? p->parameters[i].type.name : "?",
@@ -44,6 +46,15 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
     free(text);
 }
 
+/* As many names as there is room for, C++ ones demangled. */
+static void add_name(char *list, size_t size, const char *symbol)
+{
+    char *name = gib_elf_demangle(symbol);
+    if (name && strlen(list) + strlen(name) + 3 < size)
+        strcat(strcat(list, *list ? ", " : ""), name);
+    free(name);
+}
+
 /* Other names and versions of the same code see the same patch. */
 static void show_aliases(struct gib_engine *engine, const struct gib_site_state *site)
 {
@@ -53,10 +64,9 @@ static void show_aliases(struct gib_engine *engine, const struct gib_site_state 
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
         if (symbols[i].value + site->module->bias != site->entry || symbols[i].ifunc ||
-            !strcmp(symbols[i].name, site->function))
+            !strcmp(symbols[i].name, site->symbol))
             continue;
-        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+        add_name(list, sizeof list, symbols[i].name);
     }
     gib_modules_unlock(engine->process->modules);
     if (*list)
@@ -67,15 +77,14 @@ static void show_clones(struct gib_engine *engine, const struct gib_site_state *
 {
     const struct gib_elf_symbol *symbols;
     char list[200] = "";
-    size_t length = strlen(site->function);
+    size_t length = strlen(site->symbol);
     gib_modules_lock(engine->process->modules);
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(symbols[i].name, site->function, length) || symbols[i].name[length] != '.' ||
+        if (strncmp(symbols[i].name, site->symbol, length) || symbols[i].name[length] != '.' ||
             !strncmp(symbols[i].name + length, ".cold", 5))
             continue;
-        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+        add_name(list, sizeof list, symbols[i].name);
     }
     gib_modules_unlock(engine->process->modules);
     if (*list)
@@ -113,7 +122,7 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
     gib_print(engine, "  copy: %zu bytes%s\n", copy->size,
               copy->falls_through ? ", and back" : "; the function ends in it");
     show_prototype(engine, site);
-    if (gib_is_entry_only(site->function))
+    if (gib_is_entry_only(site->symbol))
         gib_print(engine,
                   "  only entries are seen: %s returns twice, never, or looks at its caller\n",
                   site->function);
@@ -139,14 +148,16 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
         gib_print(engine, "\n");
         return;
     }
-    if (found->resolver)
+    if (found->resolver) {
+        char *name = gib_elf_demangle(found->name);
         gib_print(engine,
                   "%s in %s chooses its implementation when the library is relocated; the patch "
                   "will go there.\n",
-                  found->name, found->module->path);
-    else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why))
+                  name ? name : found->name, found->module->path);
+        free(name);
+    } else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why)) {
         gib_print(engine, "%s\n", why.message);
-    else {
+    } else {
         show_site(engine, site, &copy);
         gib_site_free(site);
     }

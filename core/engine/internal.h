@@ -75,7 +75,8 @@ struct gib_site_state {
     uint64_t entry;   /* the function's address */
     uint64_t address; /* where the detour is: behind endbr64 */
     struct gib_module *module;
-    char *function; /* shown name */
+    char *symbol;   /* its name in the file */
+    char *function; /* the same for people: C++ names demangled */
     uint8_t original[GIB_DETOUR_SIZE], detour[GIB_DETOUR_SIZE];
     uint8_t detour_size; /* 5: jmp rel32 to the thunk; 2: jmp rel8 to the island, which has the long
                             jump */

@@ -261,11 +261,16 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     snprintf(name, sizeof name, "*0x%" PRIx64, patch->address);
     const struct gib_elf_symbol *symbol =
         module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
-    if (symbol && symbol->value + module->bias != patch->address)
-        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
-                        "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
-                        "; a patch goes on a function's entry.",
-                        patch->address, symbol->name, symbol->value + module->bias);
+    if (symbol && symbol->value + module->bias != patch->address) {
+        char *shown = gib_elf_demangle(symbol->name);
+        int failed = gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
+                              "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
+                              "; a patch goes on a function's entry.",
+                              patch->address, shown ? shown : symbol->name,
+                              symbol->value + module->bias);
+        free(shown);
+        return failed;
+    }
     if (symbol && symbol->ifunc)
         add_ifunc(&s, symbol);
     else
@@ -329,6 +334,19 @@ static unsigned distance(const char *a, const char *b, unsigned limit)
     return row[n];
 }
 
+/* C++ names are compared as people write them, when the name looks like one. */
+static unsigned symbol_distance(const char *name, const char *symbol, unsigned limit)
+{
+    bool mangled = !strncmp(symbol, "_Z", 2);
+    if (mangled && strstr(name, "::")) {
+        char *shown = gib_elf_function_name(symbol);
+        unsigned d = shown ? distance(name, shown, limit) : limit + 1;
+        free(shown);
+        return d;
+    }
+    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : distance(name, symbol, limit);
+}
+
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
@@ -342,16 +360,16 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
         const struct gib_elf_symbol *symbols;
         size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
         for (size_t k = 0; k < count; k++) {
-            unsigned d = symbols[k].name[0] == '_' && name[0] != '_'
-                             ? best + 1
-                             : distance(name, symbols[k].name, best);
+            unsigned d = symbol_distance(name, symbols[k].name, best);
             if (d < best || (d == best && !found)) {
                 best = d;
                 found = symbols[k].name;
             }
         }
     }
-    char *result = found ? strdup(found) : NULL;
+    char *result = !found                 ? NULL
+                   : strstr(name, "::") ? gib_elf_function_name(found)
+                                        : strdup(found);
     gib_modules_unlock(modules);
     return result;
 }

@@ -107,6 +107,7 @@ void gib_site_free(struct gib_site_state *site)
 {
     if (!site)
         return;
+    free(site->symbol);
     free(site->function);
     gib_prototype_free(site->prototype);
     free(site);
@@ -117,7 +118,7 @@ void gib_site_free(struct gib_site_state *site)
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch)
 {
-    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->function);
+    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->symbol);
     struct gib_prototype *chosen = NULL;
     if (patch && patch->prototype)
         chosen = gib_prototype_copy(patch->prototype);
@@ -264,8 +265,9 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
 {
     static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
     struct gib_site_state *site = calloc(1, sizeof *site);
-    if (!site || !(site->function = strdup(found->name))) {
-        free(site);
+    if (!site || !(site->symbol = strdup(found->name)) ||
+        !(site->function = gib_elf_demangle(found->name))) {
+        gib_site_free(site);
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     site->entry = site->address = found->address;
@@ -276,7 +278,7 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
     int failed = 0;
     if (!site->module || !site->module->elf)
         failed = gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
-                          found->name);
+                          site->function);
     else if (gib_elf_read(site->module->elf, site->entry - site->module->bias, entry, 4) == 4 &&
              !memcmp(entry, endbr64, 4))
         site->address += 4; /* the landing pad stays: indirect calls must still find it */

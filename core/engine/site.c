@@ -243,7 +243,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
         return;
-    shown->function = gib_elf_function_name(site->function);
+    shown->function = gib_elf_function_name(site->symbol);
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;
@@ -274,7 +274,7 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
     if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary &&
         !p->thread && !p->from)
         return GIB_THUNK_COUNT;
-    return gib_is_entry_only(site->function) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
+    return gib_is_entry_only(site->symbol) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }
 
 /*

@@ -9,7 +9,7 @@ WRONG = [
     "wrap", "wrap -nonsense work", "wrap work -after", "wrap work -after x", "wrap work -after -1", "wrap work -every 0", "wrap work -times 0", "wrap work -times 99999999999999999999",
     "wrap work -thread", "wrap work -thread 0", "wrap work -thread abc", "wrap work -thread 99999999999", "wrap work -backtrace 0", "wrap work -backtrace 100000", "wrap work -count -backtrace",
     "wrap work -temporary -times 3", "wrap work -t", "wrap work -from", "wrap work -prototype", "wrap work -prototype 'int'", "wrap work -prototype 'int work(int'", "wrap work -prototype 'int work(struct)'",
-    "wrap work -prototype 'unclosed", "wrap work -prototype 'int wrok(int i)'", "wrap work between -prototype 'int work(int i)'", "wrap zoo::work -prototype 'int other::work(int)'", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo.*/",
+    "wrap work -prototype 'unclosed", "wrap work -prototype 'int wrok(int i)'", "wrap other between -prototype 'int other(int i)'", "wrap zoo::work -prototype 'int other::work(int)'", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo.*/",
     "wrap ''", "wrap work nowhere_at_all", "wrap nowhere_at_all work",
     "list x", "list 0", "list 99", "list 1-", "list 3-1", "list -1", "list 1 99", "list 99999999999999999999", "list 1,2",
     "enable 99", "enable x", "enable 1 x", "disable 99", "disable 0", "disable 1 x", "delete 99", "delete x", "delete 1 99", "delete 1-x", "delete -nonsense",
@@ -111,6 +111,19 @@ def test_very_long_and_odd_words(debugger, target):
         assert "Patch" not in result[step] and result[step].strip(), result[step][:300]
         assert len(result[step]) < 1000
     assert result[8] == "No patches.\n" and result.out == "2 calls, last -2\n"
+
+
+def test_refusals_name_functions_as_people_do(debugger, target):
+    """C++ names are demangled in every sentence."""
+    inside = "*(unsigned long)&zoo::fall+4"
+    actions = ["break main", "run", ("break " + inside, "breakpoint set -a `%s`" % inside[1:]), "!gibbon wrap zoo::fall", "!gibbon explain " + inside, "gibbon explain zoo::feed", "gibbon wrap zoo::fe*", "gibbon explain zoo::fe*", "gibbon wrap zoo::tr*",
+               "gibbon list", "!gibbon wrap zoo::fed", "!gibbon wrap zoo::Ape::climp"]
+    result = debugger.session(target("cxx.cc"), actions)
+    assert "_Z" not in "".join(result[n] for n in range(3, len(actions))), result.text
+    assert "bytes of zoo::fall(int), which a patch replaces" in result[3] and "is inside zoo::fall(int), which begins at" in result[4]
+    assert "prototype: int zoo::feed(int n), from debug information" in result[5] and "zoo::feed(char const*) at" in result[5]
+    assert "zoo::feed(int) at" in result[7] and " zoo::try_fall(int) in cxx (zoo::tr*)\n" in result[9]
+    assert "Did you mean zoo::feed?" in result[10] and "Did you mean zoo::Ape::climb?" in result[11]
 
 
 CONTROL = "\x1b]0;x\x07\x1b[31m\x7f\u202e\r"
