@@ -108,6 +108,15 @@ static void write_backtrace(const struct gib_log_view *view, FILE *out)
         fputs("    (more frames follow)\n", out);
 }
 
+static void write_function(const struct gib_log_view *view, FILE *out)
+{
+    if (view->site->ambiguous) {
+        gib_escape_name(out, view->site->module);
+        fputc('!', out);
+    }
+    gib_escape_name(out, view->site->function);
+}
+
 void gib_log_text(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_call *call = view->call;
@@ -121,13 +130,13 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
     fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);
     if (call->status == GIB_CALL_RESUMED) {
         fputs("<... ", out);
-        gib_escape_name(out, view->site->function);
+        write_function(view, out);
         fputs(" resumed>", out);
         write_result(view, out);
         fputc('\n', out);
         return;
     }
-    gib_escape_name(out, view->site->function);
+    write_function(view, out);
     fputc('(', out);
     write_arguments(view, out);
     fputc(')', out);

@@ -237,6 +237,30 @@ static void test_next_text_and_clear(void **state)
     assert_true(a.wakes > 0);
 }
 
+/* Two functions of one name are told apart by their modules; all others are not. */
+static struct gib_log_site *site_of(const char *function, const char *module, int patch)
+{
+    struct gib_log_site *site = calloc(1, sizeof *site);
+    assert_non_null(site);
+    site->function = strdup(function);
+    site->module = strdup(module);
+    site->action[0].patch = patch;
+    return site;
+}
+static void test_ambiguous_names(void **state)
+{
+    thunk(1);
+    agent_expect(&a, "work(n=1) = 1\n");
+    gib_log_set_site(a.log, 5, site_of("work", "libother.so", 0)); /* Gibbon's own: nobody's patch */
+    gib_log_set_site(a.log, 6, site_of("other", "libother.so", 3));
+    gib_log_set_site(a.log, 7, site_of("other", "libother.so", 3));
+    thunk(2);
+    agent_expect(&a, "work(n=2) = 2\n");
+    gib_log_set_site(a.log, 9, site_of("work", "libother.so", 2));
+    thunk(3);
+    agent_expect(&a, "test!work(n=3) = 3\n");
+}
+
 static void test_full_disk(void **state)
 {
     FILE *full = fopen("/dev/full", "w");
@@ -323,6 +347,7 @@ int main(void)
                                        TEST(test_unfinished),
                                        TEST(test_last),
                                        TEST(test_next_text_and_clear),
+                                       TEST(test_ambiguous_names),
                                        TEST(test_full_disk),
                                        TEST(test_corrupt_records)};
     return cmocka_run_group_tests(tests, NULL, NULL);
