@@ -132,6 +132,8 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     if (chosen && shipped && chosen->variadic == GIB_VARIADIC_UNKNOWN &&
         shipped->parameter_count == chosen->parameter_count)
         chosen->variadic = shipped->variadic;
+    if (chosen)
+        gib_prototypes_annotate(engine->prototypes, chosen, shipped);
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
