@@ -54,6 +54,9 @@ extern const struct gib_command gib_command_table[];
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error);
 
 /* parse.c */
+/* By name or unique abbreviation, without dashes; NULL with *error. */
+const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
+                                         struct gib_error *error);
 int gib_arguments_parse(const struct gib_command *command, const char *text,
                         struct gib_arguments *out, struct gib_error *error);
 void gib_arguments_free(struct gib_arguments *arguments);
@@ -92,6 +95,8 @@ struct gib_setting {
     const char *name, *values, *help;
 };
 extern const struct gib_setting gib_setting_table[];
+/* By name or unique abbreviation; NULL with *error. */
+const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error);
 char *gib_setting_value(const struct gib_engine *engine, const char *name); /* malloc'ed */
 
 #endif

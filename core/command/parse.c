@@ -75,8 +75,8 @@ void gib_write_word(FILE *out, const char *word)
     fputc('"', out);
 }
 
-static const struct gib_option *find_option(const struct gib_command *command, const char *name,
-                                            struct gib_error *error)
+const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
+                                         struct gib_error *error)
 {
     const struct gib_option *found = NULL;
     size_t length = strlen(name);
@@ -179,7 +179,7 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
             char *equals = strchr(name, '=');
             if (equals)
                 *equals = '\0';
-            const struct gib_option *option = find_option(command, name, error);
+            const struct gib_option *option = gib_option_find(command, name, error);
             failed = option ? take_argument(option, equals ? equals + 1 : NULL, &at, out, error)
                             : error->code;
         } else if (out->words == sizeof out->word / sizeof *out->word) {

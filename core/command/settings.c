@@ -17,7 +17,7 @@ const struct gib_setting gib_setting_table[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct gib_setting *find(const char *name, struct gib_error *error)
+const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error)
 {
     const struct gib_setting *found = NULL;
     for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
@@ -111,7 +111,7 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
     if (arguments->words != 2)
         return gib_fail(error, GIB_E_SYNTAX, 0,
                         "\"gibbon set\" needs a setting and a value: gibbon set string-limit 64.");
-    const struct gib_setting *setting = find(arguments->word[0], error);
+    const struct gib_setting *setting = gib_setting_find(arguments->word[0], error);
     if (!setting)
         return error->code;
     struct gib_settings *s = &engine->settings;
@@ -143,7 +143,7 @@ int gib_command_show(struct gib_engine *engine, const struct gib_arguments *argu
 {
     if (arguments->words > 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon show\" takes one setting.");
-    const struct gib_setting *one = arguments->words ? find(arguments->word[0], error) : NULL;
+    const struct gib_setting *one = arguments->words ? gib_setting_find(arguments->word[0], error) : NULL;
     if (arguments->words && !one)
         return error->code;
     for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
