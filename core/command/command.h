@@ -67,6 +67,9 @@ uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *
                              uint64_t otherwise);
 /* Writes a word so that the parser reads it back as it is. */
 void gib_write_word(FILE *out, const char *word);
+/* The index of `value` among the words of `choices` ("on|off"), unique abbreviations included;
+ * -1. */
+int gib_choose(const char *choices, const char *value);
 /* A whole number, "1048576", "0x10", "64K", "4M". */
 int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error);
 /* Patch numbers and ranges, "1 3 5-7", into a malloc'ed array of patches; no word: all. Unknown
@@ -74,6 +77,10 @@ int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error
 int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
                       size_t first_word, struct gib_patch ***patches, size_t *count,
                       struct gib_error *error);
+
+/* wrap.c: "Function "f" not found in any loaded module. Did you mean g?" Malloc'ed; a process is
+ * there. */
+char *gib_not_found(struct gib_engine *engine, const struct gib_location *location);
 
 /* The commands. */
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

@@ -180,12 +180,10 @@ int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *a
         return failed;
     failed = gib_location_resolve(engine, &patch, 0, &found, error);
     if (!failed && !found.count) {
-        char *nearest = gib_location_nearest(engine, patch.location.function);
-        failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
-                          "Function \"%.100s\" not found in any loaded module.%s%.60s%s",
-                          patch.location.function, nearest ? " Did you mean " : "",
-                          nearest ? nearest : "", nearest ? "?" : "");
-        free(nearest);
+        char *sentence = gib_not_found(engine, &patch.location);
+        failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "%s",
+                          sentence ? sentence : "Function not found.");
+        free(sentence);
     }
     for (size_t i = 0; i < found.count && !failed; i++)
         explain_one(engine, &patch, &found.item[i]);

@@ -164,6 +164,42 @@ static int check_thread(struct gib_engine *engine, const struct gib_patch *patch
 
 /* ---- what happens to it ---- */
 
+/* " Did you mean X?", or nothing; takes `name`. */
+static char *suggestion(char *name)
+{
+    char *text = name ? gib_format(" Did you mean %.60s?", name) : strdup("");
+    free(name);
+    return text;
+}
+
+char *gib_not_found(struct gib_engine *engine, const struct gib_location *location)
+{
+    const char *function = location->function;
+    char *hint, *sentence;
+    if (location->module && !gib_module_known(engine, location->module, false)) {
+        hint = suggestion(gib_module_nearest(engine, location->module));
+        sentence = gib_format("No module named \"%.60s\" is loaded.%s", location->module,
+                              hint ? hint : "");
+    } else if (location->kind == GIB_LOCATION_FILE) {
+        hint = NULL;
+        sentence = gib_format("No function \"%.60s\" of a source file \"%.60s\" found; debug "
+                              "information must name the file.",
+                              function, location->file);
+    } else {
+        char *nearest = gib_location_nearest(engine, function);
+        if (nearest && !strcmp(nearest, function)) { /* in another module */
+            free(nearest);
+            nearest = NULL;
+        }
+        hint = suggestion(nearest);
+        sentence = gib_format("Function \"%.60s\" not found in %s%.60s.%s", function,
+                              location->module ? "" : "any loaded module",
+                              location->module ? location->module : "", hint ? hint : "");
+    }
+    free(hint);
+    return sentence;
+}
+
 /* The function is nowhere: wait for it, ask, or say so. */
 static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch,
                           const struct gib_arguments *arguments, struct gib_error *error)
@@ -171,14 +207,7 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
     if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") ||
         engine->settings.pending == 1)
         return 0;
-    char *nearest = gib_location_nearest(engine, patch->location.function);
-    char *hint = nearest ? gib_format(" Did you mean %s?", nearest) : NULL;
-    char *sentence =
-        patch->location.module
-            ? gib_format("Function \"%s\" not found in a loaded module \"%s\".%s",
-                         patch->location.function, patch->location.module, hint ? hint : "")
-            : gib_format("Function \"%s\" not found in any loaded module.%s",
-                         patch->location.function, hint ? hint : "");
+    char *sentence = gib_not_found(engine, &patch->location);
     int answer = 0;
     if (sentence && engine->settings.pending == 2 && arguments->interactive)
         answer = gib_ask(engine,
@@ -186,10 +215,8 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
                          sentence);
     int failed = answer == 1
                      ? 0
-                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.",
+                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%s Use -pending to wait for it.",
                                 sentence ? sentence : "Function not found.");
-    free(nearest);
-    free(hint);
     free(sentence);
     return failed;
 }

@@ -49,6 +49,13 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
                         "Regular expressions are not supported yet; a glob, \"%.60s*\", is.",
                         "libc.so.6!str");
     }
+    if (*text && text[strspn(text, "*")] == '\0') {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.20s\" is no location: *ADDRESS needs an address or expression, and a "
+                        "glob for every function needs a module, as in libm.so.6!*.",
+                        text);
+    }
     /* `*foo` is an address, `*foo*` cannot be one. */
     bool stars =
         strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
@@ -92,6 +99,12 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         gib_location_free(out);
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.",
                         text);
+    }
+    if (*rest >= '0' && *rest <= '9') {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.60s\" is no function; an address is written with a star, *%.60s.", text,
+                        rest);
     }
     out->function = strdup(rest);
     out->glob = is_glob(rest);
@@ -350,6 +363,10 @@ static unsigned symbol_distance(const char *name, const char *symbol, unsigned l
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
+    size_t length = strcspn(name, "@"); /* not the versions and PLT entries that debuggers show */
+    char bare[128];
+    snprintf(bare, sizeof bare, "%.*s", (int)(length < sizeof bare ? length : 0), name);
+    name = length && name[length] ? bare : name;
     unsigned best = strlen(name) > 5 ? 2 : 1;
     const char *found = NULL;
     if (!modules)
