@@ -63,7 +63,7 @@ static char *command_help(const struct gib_command *c)
         char left[64];
         snprintf(left, sizeof left, "-%s%s%s", o->name, o->argument_name ? " " : "",
                  o->argument_name ? o->argument_name : "");
-        fprintf(out, "  %-24s %s\n", left, o->help);
+        fprintf(out, "  %-28s %s\n", left, o->help);
     }
     if (!strcmp(c->name, "set") || !strcmp(c->name, "show")) {
         fputs("\nSettings:\n", out);

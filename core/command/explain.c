@@ -19,6 +19,15 @@ static const char *prototype_source(struct gib_engine *engine, const struct gib_
     return debug ? "from debug information" : "from Gibbon's list of libc functions";
 }
 
+/* "char *" and what it is of: no blank behind the star. */
+static void write_declared(FILE *out, const struct gib_type *type, const char *name)
+{
+    const char *text = type->name ? type->name : "?";
+    size_t length = strlen(text);
+    bool star = length && strchr("*&", text[length - 1]);
+    fprintf(out, "%s%s%s", text, name && !star ? " " : "", name ? name : "");
+}
+
 static void show_prototype(struct gib_engine *engine, const struct gib_site_state *site)
 {
     const struct gib_prototype *p = site->prototype;
@@ -29,13 +38,13 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
         return;
     if (p) {
         char *name = gib_elf_function_name(site->symbol); /* without its parameters */
-        fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", name ? name : site->symbol);
+        write_declared(out, &p->result, name ? name : site->symbol);
+        fputc('(', out);
         free(name);
-        for (size_t i = 0; i < p->parameter_count; i++)
-            fprintf(out, "%s%s%s%s", i ? ", " : "",
-                    p->parameters[i].type.name ? p->parameters[i].type.name : "?",
-                    p->parameters[i].name ? " " : "",
-                    p->parameters[i].name ? p->parameters[i].name : "");
+        for (size_t i = 0; i < p->parameter_count; i++) {
+            fputs(i ? ", " : "", out);
+            write_declared(out, &p->parameters[i].type, p->parameters[i].name);
+        }
         fprintf(out, "%s), ",
                 p->variadic != GIB_VARIADIC_NO ? p->parameter_count ? ", ..." : "..."
                 : p->parameter_count           ? ""

@@ -89,13 +89,13 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
         gib_print(
             engine,
             "%" PRIu64
-            " records were lost: the target was faster than the reader (gibbon set ring-size).\n",
-            lost);
+            " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
+            lost, lost == 1 ? " was" : "s were");
     if (unseen)
         gib_print(engine,
-                  "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal "
+                  "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "
                   "handlers nested too deep.\n",
-                  unseen, GIB_MAX_THREADS);
+                  unseen, unseen == 1 ? " was" : "s were", GIB_MAX_THREADS);
     free(patches);
     return 0;
 }

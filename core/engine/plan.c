@@ -202,9 +202,14 @@ static int relocate(struct gib_site_state *site, const uint8_t *code, size_t siz
                                              site->address,   to,   site->detour_size};
     struct gib_error why;
     int failed = gib_relocate(&request, copy, &why);
-    if (failed)
-        return gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s",
-                        site->function, why.message);
+    if (failed) {
+        /* The reason is told to its end; a long name gives way. */
+        size_t length = strlen(why.message);
+        int room = (int)sizeof error->message - 23 - (int)length;
+        bool ends = length && why.message[length - 1] == '.';
+        return gib_fail(error, failed, why.address, "%.*s cannot be patched: %s%s",
+                        room < 16 ? 16 : room, site->function, why.message, ends ? "" : ".");
+    }
     if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias,
                               (uint32_t)copy->consumed))
         return gib_fail(error, GIB_E_BRANCH, site->address,

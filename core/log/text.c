@@ -122,9 +122,9 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
     const struct gib_call *call = view->call;
     if (call->status == GIB_CALL_LOST) {
         fprintf(out,
-                "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a "
+                "gibbon: [%d] %" PRIu64 " record%s lost: the target was faster than the reader; a "
                 "larger ring helps (gibbon set ring-size)\n",
-                call->tid, view->record->word[0]);
+                call->tid, view->record->word[0], view->record->word[0] == 1 ? "" : "s");
         return;
     }
     fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);

@@ -291,7 +291,7 @@ static int check_body(const struct x86_function *function, const struct x86_wind
         *branch_end = offset;
         return gib_x86_refuse(function, instruction.offset, GIB_E_BRANCH,
                               "it branches back to byte %llu of the function, and the patch "
-                              "displaces the first %zu",
+                              "displaces the first %zu bytes",
                               (unsigned long long)target, window->consumed);
     }
     return 0;
