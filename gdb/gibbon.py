@@ -320,8 +320,10 @@ class Command(gdb.Command):
         cut = max(len(text) - len(word) - start, 0)
         result = [w[cut:] for w in words]
         if functions and "!" not in text[start:]:
-            result += [w for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
-                       if w and not w.startswith("-")][:200]
+            # Not GDB's names of PLT entries, versions, parts of functions, and of files alone.
+            other = "-@[" if "." in text[start:] else "-@[."
+            result += [w[cut:] for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
+                       if w and not any(c in w.split("(")[0] for c in other)][:200]
         return result
 
 
@@ -347,6 +349,9 @@ Usage: info gibbon [N...]"""
     def invoke(self, argument, from_tty):
         execute(self.front_end, "list " + argument, from_tty)
 
+    def complete(self, text, word):
+        return self.front_end.engine.complete("list " + text)[0]
+
 
 class SettingPrefix(gdb.Command):
     """Settings of Gibbon."""
@@ -367,6 +372,9 @@ class Setting(gdb.Command):
 
     def invoke(self, argument, from_tty):
         execute(self.front_end, "%s %s %s" % (self.verb, self.name, argument), from_tty)
+
+    def complete(self, text, word):
+        return self.front_end.engine.complete("%s %s %s" % (self.verb, self.name, text))[0]
 
 
 class Calls(gdb.Function):

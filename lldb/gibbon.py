@@ -136,7 +136,8 @@ class FrontEnd:
         frame = self.selected_thread().GetFrameAtIndex(0)
         value = frame.EvaluateExpression("(unsigned long) (%s)" % expression)
         if not value.GetError().Success():
-            raise RuntimeError(value.GetError().GetCString().strip().splitlines()[0])
+            first = value.GetError().GetCString().strip().splitlines()[0]
+            raise RuntimeError(re.sub(r"^(error: )?(<user expression \d+>:\d+:\d+: )?", "", first))
         return value.GetValueAsUnsigned()
 
     def watch(self, path, address, on):

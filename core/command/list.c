@@ -93,13 +93,13 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
         gib_print(
             engine,
             "%" PRIu64
-            " records were lost: the target was faster than the reader (gibbon set ring-size).\n",
-            lost);
+            " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
+            lost, lost == 1 ? " was" : "s were");
     if (unseen)
         gib_print(engine,
-                  "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal "
+                  "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "
                   "handlers nested too deep.\n",
-                  unseen, GIB_MAX_THREADS);
+                  unseen, unseen == 1 ? " was" : "s were", GIB_MAX_THREADS);
     free(patches);
     return 0;
 }
@@ -149,7 +149,7 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     if (failed || (failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error)))
         return failed;
     if (!arguments->words && count && arguments->interactive &&
-        engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
+        gib_ask(engine, "Delete all patches? (y or n) ") == 0)
         count = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         failed = gib_patch_remove(engine, patches[i], error);

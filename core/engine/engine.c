@@ -197,6 +197,31 @@ static void delete_spent(struct gib_engine *engine)
     }
 }
 
+/* A misspelt function or module only shows when the process has ended and no module had it. */
+static void report_unplaced(struct gib_engine *engine)
+{
+    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        if (patch->placed && patch->from && !gib_module_known(engine, patch->from, true)) {
+            char *like = gib_module_nearest(engine, patch->from);
+            gib_warn(engine,
+                     "gibbon: patch %d saw no call, since no module named %s was loaded.%s%s%s\n",
+                     patch->number, patch->from, like ? " Did you mean " : "", like ? like : "",
+                     like ? "?" : "");
+            free(like);
+        }
+        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
+            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
+            continue;
+        char *nearest = gib_location_nearest(engine, patch->location.function);
+        gib_warn(engine,
+                 "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
+                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
+                 nearest ? nearest : "", nearest ? "?" : "");
+        free(nearest);
+    }
+}
+
 int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive,
                        struct gib_error *error)
 {
@@ -207,8 +232,10 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     pthread_mutex_lock(&engine->lock);
     /* LLDB takes a moment to notice that a process it killed is gone. */
     if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
-                            gib_tracer_of(engine->process->pid) == -1))
+                            gib_tracer_of(engine->process->pid) == -1)) {
+        report_unplaced(engine);
         gib_process_end(engine);
+    }
     show_log(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
         gib_resolve_pending(engine); /* something may have happened that no event told of */
@@ -216,6 +243,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     int failed = gib_command_execute(engine, text, interactive, error);
+    if (failed)
+        gib_error_clean(error);
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }
@@ -245,23 +274,6 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     }
     pthread_mutex_unlock(&engine->lock);
     return found;
-}
-
-/* A misspelt function only shows when the process has ended and no module had it. */
-static void report_unplaced(struct gib_engine *engine)
-{
-    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
-        const struct gib_patch *patch = engine->patch[i];
-        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
-            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
-            continue;
-        char *nearest = gib_location_nearest(engine, patch->location.function);
-        gib_warn(engine,
-                 "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
-                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
-                 nearest ? nearest : "", nearest ? "?" : "");
-        free(nearest);
-    }
 }
 
 void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)

@@ -81,7 +81,8 @@ struct gib_site_state {
     uint64_t entry;   /* the function's address */
     uint64_t address; /* where the detour is: behind endbr64 */
     struct gib_module *module;
-    char *function; /* shown name */
+    char *symbol;   /* its name in the file */
+    char *function; /* the same for people: C++ names demangled */
     uint8_t original[GIB_DETOUR_SIZE], detour[GIB_DETOUR_SIZE];
     uint8_t detour_size; /* 5: jmp rel32 to the thunk; 2: jmp rel8 to the island, which has the long
                             jump */
@@ -137,7 +138,9 @@ struct gib_process {
     struct gib_site_state **site;
     void *site_tree; /* tsearch(3), by entry: the newest site of each */
     uint32_t site_count, counters, patches, ranges, unwind_modules;
+    struct gib_range range[GIB_MAX_RANGES]; /* of -from: our copy of the shared table */
     uint64_t unwind_used;
+    bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
@@ -190,6 +193,12 @@ __attribute__((format(printf, 2, 3))) void gib_print(struct gib_engine *engine, 
                                                      ...);
 __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, const char *format,
                                                     ...);
+/* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
+__attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
+                                                  ...);
+/* Before an error leaves the engine: control characters in it are escaped, as in all that is
+ * printed. */
+void gib_error_clean(struct gib_error *error);
 char *gib_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* access.c: the one place that touches the target. */
@@ -283,6 +292,10 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
                          struct gib_found_list *out, struct gib_error *error);
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
+/* The same for a module that the process has or had. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name);
+/* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
 
 /* neighbours.c: vaddrs of the file. */
 /* Some bytes of the file's code: a function from the detour's place on. */
@@ -347,6 +360,8 @@ bool gib_site_in_use(const struct gib_site_state *site);
 /* Writes what the agent does at this site, and its active word. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
+/* Modules came or went: sites with -from are published again. */
+void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
 /* Tells the log what the site's records look like. */
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);

@@ -71,6 +71,13 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     memset(out, 0, sizeof *out);
     out->text = strdup(text);
     const char *rest = text, *bang = is_regex(text) ? NULL : strchr(text, '!');
+    if (*text && text[strspn(text, "*")] == '\0') {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.20s\" is no location: *ADDRESS needs an address or expression, and a "
+                        "glob for every function needs a module, as in libm.so.6!*.",
+                        text);
+    }
     /* `*foo` is an address, `*foo*` cannot be one. */
     bool stars =
         strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
@@ -119,6 +126,12 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     }
     if (is_regex(rest))
         return parse_regex(rest, out, error);
+    if (*rest >= '0' && *rest <= '9') {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.60s\" is no function; an address is written with a star, *%.60s.",
+                        text, rest);
+    }
     out->function = strdup(rest);
     out->glob = is_glob(rest);
     return 0;
@@ -308,13 +321,19 @@ static void search_pattern(struct search *s)
             visit(&symbols[i], s);
 }
 
+static bool ends_sentence(const char *text)
+{
+    return *text && strchr(".!?", text[strlen(text) - 1]);
+}
+
 static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
                            struct gib_found_list *out, struct gib_error *error)
 {
     char text[256] = "";
     if (!patch->address_known) {
         if (engine->ops.evaluate(engine->context, patch->location.function, &patch->address, text))
-            return gib_fail(error, GIB_E_NOT_FOUND, 0, "%.200s", text);
+            return gib_fail(error, GIB_E_NOT_FOUND, 0, "\"%.60s\" has no value here: %.150s%s",
+                            patch->location.text, text, ends_sentence(text) ? "" : ".");
         patch->address_known = true;
     }
     struct gib_module *module = gib_modules_at(engine->process->modules, patch->address);
@@ -328,11 +347,16 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     snprintf(name, sizeof name, "*0x%" PRIx64, patch->address);
     const struct gib_elf_symbol *symbol =
         module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
-    if (symbol && symbol->value + module->bias != patch->address)
-        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
-                        "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
-                        "; a patch goes on a function's entry.",
-                        patch->address, symbol->name, symbol->value + module->bias);
+    if (symbol && symbol->value + module->bias != patch->address) {
+        char *shown = gib_elf_demangle(symbol->name);
+        int failed =
+            gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
+                     "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
+                     "; a patch goes on a function's entry.",
+                     patch->address, shown ? shown : symbol->name, symbol->value + module->bias);
+        free(shown);
+        return failed;
+    }
     if (symbol && symbol->ifunc)
         add_ifunc(&s, symbol);
     else
@@ -397,9 +421,26 @@ static unsigned distance(const char *a, const char *b, unsigned limit)
     return row[n];
 }
 
+/* C++ names are compared as people write them, when the name looks like one. */
+static unsigned symbol_distance(const char *name, const char *symbol, unsigned limit)
+{
+    bool mangled = !strncmp(symbol, "_Z", 2);
+    if (mangled && strstr(name, "::")) {
+        char *shown = gib_elf_function_name(symbol);
+        unsigned d = shown ? distance(name, shown, limit) : limit + 1;
+        free(shown);
+        return d;
+    }
+    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : distance(name, symbol, limit);
+}
+
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
+    size_t length = strcspn(name, "@"); /* not the versions and PLT entries that debuggers show */
+    char bare[128];
+    snprintf(bare, sizeof bare, "%.*s", (int)(length < sizeof bare ? length : 0), name);
+    name = length && name[length] ? bare : name;
     unsigned best = strlen(name) > 5 ? 2 : 1;
     const char *found = NULL;
     if (!modules)
@@ -410,13 +451,49 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
         const struct gib_elf_symbol *symbols;
         size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
         for (size_t k = 0; k < count; k++) {
-            unsigned d = symbols[k].name[0] == '_' && name[0] != '_'
-                             ? best + 1
-                             : distance(name, symbols[k].name, best);
+            unsigned d = symbol_distance(name, symbols[k].name, best);
             if (d < best || (d == best && !found)) {
                 best = d;
                 found = symbols[k].name;
             }
+        }
+    }
+    char *result = !found               ? NULL
+                   : strstr(name, "::") ? gib_elf_function_name(found)
+                                        : strdup(found);
+    gib_modules_unlock(modules);
+    return result;
+}
+
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
+{
+    struct gib_modules *modules = engine->process->modules;
+    bool known = false;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        known |= (ever || !module->gone) && gib_module_matches(module, wanted);
+    }
+    gib_modules_unlock(modules);
+    return known;
+}
+
+/* "libc" for libc.so.6 is nearer than any slip of the finger. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name)
+{
+    struct gib_modules *modules = engine->process->modules;
+    size_t length = strlen(name);
+    unsigned best = length > 5 ? 3 : 1;
+    const char *found = NULL;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        bool begins = length > 2 && !strncmp(module->name, name, length) &&
+                      strchr(".-_", module->name[length]);
+        unsigned d = begins ? 0 : distance(name, module->name, best);
+        if (d < best || (d == best && !found)) {
+            best = d;
+            found = module->name;
         }
     }
     char *result = found ? strdup(found) : NULL;

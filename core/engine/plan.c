@@ -107,6 +107,7 @@ void gib_site_free(struct gib_site_state *site)
 {
     if (!site)
         return;
+    free(site->symbol);
     free(site->function);
     gib_prototype_free(site->prototype);
     free(site);
@@ -117,7 +118,7 @@ void gib_site_free(struct gib_site_state *site)
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch)
 {
-    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->function);
+    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->symbol);
     struct gib_prototype *chosen = NULL;
     if (patch && patch->prototype)
         chosen = gib_prototype_copy(patch->prototype);
@@ -131,6 +132,8 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     if (chosen && shipped && chosen->variadic == GIB_VARIADIC_UNKNOWN &&
         shipped->parameter_count == chosen->parameter_count)
         chosen->variadic = shipped->variadic;
+    if (chosen)
+        gib_prototypes_annotate(engine->prototypes, chosen, shipped);
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
@@ -223,6 +226,17 @@ static void take_over(struct gib_site_state *site, const struct gib_entry *entry
     memcpy(site->island_original, entry->island_original, sizeof site->island_original);
 }
 
+/* The reason is told to its end; a long name gives way. */
+static void refuse(const struct gib_site_state *site, int code, const struct gib_error *why,
+                   struct gib_error *error)
+{
+    size_t length = strlen(why->message);
+    int room = (int)sizeof error->message - 23 - (int)length;
+    bool ends = length && why->message[length - 1] == '.';
+    gib_fail(error, code, why->address, "%.*s cannot be patched: %s%s", room < 16 ? 16 : room,
+             site->function, why->message, ends ? "" : ".");
+}
+
 static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
@@ -244,8 +258,7 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
     failed =
         compare_with_file(engine, process, site, entry.stretch.code, entry.stretch.size, error);
     if (!failed && (failed = gib_entry_choose(&entry, module->bias, to, is_taken, &others, &why)))
-        gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s", site->function,
-                 why.message);
+        refuse(site, failed, &why, error);
     if (!failed) {
         take_over(site, &entry);
         *copy = entry.copy;
@@ -260,8 +273,9 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
                   struct gib_error *error)
 {
     struct gib_site_state *site = calloc(1, sizeof *site);
-    if (!site || !(site->function = strdup(found->name))) {
-        free(site);
+    if (!site || !(site->symbol = strdup(found->name)) ||
+        !(site->function = gib_elf_demangle(found->name))) {
+        gib_site_free(site);
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     site->entry = site->address = found->address;

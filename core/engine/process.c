@@ -280,9 +280,14 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
-    if (engine->process &&
-        (gib_tracer_of(pid) == -1 || gib_modules_update(engine->process->modules, pid) < 0))
-        gib_process_end(engine);
+    if (engine->process) {
+        int changes =
+            gib_tracer_of(pid) == -1 ? -1 : gib_modules_update(engine->process->modules, pid);
+        if (changes < 0)
+            gib_process_end(engine);
+        else
+            engine->process->modules_changed |= changes > 0;
+    }
     return engine->process;
 }
 
@@ -328,6 +333,9 @@ void gib_resolve_pending(struct gib_engine *engine)
         gib_update_agent(engine, process);
         gib_guard_unwinders(engine);
     }
+    if (process->installed && process->modules_changed)
+        gib_sites_follow_modules(engine, process);
+    process->modules_changed = false;
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;

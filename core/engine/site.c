@@ -123,21 +123,44 @@ static void fill_action(struct gib_engine *engine, struct gib_process *process,
     }
 }
 
+/* The ranges of the modules that a -from means now. The table only grows, since the agent may be
+ * reading it: ranges that stand there already are used again. */
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first)
 {
     struct gib_shared *shared = process->shared;
-    uint16_t count = 0;
-    *first = (uint16_t)process->ranges;
-    for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
+    size_t count = 0, room = gib_modules_count(process->modules);
+    struct gib_range *range = calloc(room ? room : 1, sizeof *range);
+    for (size_t i = 0; range && i < room; i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->gone || !gib_module_matches(module, wanted) ||
-            process->ranges == GIB_MAX_RANGES)
-            continue;
-        shared->range[process->ranges++] = (struct gib_range){module->start, module->end};
-        count++;
+        if (!module->gone && gib_module_matches(module, wanted))
+            range[count++] = (struct gib_range){module->start, module->end};
     }
-    shared->range_count = process->ranges;
-    return count;
+    size_t size = count * sizeof *range, at = 0;
+    while (at + count <= process->ranges && memcmp(&process->range[at], range, size))
+        at++;
+    if (at + count > process->ranges) {
+        at = process->ranges;
+        if (at + count > GIB_MAX_RANGES)
+            count = GIB_MAX_RANGES - at;
+        memcpy(&process->range[at], range, count * sizeof *range);
+        memcpy(&shared->range[at], range, count * sizeof *range);
+        process->ranges = (uint32_t)(at + count);
+        shared->range_count = process->ranges;
+    }
+    free(range);
+    *first = (uint16_t)at;
+    return (uint16_t)count;
+}
+
+void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process)
+{
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        bool from = false;
+        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
+            from |= process->site[i]->chain[k].patch && process->site[i]->chain[k].patch->from;
+        if (from)
+            gib_site_publish(engine, process, process->site[i]);
+    }
 }
 
 /* Functions of ld.so run before it has set up thread-local storage. */
@@ -196,7 +219,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
         return;
-    shown->function = gib_elf_function_name(site->function);
+    shown->function = gib_elf_function_name(site->symbol);
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;

@@ -157,7 +157,7 @@ class Engine:
 
     def complete(self, text):
         functions = c_bool(False)
-        words = self.library.gib_engine_complete(self.handle, text.encode(), byref(functions)).decode()
+        words = self.library.gib_engine_complete(self.handle, text.encode(), byref(functions)).decode("utf-8", "replace")
         return words.split("\n") if words else [], functions.value
 
     def commands(self):

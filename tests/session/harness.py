@@ -54,11 +54,11 @@ class Result:
         return LOG.findall(self.text)
 
     def calls(self, function):
-        """The log lines of one function."""
-        return [line for line in self.log if re.match(r"gibbon: \[\d+\] [+-][\d.]+ %s\(" % re.escape(function), line)]
+        """The log lines of one function, in whatever module."""
+        return [line for line in self.log if re.match(r"gibbon: \[\d+\] [+-][\d.]+ (\S+!)?%s\(" % re.escape(function), line)]
 
     def bodies(self, function):
-        """Those without thread, time and duration: `f(n=1) = 2`."""
+        """Those without thread, time, module and duration: `f(n=1) = 2`."""
         return [body_of(line) for line in self.calls(function)]
 
     def only(self, function):
@@ -69,7 +69,7 @@ class Result:
 
 
 def body_of(line):
-    return re.sub(r" <[\d.]+(s|ms|us|ns)>$", "", re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ ", "", line))
+    return re.sub(r" <[\d.]+(s|ms|us|ns)>$", "", re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ ([\w.+-]+!)?", "", line))
 
 
 class Debugger:

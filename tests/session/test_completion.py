@@ -44,6 +44,36 @@ def test_settings_and_help(gdb, target):
     assert name == ["gibbon set string-limit"] and help_ == ["gibbon help wrap"] and gset == ["set gibbon string-limit"] and value == ["gibbon log -format jsonl"]
 
 
+def test_values(gdb, target):
+    """Behind a setting or an option comes what it can be, and nothing else."""
+    lines = {"gibbon set follow ": ["off", "on"], "gibbon set ov w": ["wait"], "set gibbon pending o": ["off", "on"], "gibbon set ring-size ": [], "gibbon set follow on ": [], "gibbon show follow ": [],
+             "gibbon wrap work -thread ": ["1"], "gibbon wrap work -after ": [], "gibbon wrap work -prototype ": [], "gibbon wrap work -from libc": ["libc.so.6"], "gibbon wrap -from=libc": ["-from=libc.so.6"],
+             "gibbon wrap -fr libc.so.6 betw": ["between"], "gibbon wrap -backtrace betw": ["between"], "gibbon log -follow ": ["off", "on"], "gibbon log --form ": ["jsonl", "text"], "gibbon log -format=t": ["-format=text"],
+             "gibbon explain work ": [], "gibbon help wrap ": [], "gibbon version ": [], "gibbon wrap work between -quie": ["-quiet"], "info gibbon ": ["1"], "gibbon log 1 ": [], "gibbon enable ": ["1"]}
+    found = completions(gdb, target("calls"), *lines, before=["break main", "run", ("gibbon wrap work -quiet", "")])
+    for (line, words), got in zip(lines.items(), found):
+        start = line[:len(line) - len(line.rsplit(None, 1)[-1])] if not line.endswith(" ") else line
+        assert [w[len(start):] for w in got] == words, (line, got)
+
+
+def test_files(gdb, target, tmp_path):
+    for name in ("calls.jsonl", "carrier/deep/only", ".hidden", "with space"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    save, log, deep, hidden, full = completions(gdb, target("calls"), "gibbon save ca", "gibbon log -save cal", "gibbon save carr", "gibbon save .h", "gibbon log -save %s/w" % tmp_path)
+    assert save == ["gibbon save calls.jsonl", "gibbon save carrier/"] and log == ["gibbon log -save calls.jsonl"]
+    assert deep == ["gibbon save carrier/deep/only"] and hidden == ["gibbon save .hidden"] and full == []
+
+
+def test_only_functions_that_can_be_meant(gdb, target):
+    """GDB's own list has PLT entries, files, parts and versions of functions; C++ names go on behind their colons."""
+    puts, zoo, file = completions(gdb, target("calls"), "gibbon explain put", "gibbon wrap print", "gibbon wrap calls.c:wo", before=["break main", "run"])
+    assert "gibbon explain puts" in puts and not [w for w in puts + zoo if "@" in w or "[" in w or "." in w]
+    assert file == ["gibbon wrap calls.c:work"]
+    names, = completions(gdb, target("cxx.cc"), "gibbon wrap zoo::f")
+    assert sorted(names) == ["gibbon wrap zoo::fall(int)", "gibbon wrap zoo::feed(char const*)", "gibbon wrap zoo::feed(int)"]
+
+
 def test_commands_in_lldb(lldb):
     code = ("python m = lldb.SBStringList(); lldb.debugger.GetCommandInterpreter().HandleCompletion('%s', %d, 0, -1, m); "
             "print(sorted(m.GetStringAtIndex(i).strip() for i in range(1, m.GetSize())))")

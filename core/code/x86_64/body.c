@@ -90,7 +90,7 @@ static int check_instruction(const struct body *body, const struct x86_instructi
         return gib_x86_check_data(body->function, body->window, instruction);
     return gib_x86_refuse(body->function, instruction->offset, GIB_E_BRANCH,
                           "it branches back to byte %llu of the function, and the patch "
-                          "displaces the first %zu",
+                          "displaces the first %zu bytes",
                           (unsigned long long)gib_x86_offset(body->function, instruction->target),
                           body->window->consumed);
 }
