@@ -2,6 +2,7 @@
 import atexit
 import os
 import sys
+import tempfile
 
 import lldb
 
@@ -31,6 +32,7 @@ class FrontEnd:
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
         self.hooked = set()
+        self.symbol_modules = []
         self.engine = binding.Engine(self, "lldb")
 
     # The target.
@@ -147,6 +149,25 @@ class FrontEnd:
             breakpoint = target.BreakpointCreateBySBAddress(module.ResolveFileAddress(address))
         breakpoint.AddName(NOT_OURS)
         self.watches[key] = breakpoint
+        return 0
+
+    # Symbols of our own code.
+
+    def symbols(self, path):
+        target = self.target()
+        if path is None:
+            for module in self.symbol_modules:
+                target.RemoveModule(module)
+            self.symbol_modules = []
+            return 0
+        # LLDB shows the name of the file in each frame, and keeps the file open.
+        with tempfile.TemporaryDirectory(prefix="gibbon-") as directory:
+            name = os.path.join(directory, "gibbon")
+            os.symlink(path.replace("self", str(os.getpid()), 1), name)
+            module = target.AddModule(name, None, None)
+        if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
+            return -1
+        self.symbol_modules.append(module)
         return 0
 
     # The user.

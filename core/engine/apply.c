@@ -247,6 +247,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     }
     site->trampoline = at;
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, copy.size, false);
     *out = site;
     return 0;
 }

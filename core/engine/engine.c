@@ -216,6 +216,7 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     int failed = gib_command_execute(engine, text, interactive, error);
+    gib_describe_code(engine);
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }
@@ -303,11 +304,13 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         show_log(engine);
         gib_resolve_pending(engine);
         delete_spent(engine);
+        gib_describe_code(engine);
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
         if (!gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
+        gib_describe_code(engine);
         break;
     case GIB_EVENT_EXITED:
         report_unplaced(engine);

@@ -95,6 +95,14 @@ struct gib_site_state {
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
 
+/* A piece of code in an arena, for the debugger's eyes. */
+struct gib_made_code {
+    uint64_t address;
+    uint32_t size;
+    uint32_t site; /* index */
+    bool is_thunk; /* else the trampoline */
+};
+
 struct gib_watch_state {
     uint64_t address;
     uint64_t resolver; /* whose return this is */
@@ -125,6 +133,8 @@ struct gib_process {
     size_t modules_guarded; /* whose unwinder knows our frames */
     struct gib_watch_state watch[64];
     size_t watch_count;
+    struct gib_made_code *code; /* all thunks and trampolines */
+    size_t code_count, code_described;
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
@@ -280,6 +290,15 @@ void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 /* Restores every site; for detach. */
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
+
+/* describe.c: symbols for our own code. */
+/* A thunk or a trampoline of the site is in an arena now. */
+void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
+                   size_t size, bool is_thunk);
+/* Gives the debugger a symbol file of all code that came since the last time. */
+void gib_describe_code(struct gib_engine *engine);
+/* Takes them all back. */
+void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process);
 
 /* process.c */
 struct gib_process *

@@ -220,6 +220,7 @@ void gib_process_end(struct gib_engine *engine)
         engine->patch[i]->earlier_calls =
             gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
     engine->process = NULL;
+    gib_describe_nothing(engine, process);
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
     if (process->exit_watch)

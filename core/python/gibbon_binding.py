@@ -4,7 +4,7 @@ import os
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 1
+INTERFACE = 2
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT = range(7)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -37,6 +37,7 @@ class Operations(Structure):
         ("move_breakpoint", c_int, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
+        ("symbols", c_int, (c_char_p,)),
         ("print", None, (c_char_p, c_int)),
         ("query", c_int, (c_char_p,)),
         ("wake", None, ()),

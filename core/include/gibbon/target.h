@@ -87,6 +87,15 @@ struct gib_target_operations {
      * not be mapped yet. */
     int (*watch)(void *context, const char *path, uint64_t address, bool on);
 
+    /*
+     * Takes the ELF file at `path` as symbols, call frames and lines of code that Gibbon has made;
+     * its sections have the addresses at which they are in the target. The path is valid during
+     * the call only. NULL: forget all of them, the code is gone. 0, -1 when the debugger cannot,
+     * 1 when not at this moment: it will be asked again. Called at stops that the user sees, in
+     * commands, and when a watched address was reached; with NULL in any event.
+     */
+    int (*symbols)(void *context, const char *path);
+
     /* Shows text to the user (ends with a newline). */
     void (*print)(void *context, const char *text, enum gib_print_style style);
     /* Asks a yes-no question: 1, 0, or -1 when nobody can be asked. */
