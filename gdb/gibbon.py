@@ -37,6 +37,7 @@ class Watch(gdb.Breakpoint):
 class FrontEnd:
     """struct gib_target_operations for GDB."""
     tells_exit = True
+    knows_statements = True
 
     def __init__(self):
         self.watches = {}

@@ -25,6 +25,7 @@ NOT_OURS = "gibbon"  # the name of our own breakpoints
 class FrontEnd:
     """struct gib_target_operations for LLDB."""
     tells_exit = False
+    knows_statements = False
 
     def __init__(self, debugger):
         self.debugger = debugger
@@ -110,9 +111,26 @@ class FrontEnd:
         return self.selected_thread().GetFrameAtIndex(0).FindRegister(name).GetValueAsUnsigned()
 
     def breakpoints(self):
-        return [binding.Breakpoint(b.GetID(), location.GetLoadAddress())
-                for b in self.target().breakpoint_iter() if b.IsEnabled() and not b.MatchesName(NOT_OURS) and not b.IsHardware()
-                for location in b if location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS]
+        result = []
+        for b in self.target().breakpoint_iter():
+            if b.MatchesName(NOT_OURS):
+                continue
+            for location in b:
+                if location.IsEnabled() and self.is_double(b, location):
+                    location.SetEnabled(False)
+                elif location.IsEnabled() and b.IsEnabled() and not b.IsHardware() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS:
+                    result.append(binding.Breakpoint(b.GetID(), location.GetLoadAddress()))
+        return result
+
+    def is_double(self, breakpoint, location):
+        """LLDB finds the lines of the original instructions in their copies too. A breakpoint belongs to the original, unless it was set on the
+        address."""
+        module = location.GetAddress().GetModule()
+        if not self.symbol_modules or not any(module == ours for ours in self.symbol_modules):
+            return False
+        data = lldb.SBStream()
+        breakpoint.SerializeToStructuredData().GetAsJSON(data)
+        return '"Type":"Address"' not in data.GetData()
 
     def move_breakpoint(self, number, old, new):
         breakpoint = self.target().FindBreakpointByID(number)
@@ -165,9 +183,13 @@ class FrontEnd:
             name = os.path.join(directory, "gibbon")
             os.symlink(path.replace("self", str(os.getpid()), 1), name)
             module = target.AddModule(name, None, None)
-        if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
+        if not module.IsValid():
             return -1
+        for section in module.section_iter():  # SetModuleLoadAddress would warn of a second file for the same code
+            if section.GetName() == ".gibbon":
+                target.SetSectionLoadAddress(section, section.GetFileAddress())
         self.symbol_modules.append(module)
+        self.breakpoints()  # those that have just got a location there
         return 0
 
     # The user.

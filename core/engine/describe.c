@@ -64,7 +64,7 @@ static size_t lines_of(const struct gib_site_state *site, struct gib_code_line *
 }
 
 static void describe_trampoline(struct gib_symbols *symbols, const struct gib_site_state *site,
-                                struct gib_code *code)
+                                struct gib_code *code, bool with_lines)
 {
     struct gib_code_line lines[sizeof site->boundary / sizeof *site->boundary];
     struct gib_cfi cfi = {{0}, {0}};
@@ -75,7 +75,7 @@ static void describe_trampoline(struct gib_symbols *symbols, const struct gib_si
             code->fde = &cfi.fde;
         }
         code->lines = lines;
-        code->line_count = lines_of(site, lines);
+        code->line_count = with_lines ? lines_of(site, lines) : 0;
     }
     gib_symbols_add(symbols, code);
     gib_cfi_free(&cfi);
@@ -89,7 +89,8 @@ static void describe_thunk(struct gib_symbols *symbols, struct gib_thunk_shapes 
     gib_symbols_add(symbols, code);
 }
 
-static void describe_sites(const struct gib_process *process, struct gib_symbols *symbols)
+static void describe_sites(const struct gib_process *process, struct gib_symbols *symbols,
+                           bool with_lines)
 {
     struct gib_thunk_shapes shapes = {0};
     struct gib_buffer cie = {0};
@@ -101,12 +102,16 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         char *function = gib_elf_function_name(site->function);
         char *name = function ? gib_format(made->is_thunk ? "gibbon:%s" : "%s.gibbon", function)
                               : NULL;
+        /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon]. */
+        char *symbol = name ? gib_format(made->is_thunk ? "%s" : "%s.0", name) : NULL;
         code.name = name;
+        code.symbol = symbol;
         code.bytes = bytes_at(process, made->address, made->size);
-        if (name && code.bytes && made->is_thunk)
+        if (symbol && code.bytes && made->is_thunk)
             describe_thunk(symbols, &shapes, &cie, &code);
-        else if (name && code.bytes)
-            describe_trampoline(symbols, site, &code);
+        else if (symbol && code.bytes)
+            describe_trampoline(symbols, site, &code, with_lines);
+        free(symbol);
         free(name);
         free(function);
     }
@@ -143,7 +148,7 @@ static void describe_agent(const struct gib_process *process, struct gib_symbols
                                 .bytes = gib_agent_image_start + symbol[i].value,
                                 .size = symbol[i].size};
         char *name = gib_format("gibbon:%s", symbol[i].name);
-        code.name = name;
+        code.name = code.symbol = name;
         if (gib_elf_cfi_copy(elf, symbol[i].value, NULL, 0, NULL, &cfi)) {
             code.cie = &cfi.cie;
             code.fde = &cfi.fde;
@@ -159,10 +164,34 @@ static void describe_agent(const struct gib_process *process, struct gib_symbols
         close(fd);
 }
 
+/*
+ * LLDB would set a breakpoint of the user's on the copy of a line as well. So it gets lines only
+ * when a thread stands in a trampoline, where they are to be seen.
+ */
+static bool wants_lines(struct gib_engine *engine, const struct gib_process *process)
+{
+    uint64_t pc;
+    if (engine->ops.knows_statements)
+        return true;
+    if (engine->ops.state(engine->context) != GIB_TARGET_STOPPED ||
+        engine->ops.get_register(engine->context, "rip", &pc) || !bytes_at(process, pc, 1))
+        return false;
+    for (size_t i = 0; i < process->code_count; i++)
+        if (!process->code[i].is_thunk && pc - process->code[i].address < process->code[i].size)
+            return true;
+    return false;
+}
+
 void gib_describe_code(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
-    if (!process || !process->installed || process->code_described == process->code_count)
+    if (!process || !process->installed || !process->code_count)
+        return;
+    bool with_lines = process->code_has_lines || wants_lines(engine, process);
+    /* All of it once more, with lines, over the first: LLDB loses breakpoints in a file that goes. */
+    if (with_lines && !process->code_has_lines)
+        process->code_described = 0;
+    if (process->code_described == process->code_count)
         return;
     struct gib_error error;
     struct gib_symbols *symbols = gib_symbols_new();
@@ -171,7 +200,7 @@ void gib_describe_code(struct gib_engine *engine)
     gib_modules_lock(process->modules);
     if (!process->code_described)
         describe_agent(process, symbols);
-    describe_sites(process, symbols);
+    describe_sites(process, symbols, with_lines);
     gib_modules_unlock(process->modules);
     char path[64];
     int fd = anonymous_file(path), answer = -1;
@@ -180,8 +209,10 @@ void gib_describe_code(struct gib_engine *engine)
     if (fd >= 0)
         close(fd);
     gib_symbols_free(symbols);
-    if (answer <= 0) /* 1: not now */
-        process->code_described = process->code_count;
+    if (answer == 1)
+        return; /* not now */
+    process->code_described = process->code_count;
+    process->code_has_lines = with_lines;
 }
 
 void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process)

@@ -135,6 +135,7 @@ struct gib_process {
     size_t watch_count;
     struct gib_made_code *code; /* all thunks and trampolines */
     size_t code_count, code_described;
+    bool code_has_lines; /* what is described */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 

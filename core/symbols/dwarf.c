@@ -8,7 +8,11 @@
 
 #include <dwarf.h>
 
-enum { UNIT = 1 };
+enum { UNIT = 1, FUNCTION = 2 };
+
+/* A line behind all lines. LLDB takes every row for a statement, but leaves out functions that are
+ * declared behind the line of a breakpoint. */
+enum { LAST_LINE = 0x7fffffff };
 
 static void put_attribute(struct gib_buffer *abbrev, unsigned name, unsigned form)
 {
@@ -32,18 +36,57 @@ static void set_length(struct gib_buffer *buffer, size_t at, size_t from)
         memcpy(buffer->bytes + at, &length, sizeof length);
 }
 
-static void put_unit(struct gib_debug_sections *out)
+static void put_function(const struct gib_symbols *symbols, const struct piece *piece,
+                         struct gib_buffer *info)
+{
+    const struct line *line = (const struct line *)symbols->lines.bytes + piece->first_line;
+    gib_put_uleb(info, FUNCTION);
+    gib_put(info, symbols->strings.bytes + piece->symbol, piece->name_size);
+    gib_put_fixed(info, 0, 1);
+    gib_put_uleb(info, line->file);
+    gib_put_uleb(info, LAST_LINE);
+    gib_put_fixed(info, piece->address, 8);
+    gib_put_fixed(info, piece->size, 8);
+}
+
+/* An index without names (DWARF 5, 6.1.1): the functions are found by their addresses only, not by
+ * a breakpoint on /regex/. */
+static void put_names(struct gib_buffer *names)
+{
+    size_t start = begin_unit(names, 5);
+    gib_put_fixed(names, 0, 2);
+    gib_put_fixed(names, 1, 4); /* one compilation unit; none of types, here or elsewhere */
+    gib_put_fixed(names, 0, 8);
+    gib_put_fixed(names, 0, 8); /* buckets, names */
+    gib_put_fixed(names, 1, 4); /* size of the abbreviations */
+    gib_put_fixed(names, 0, 4); /* size of the augmentation */
+    gib_put_fixed(names, 0, 4); /* where the unit is */
+    gib_put_fixed(names, 0, 1);
+    set_length(names, start, start + 4);
+}
+
+static void put_unit(const struct gib_symbols *symbols, struct gib_debug_sections *out)
 {
     struct gib_buffer *abbrev = &out->abbrev, *info = &out->info;
     gib_put_uleb(abbrev, UNIT);
     gib_put_uleb(abbrev, DW_TAG_compile_unit);
-    gib_put_fixed(abbrev, DW_CHILDREN_no, 1);
+    gib_put_fixed(abbrev, DW_CHILDREN_yes, 1);
     put_attribute(abbrev, DW_AT_producer, DW_FORM_string);
     put_attribute(abbrev, DW_AT_language, DW_FORM_data2);
     put_attribute(abbrev, DW_AT_name, DW_FORM_string);
     put_attribute(abbrev, DW_AT_stmt_list, DW_FORM_sec_offset);
     put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
     put_attribute(abbrev, DW_AT_ranges, DW_FORM_sec_offset);
+    put_attribute(abbrev, 0, 0);
+    gib_put_uleb(abbrev, FUNCTION);
+    gib_put_uleb(abbrev, DW_TAG_subprogram);
+    gib_put_fixed(abbrev, DW_CHILDREN_no, 1);
+    put_attribute(abbrev, DW_AT_name, DW_FORM_string);
+    put_attribute(abbrev, DW_AT_decl_file, DW_FORM_udata);
+    put_attribute(abbrev, DW_AT_decl_line, DW_FORM_udata);
+    put_attribute(abbrev, DW_AT_artificial, DW_FORM_flag_present);
+    put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
+    put_attribute(abbrev, DW_AT_high_pc, DW_FORM_data8);
     put_attribute(abbrev, 0, 0);
     gib_put_uleb(abbrev, 0);
 
@@ -57,6 +100,12 @@ static void put_unit(struct gib_debug_sections *out)
     gib_put_fixed(info, 0, 4);
     gib_put_fixed(info, 0, 8); /* addresses in .debug_ranges are not relative */
     gib_put_fixed(info, 0, 4);
+    size_t count;
+    const struct piece *piece = pieces_of(symbols, &count);
+    for (size_t i = 0; i < count; i++)
+        if (piece[i].line_count)
+            put_function(symbols, &piece[i], info);
+    gib_put_uleb(info, 0);
     set_length(info, start, start + 4);
 }
 
@@ -129,7 +178,8 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
     const struct line *lines = (const struct line *)symbols->lines.bytes;
     if (!symbols->file_count)
         return false;
-    put_unit(out);
+    put_unit(symbols, out);
+    put_names(&out->names);
     size_t start = put_line_header(symbols, &out->line);
     for (size_t i = 0; i < count; i++) {
         if (!piece[i].line_count)

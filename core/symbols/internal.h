@@ -7,7 +7,7 @@
 struct piece {
     uint64_t address;
     uint64_t size;
-    size_t name;                   /* offset in the string table */
+    size_t symbol, name_size;      /* offset in the string table */
     size_t bytes;                  /* offset in `code` */
     size_t first_line, line_count; /* in `lines` */
 };
@@ -38,7 +38,7 @@ static inline struct piece *pieces_of(const struct gib_symbols *symbols, size_t 
 
 /* dwarf.c: the debug sections that map code to source lines. */
 struct gib_debug_sections {
-    struct gib_buffer abbrev, info, line, ranges;
+    struct gib_buffer abbrev, info, line, ranges, names;
 };
 /* False when no piece has lines. */
 bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_sections *out);

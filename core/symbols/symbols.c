@@ -106,9 +106,14 @@ static uint32_t file_index(struct gib_symbols *symbols, const char *path)
 
 void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
 {
-    struct piece piece = {code->address,      code->size, symbols->strings.size, symbols->code.size,
-                          symbols->lines.size / sizeof(struct line), code->line_count};
-    gib_put_text(&symbols->strings, code->name);
+    struct piece piece = {.address = code->address,
+                          .size = code->size,
+                          .symbol = symbols->strings.size,
+                          .name_size = strlen(code->name),
+                          .bytes = symbols->code.size,
+                          .first_line = symbols->lines.size / sizeof(struct line),
+                          .line_count = code->line_count};
+    gib_put_text(&symbols->strings, code->symbol);
     gib_put(&symbols->code, code->bytes, code->size);
     if (code->cie && code->fde)
         add_frame(symbols, code);
@@ -124,7 +129,7 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
 /* ---- the file ---- */
 
 static const char section_names[] =
-    "\0.gibbon\0.debug_frame\0.debug_abbrev\0.debug_info\0.debug_line\0.debug_ranges\0.strtab\0"
+    "\0.gibbon\0.debug_frame\0.debug_abbrev\0.debug_info\0.debug_line\0.debug_ranges\0.debug_names\0.strtab\0"
     ".symtab\0.shstrtab";
 
 struct writer {
@@ -202,7 +207,7 @@ static void add_code(struct writer *w, const struct gib_symbols *symbols)
         for (; first < last; first++) {
             memcpy(code->bytes + (piece[first].address - start),
                    symbols->code.bytes + piece[first].bytes, piece[first].size);
-            symbol = (Elf64_Sym){(Elf64_Word)piece[first].name,
+            symbol = (Elf64_Sym){(Elf64_Word)piece[first].symbol,
                                  ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
                                  STV_DEFAULT,
                                  (Elf64_Section)index,
@@ -225,6 +230,7 @@ static void add_tables(struct writer *w, const struct gib_symbols *symbols,
         add_section(w, ".debug_info", SHT_PROGBITS, &debug->info, NULL);
         add_section(w, ".debug_line", SHT_PROGBITS, &debug->line, NULL);
         add_section(w, ".debug_ranges", SHT_PROGBITS, &debug->ranges, NULL);
+        add_section(w, ".debug_names", SHT_PROGBITS, &debug->names, NULL);
     }
     add_section(w, ".strtab", SHT_STRTAB, &symbols->strings, &strings);
     if ((header = add_section(w, ".symtab", SHT_SYMTAB, &w->table, NULL))) {
@@ -278,5 +284,6 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
     gib_buffer_free(&debug.info);
     gib_buffer_free(&debug.line);
     gib_buffer_free(&debug.ranges);
+    gib_buffer_free(&debug.names);
     return written ? 0 : GIB_E_FILE;
 }

@@ -20,8 +20,9 @@ struct gib_code_line {
 
 /* One piece of code; everything is borrowed for the call and copied. */
 struct gib_code {
-    const char *name;
-    uint64_t address; /* in the target */
+    const char *name;   /* in the debug information; without lines only the symbol is there */
+    const char *symbol; /* begins with the name */
+    uint64_t address;   /* in the target */
     const uint8_t *bytes;
     size_t size;
     const struct gib_buffer *cie, *fde; /* struct gib_cfi; NULL: it has no frame information */

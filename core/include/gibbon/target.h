@@ -48,6 +48,8 @@ enum gib_print_style {
 struct gib_target_operations {
     size_t size;     /* sizeof(struct gib_target_operations), for compatibility */
     bool tells_exit; /* GIB_EVENT_EXITED comes as soon as the process has ended */
+    bool knows_statements; /* a breakpoint on a line goes to rows of a line table only that begin a
+                              statement */
 
     /* The process id, 0 when there is no process; and what it does. */
     int32_t (*pid)(void *context);
