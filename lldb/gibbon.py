@@ -183,11 +183,8 @@ class FrontEnd:
             name = os.path.join(directory, "gibbon")
             os.symlink(path.replace("self", str(os.getpid()), 1), name)
             module = target.AddModule(name, None, None)
-        if not module.IsValid():
+        if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
             return -1
-        for section in module.section_iter():  # SetModuleLoadAddress would warn of a second file for the same code
-            if section.GetName() == ".gibbon":
-                target.SetSectionLoadAddress(section, section.GetFileAddress())
         self.symbol_modules.append(module)
         self.breakpoints()  # those that have just got a location there
         return 0
