@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import tempfile
 
 import lldb
 
@@ -29,14 +30,17 @@ class FrontEnd:
     """struct gib_target_operations for LLDB."""
     tells_exit = False
     reads_prologues = False  # the line table says it
+    knows_statements = False
 
     def __init__(self, debugger):
         self.debugger = debugger
         self.watches = {}
         self.stand_ins = {}  # (number of the user's breakpoint, address) -> SBBreakpoint
+        self.shared = {}  # the same key -> what the stand-in was given
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
         self.hooked = set()
+        self.symbol_modules = []
         self.engine = binding.Engine(self, "lldb")
 
     # The target.
@@ -103,9 +107,21 @@ class FrontEnd:
 
     def breakpoints(self):
         ours = [b.GetID() for b in self.stand_ins.values()]
-        return [binding.Breakpoint(b.GetID(), location.GetLoadAddress(), False)
-                for b in self.target().breakpoint_iter() if not b.MatchesName(NOT_OURS) and not b.IsHardware() and b.GetID() not in ours
-                for location in b if location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS]
+        result = []
+        for b in self.target().breakpoint_iter():
+            if b.MatchesName(NOT_OURS) or b.IsHardware() or b.GetID() in ours:
+                continue
+            for location in b:
+                if location.IsEnabled() and self.is_double(location):
+                    location.SetEnabled(False)
+                elif location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS:
+                    result.append(binding.Breakpoint(b.GetID(), location.GetLoadAddress(), False))
+        return result
+
+    def is_double(self, location):
+        """LLDB finds the lines of the original instructions in their copies too. The entry's is met at the entry itself, so not there."""
+        address = location.GetAddress()
+        return any(address.GetModule() == ours for ours in self.symbol_modules) and address.GetSymbol().GetStartAddress() == address
 
     def move_breakpoint(self, number, old, new):
         breakpoint = self.target().FindBreakpointByID(number)
@@ -119,18 +135,38 @@ class FrontEnd:
             return 0
         if key not in self.stand_ins or not self.stand_ins[key].IsValid():
             self.stand_ins[key] = self.target().BreakpointCreateByAddress(new)
-        self.share(breakpoint, self.stand_ins[key])
+            self.shared.pop(key, None)
+        self.share(key, breakpoint)
         return self.stand_ins[key].GetID()
 
-    @staticmethod
-    def share(breakpoint, stand_in):
-        commands = lldb.SBStringList()
-        if breakpoint.GetCommandLineCommands(commands):
+    def tend_breakpoints(self):
+        """LLDB has no event for what the user does to a breakpoint that comes at once."""
+        for key, stand_in in list(self.stand_ins.items()):
+            breakpoint = self.target().FindBreakpointByID(key[0])
+            if not breakpoint.IsValid():
+                self.target().BreakpointDelete(self.stand_ins.pop(key).GetID())
+            elif not stand_in.IsValid():
+                if breakpoint.IsOneShot():
+                    self.target().BreakpointDelete(key[0])
+                del self.stand_ins[key]
+            else:
+                self.share(key, breakpoint)
+        self.event(binding.BREAKPOINT)
+
+    def share(self, key, breakpoint):
+        """What the user has changed since the last time; a count is given once, or it would never be used up."""
+        stand_in, commands = self.stand_ins[key], lldb.SBStringList()
+        breakpoint.GetCommandLineCommands(commands)
+        now = {"Enabled": breakpoint.IsEnabled(), "OneShot": breakpoint.IsOneShot()}
+        now.update({name: getattr(breakpoint, "Get" + name)() for name in ("Condition", "AutoContinue", "ThreadID", "IgnoreCount")})
+        text = [commands.GetStringAtIndex(i) for i in range(commands.GetSize())]
+        before = self.shared.get(key, {})
+        for name, value in now.items():
+            if before.get(name) != value:
+                getattr(stand_in, "Set" + name)(value)
+        if before.get("commands", []) != text:
             stand_in.SetCommandLineCommands(commands)
-        for name in ("Enabled", "OneShot"):
-            getattr(stand_in, "Set" + name)(getattr(breakpoint, "Is" + name)())
-        for name in ("Condition", "AutoContinue", "ThreadID", "IgnoreCount"):
-            getattr(stand_in, "Set" + name)(getattr(breakpoint, "Get" + name)())
+        self.shared[key] = dict(now, commands=text)
 
     def evaluate(self, expression):
         frame = self.selected_thread().GetFrameAtIndex(0)
@@ -159,6 +195,26 @@ class FrontEnd:
             breakpoint = target.BreakpointCreateBySBAddress(module.ResolveFileAddress(address))
         breakpoint.AddName(NOT_OURS)
         self.watches[key] = breakpoint
+        return 0
+
+    # Symbols of our own code.
+
+    def symbols(self, path):
+        target = self.target()
+        if path is None:
+            for module in self.symbol_modules:
+                target.RemoveModule(module)
+            self.symbol_modules = []
+            return 0
+        # LLDB shows the name of the file in each frame, and keeps the file open.
+        with tempfile.TemporaryDirectory(prefix="gibbon-") as directory:
+            name = os.path.join(directory, "gibbon")
+            os.symlink(path.replace("self", str(os.getpid()), 1), name)
+            module = target.AddModule(name, None, None)
+        if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
+            return -1
+        self.symbol_modules.append(module)
+        self.breakpoints()  # those that have just got a location there
         return 0
 
     # The user.
@@ -307,7 +363,7 @@ class StopHook:
 
     def handle_stop(self, context, stream):
         _front_end.event(binding.STOPPED, thread=context.GetThread())
-        _front_end.event(binding.BREAKPOINT)  # LLDB tells of new ones only asynchronously
+        _front_end.tend_breakpoints()
         return True
 
 
@@ -334,7 +390,7 @@ class Command:
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
-            _front_end.event(binding.BREAKPOINT)
+            _front_end.tend_breakpoints()
             _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:

@@ -10,7 +10,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line)
+bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place)
 {
     Dwarf_Die unit;
     Dwarf_Lines *lines;
@@ -34,13 +34,24 @@ bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsign
         return false;
     Dwarf_Line *row = dwarf_onesrcline(lines, low - 1);
     bool end;
-    int number;
+    int number, column;
     const char *path = dwarf_linesrc(row, NULL, NULL);
     if (dwarf_lineendsequence(row, &end) || end || dwarf_lineno(row, &number) || number <= 0 ||
         !path)
         return false;
-    *file = base_name(path);
-    *line = number;
+    place->path = path;
+    place->line = number;
+    place->column = !dwarf_linecol(row, &column) && column > 0 ? column : 0;
+    return true;
+}
+
+bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line)
+{
+    struct gib_elf_place place;
+    if (!gib_elf_place(elf, vaddr, &place))
+        return false;
+    *file = base_name(place.path);
+    *line = place.line;
     return true;
 }
 

@@ -132,6 +132,13 @@ bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsign
  * debug information (GDB's amd64_analyze_prologue and find_function_start_sal). */
 bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body);
 
+/* The same with the whole path, and the column, 0 when not known. */
+struct gib_elf_place {
+    const char *path;
+    unsigned line, column;
+};
+bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place);
+
 /* Whether the function whose entry is vaddr is declared in a source file whose path ends with
  * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by
  * STT_FILE. */

@@ -114,6 +114,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     }
     site->trampoline = at;
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, copy.size, false);
     *out = site;
     return 0;
 }
@@ -315,9 +316,6 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     free(pending);
     gib_forget_stopped(&stopped);
     gib_end_change(engine);
-    if (engine->busy) /* an event, whose end checks breakpoints */
-        return failed;
-    gib_check_breakpoints(engine);
     return failed;
 }
 

@@ -75,7 +75,18 @@ static void move(struct gib_engine *engine, const struct gib_site_state *site, i
     free(name);
 }
 
-static void check_location(struct gib_engine *engine, const struct gib_target_breakpoint *b)
+/* A debugger that finds lines in our symbol file has a location there by itself. */
+static bool stops_at(const struct gib_target_breakpoint *breakpoints, size_t count, int32_t number,
+                     uint64_t address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (breakpoints[i].number == number && breakpoints[i].address == address)
+            return true;
+    return false;
+}
+
+static void check_location(struct gib_engine *engine, const struct gib_target_breakpoint *all,
+                           size_t count, const struct gib_target_breakpoint *b)
 {
     struct gib_process *process = engine->process;
     for (uint32_t i = 0; i < process->site_count; i++) {
@@ -83,7 +94,7 @@ static void check_location(struct gib_engine *engine, const struct gib_target_br
         uint64_t to = inside(site, b->address) ? copy_of(site, b->address) : 0;
         if (site->installed && b->address == site->entry && !b->exact)
             to = body_of(engine, site);
-        if (to && to != b->address)
+        if (to && to != b->address && !stops_at(all, count, b->number, to))
             move(engine, site, b->number, b->address, to);
     }
 }
@@ -98,7 +109,7 @@ void gib_check_breakpoints(struct gib_engine *engine)
         return;
     engine->busy = true; /* making a stand-in is an event as well */
     for (size_t i = 0; i < count; i++)
-        check_location(engine, &breakpoint[i]);
+        check_location(engine, breakpoint, count, &breakpoint[i]);
     engine->busy = false;
     free(breakpoint);
 }

@@ -245,6 +245,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     int failed = gib_command_execute(engine, text, interactive, error);
     if (failed)
         gib_error_clean(error);
+    gib_describe_code(engine);
+    gib_check_breakpoints(engine);
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }
@@ -264,8 +266,9 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     bool found = false;
     pthread_mutex_lock(&engine->lock);
     struct gib_process *process = engine->process;
-    if (process && process->installed && pc >= process->shared->arena_low &&
-        pc < process->shared->arena_high) {
+    /* The symbol files say it better, as soon as the debugger has them. */
+    if (process && process->installed && process->code_described < process->code_count &&
+        pc >= process->shared->arena_low && pc < process->shared->arena_high) {
         for (uint32_t i = 0; i < process->site_count && !found; i++) {
             const struct gib_site_state *site = process->site[i];
             found = !site->internal && pc > site->thunk + PROLOGUE &&
@@ -289,12 +292,14 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_resolve_pending(engine);
         gib_patch_retry(engine);
         delete_spent(engine);
+        gib_describe_code(engine);
         gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
         if (!gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
+        gib_describe_code(engine);
         gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_EXITED:

@@ -104,6 +104,14 @@ struct gib_site_state {
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
 
+/* A piece of code in an arena, for the debugger's eyes. */
+struct gib_made_code {
+    uint64_t address;
+    uint32_t size;
+    uint32_t site; /* index */
+    bool is_thunk; /* else the trampoline */
+};
+
 struct gib_watch_state {
     uint64_t address;
     uint64_t resolver; /* whose return this is */
@@ -147,6 +155,9 @@ struct gib_process {
     size_t watch_count;
     struct gib_moved_breakpoint *moved;
     size_t moved_count;
+    struct gib_made_code *code; /* all thunks and trampolines */
+    size_t code_count, code_described;
+    bool code_has_lines; /* what is described */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
@@ -431,6 +442,15 @@ void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 /* Restores every site; for detach. */
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
+
+/* describe.c: symbols for our own code. */
+/* A thunk or a trampoline of the site is in an arena now. */
+void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
+                   size_t size, bool is_thunk);
+/* Gives the debugger a symbol file of all code that came since the last time. */
+void gib_describe_code(struct gib_engine *engine);
+/* Takes them all back. */
+void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process);
 
 /* process.c */
 struct gib_process *

@@ -309,6 +309,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     site->active = at;
     site->thunk = request.address;
     site->thunk_size = (uint32_t)size;
+    gib_code_made(process, site, site->thunk, size, true);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
     uint64_t from = site->island ? site->island : site->address;
     uint8_t *jump = site->island ? site->island_jump : site->detour;

@@ -23,7 +23,7 @@ class Breakpoint(Structure):
 
 
 class Operations(Structure):
-    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
+    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool), ("knows_statements", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
         ("pid", c_int32, ()),
         ("state", c_int, ()),
         ("program", c_void_p, ()),
@@ -37,6 +37,7 @@ class Operations(Structure):
         ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
+        ("symbols", c_int, (c_char_p,)),
         ("print", None, (c_char_p, c_int)),
         ("query", c_int, (c_char_p,)),
         ("wake", None, ()),
@@ -82,8 +83,8 @@ class Engine:
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         self.front_end = front_end
-        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues)
-        for name, kind in Operations._fields_[3:]:
+        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues, front_end.knows_statements)
+        for name, kind in Operations._fields_[4:]:
             setattr(self.operations, name, kind(self._adapter(name, kind)))
         self.handle = library.gib_engine_new(byref(self.operations), None, debugger.encode())
         if not self.handle:

@@ -119,7 +119,7 @@ def kill_session(process):
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open("/proc/%s/stat" % entry) as file:
+                with open("/proc/%s/stat" % entry, errors="replace") as file:
                     fields = file.read().rsplit(")", 1)[1].split()
                 if int(fields[3]) == process.pid:
                     os.kill(int(entry), signal.SIGKILL)

@@ -47,9 +47,11 @@ enum gib_print_style {
 /* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could
  * not. */
 struct gib_target_operations {
-    size_t size;          /* sizeof(struct gib_target_operations), for compatibility */
-    bool tells_exit;      /* GIB_EVENT_EXITED comes as soon as the process has ended */
-    bool reads_prologues; /* finds where a function's body begins by reading its instructions */
+    size_t size;           /* sizeof(struct gib_target_operations), for compatibility */
+    bool tells_exit;       /* GIB_EVENT_EXITED comes as soon as the process has ended */
+    bool reads_prologues;  /* finds where a function's body begins by reading its instructions */
+    bool knows_statements; /* a breakpoint on a line goes to rows of a line table only that begin a
+                              statement */
 
     /* The process id, 0 when there is no process; and what it does. */
     int32_t (*pid)(void *context);
@@ -91,6 +93,15 @@ struct gib_target_operations {
      * GIB_EVENT_REACHED; on: false ends it. With a path, `address` is one of that file's, which may
      * not be mapped yet. */
     int (*watch)(void *context, const char *path, uint64_t address, bool on);
+
+    /*
+     * Takes the ELF file at `path` as symbols, call frames and lines of code that Gibbon has made;
+     * its sections have the addresses at which they are in the target. The path is valid during
+     * the call only. NULL: forget all of them, the code is gone. 0, -1 when the debugger cannot,
+     * 1 when not at this moment: it will be asked again. Called at stops that the user sees, in
+     * commands, and when a watched address was reached; with NULL in any event.
+     */
+    int (*symbols)(void *context, const char *path);
 
     /* Shows text to the user (ends with a newline). */
     void (*print)(void *context, const char *text, enum gib_print_style style);
