@@ -38,6 +38,10 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
             return false;
         process->site = grown;
     }
+    if (!gib_places_add(&process->places, site->address, site->consumed, process->site_count) ||
+        (site->island &&
+         !gib_places_add(&process->places, site->island, GIB_DETOUR_SIZE, process->site_count)))
+        return false;
     struct gib_site_state **newest = tsearch(site, &process->site_tree, by_entry);
     if (!newest)
         return false;

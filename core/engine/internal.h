@@ -124,6 +124,18 @@ struct gib_moved_breakpoint {
     uint64_t entry; /* of the site in the way */
 };
 
+/* places.c: sites by the pages that their windows and islands touch. */
+struct gib_place {
+    uint64_t page;
+    uint32_t site, next;
+};
+struct gib_places {
+    struct gib_place *place;
+    uint32_t *bucket;
+    uint32_t count;
+    size_t room, bucket_count;
+};
+
 struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
@@ -145,6 +157,7 @@ struct gib_process {
     uint64_t no_stubs[GIB_MAX_ARENAS]; /* where stubs were wanted, but the place is taken */
     struct gib_site_state **site;
     void *site_tree; /* tsearch(3), by entry: the newest site of each */
+    struct gib_places places;
     uint32_t site_count, counters, patches, ranges, unwind_modules;
     struct gib_range range[GIB_MAX_RANGES]; /* of -from: our copy of the shared table */
     uint64_t unwind_used;
@@ -307,6 +320,15 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name);
 char *gib_module_nearest(struct gib_engine *engine, const char *name);
 /* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
 bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
+
+/* places.c */
+/* False: out of memory. */
+bool gib_places_add(struct gib_places *places, uint64_t address, size_t size, uint32_t site);
+/* Calls `visit` for sites that may use bytes of [address, address + size), some perhaps twice,
+ * until one is true. */
+bool gib_places_visit(const struct gib_places *places, uint64_t address, size_t size,
+                      bool (*visit)(uint32_t site, void *context), void *context);
+void gib_places_free(struct gib_places *places);
 
 /* neighbours.c: vaddrs of the file. */
 /* Some bytes of the file's code: a function from the detour's place on. */

@@ -141,18 +141,25 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
 }
 
 /* What was there before our own patches. */
-static void hide_own_writes(const struct gib_process *process, uint64_t address, uint8_t *memory,
-                            size_t size)
+struct hiding {
+    const struct gib_process *process;
+    uint64_t address;
+    uint8_t *memory;
+    size_t size;
+};
+static bool hide_site(uint32_t index, void *context)
 {
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        const struct gib_site_state *site = process->site[i];
-        for (uint64_t k = 0; site->installed && k < GIB_DETOUR_SIZE; k++) {
-            if (k < site->detour_size && site->address + k - address < size)
-                memory[site->address + k - address] = site->original[k];
-            if (site->island && site->island + k - address < size)
-                memory[site->island + k - address] = site->island_original[k];
-        }
+    struct hiding *h = context;
+    if (index >= h->process->site_count)
+        return false;
+    const struct gib_site_state *site = h->process->site[index];
+    for (uint64_t k = 0; site->installed && k < GIB_DETOUR_SIZE; k++) {
+        if (k < site->detour_size && site->address + k - h->address < h->size)
+            h->memory[site->address + k - h->address] = site->original[k];
+        if (site->island && site->island + k - h->address < h->size)
+            h->memory[site->island + k - h->address] = site->island_original[k];
     }
+    return false;
 }
 
 static int compare_with_file(struct gib_engine *engine, const struct gib_process *process,
@@ -162,10 +169,12 @@ static int compare_with_file(struct gib_engine *engine, const struct gib_process
     uint8_t memory[16];
     size_t n = size < sizeof memory ? size : sizeof memory;
     int failed = gib_read_code(engine, site->address, memory, n, error);
-    if (!failed)
-        hide_own_writes(process, site->address, memory, n);
     if (failed || !memcmp(memory, file, n))
         return failed;
+    struct hiding hiding = {process, site->address, memory, n};
+    gib_places_visit(&process->places, site->address, n, hide_site, &hiding);
+    if (!memcmp(memory, file, n))
+        return 0;
     char now[40] = "", then[40] = "";
     for (size_t i = 0; i < n && i < 8; i++) {
         snprintf(now + 3 * i, sizeof now - 3 * i, "%02x ", memory[i]);
@@ -190,6 +199,24 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
     return a < b + b_size && b < a + a_size;
 }
 
+struct claim {
+    const struct others *others;
+    uint64_t address;
+    size_t size;
+};
+static bool is_claimed(uint32_t index, void *context)
+{
+    const struct claim *c = context;
+    if (index >= c->others->process->site_count)
+        return false;
+    const struct gib_site_state *site = c->others->process->site[index];
+    if ((!site->installed && !gib_site_in_use(site)) ||
+        site->address == c->others->planned->address)
+        return false;
+    return overlap(site->address, site->consumed, c->address, c->size) ||
+           (site->island && overlap(site->island, GIB_DETOUR_SIZE, c->address, c->size));
+}
+
 static bool is_taken(uint64_t vaddr, size_t size, void *context)
 {
     const struct others *others = context;
@@ -197,15 +224,9 @@ static bool is_taken(uint64_t vaddr, size_t size, void *context)
     uint64_t address = vaddr + module->bias;
     uint8_t memory[GIB_DETOUR_SIZE], file[GIB_DETOUR_SIZE];
     struct gib_error ignored;
-    for (uint32_t i = 0; i < others->process->site_count; i++) {
-        const struct gib_site_state *site = others->process->site[i];
-        if ((!site->installed && !gib_site_in_use(site)) ||
-            site->address == others->planned->address)
-            continue;
-        if (overlap(site->address, site->consumed, address, size) ||
-            (site->island && overlap(site->island, GIB_DETOUR_SIZE, address, size)))
-            return true;
-    }
+    struct claim claim = {others, address, size};
+    if (gib_places_visit(&others->process->places, address, size, is_claimed, &claim))
+        return true;
     /* An island of somebody else's; a window was compared already. */
     return address != others->planned->address &&
            (size > sizeof memory || gib_elf_read(module->elf, vaddr, file, size) != size ||

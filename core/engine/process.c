@@ -244,6 +244,7 @@ void gib_process_end(struct gib_engine *engine)
         gib_site_free(process->site[i]);
     free(process->site);
     tdestroy(process->site_tree, leave_site);
+    gib_places_free(&process->places);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
