@@ -262,6 +262,9 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
                   patch->location.text, sites);
     show_others(engine, patch, sites == 1 ? site : NULL);
     warn_from(engine, patch);
+    if (patch->thread && !engine->process)
+        gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
+                  patch->thread);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
 }
@@ -273,6 +276,7 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
     struct gib_found_list found = {NULL, 0};
     if (!engine->process)
         return 0;
+    gib_patch_find_threads(engine);
     int failed = gib_location_resolve(engine, patch, 0, &found, error);
     if (failed)
         return failed;

@@ -85,8 +85,8 @@ static void fill_arguments(struct gib_site *s, const struct gib_site_state *site
 
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
-static void fill_action(struct gib_engine *engine, struct gib_process *process,
-                        struct gib_action *a, const struct gib_chain_link *link)
+static void fill_action(struct gib_process *process, struct gib_action *a,
+                        const struct gib_chain_link *link)
 {
     const struct gib_patch *patch = link->patch;
     memset(a, 0, sizeof *a);
@@ -104,18 +104,7 @@ static void fill_action(struct gib_engine *engine, struct gib_process *process,
         a->flags |= GIB_ACTION_LIMITS;
     if (patch->thread) {
         a->flags |= GIB_ACTION_THREAD;
-        a->thread = patch->thread;
-        struct gib_target_thread *threads;
-        size_t count;
-        if (gib_target_threads(engine, &threads, &count, NULL) == 0) {
-            bool is_tid = false;
-            for (size_t i = 0; i < count; i++)
-                is_tid |= threads[i].tid == patch->thread;
-            for (size_t i = 0; i < count && !is_tid; i++)
-                if (threads[i].number == patch->thread)
-                    a->thread = threads[i].tid;
-            free(threads);
-        }
+        a->thread = patch->tid; /* 0 is nobody's */
     }
     if (patch->from) {
         a->flags |= GIB_ACTION_FROM;
@@ -221,7 +210,7 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (!site->chain[i].patch)
             continue;
-        fill_action(engine, process, &fresh.action[i], &site->chain[i]);
+        fill_action(process, &fresh.action[i], &site->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
         active |= (fresh.action[i].flags & GIB_ACTION_ENABLED) != 0;
         backtrace |= site->chain[i].patch->backtrace > 0;
