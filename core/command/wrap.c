@@ -210,9 +210,9 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
     char *sentence = gib_not_found(engine, &patch->location);
     int answer = 0;
     if (sentence && engine->settings.pending == 2 && arguments->interactive)
-        answer = gib_ask(engine,
-                         "%s\nMake the patch pending on future shared library load? (y or [n]) ",
-                         sentence);
+        answer =
+            gib_ask(engine, "%s\nMake the patch pending on future shared library load? (y or [n]) ",
+                    sentence);
     int failed = answer == 1
                      ? 0
                      : gib_fail(error, GIB_E_NOT_FOUND, 0, "%s Use -pending to wait for it.",

@@ -42,7 +42,7 @@ struct gib_patch {
     uint64_t after, every, times;
     int thread;  /* as typed: a debugger's number or a tid; 0: any */
     int32_t tid; /* of that thread in the current process, 0: it has not been seen */
-    char *from; /* module, NULL: any */
+    char *from;  /* module, NULL: any */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */
@@ -157,8 +157,8 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    bool busy;   /* inside a change: nested events wait */
+    char *reply;             /* the last string returned */
+    bool busy;               /* inside a change: nested events wait */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 

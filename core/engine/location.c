@@ -103,8 +103,8 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
     if (*rest >= '0' && *rest <= '9') {
         gib_location_free(out);
         return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "\"%.60s\" is no function; an address is written with a star, *%.60s.", text,
-                        rest);
+                        "\"%.60s\" is no function; an address is written with a star, *%.60s.",
+                        text, rest);
     }
     out->function = strdup(rest);
     out->glob = is_glob(rest);
@@ -276,11 +276,11 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
         module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
     if (symbol && symbol->value + module->bias != patch->address) {
         char *shown = gib_elf_demangle(symbol->name);
-        int failed = gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
-                              "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
-                              "; a patch goes on a function's entry.",
-                              patch->address, shown ? shown : symbol->name,
-                              symbol->value + module->bias);
+        int failed =
+            gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
+                     "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
+                     "; a patch goes on a function's entry.",
+                     patch->address, shown ? shown : symbol->name, symbol->value + module->bias);
         free(shown);
         return failed;
     }
@@ -384,7 +384,7 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
             }
         }
     }
-    char *result = !found                 ? NULL
+    char *result = !found               ? NULL
                    : strstr(name, "::") ? gib_elf_function_name(found)
                                         : strdup(found);
     gib_modules_unlock(modules);

@@ -273,9 +273,8 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
     if (engine->process) {
-        int changes = gib_tracer_of(pid) == -1
-                          ? -1
-                          : gib_modules_update(engine->process->modules, pid);
+        int changes =
+            gib_tracer_of(pid) == -1 ? -1 : gib_modules_update(engine->process->modules, pid);
         if (changes < 0)
             gib_process_end(engine);
         else

@@ -2,6 +2,7 @@
  * site.c: a patched entry as the agent sees it: what to record there, and the thunk that calls the
  * agent.
  */
+#include "engine/describe.h"
 #include "engine/internal.h"
 
 #include <inttypes.h>
@@ -23,64 +24,6 @@ bool gib_site_in_use(const struct gib_site_state *site)
 static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 {
     return (struct gib_site *)((char *)process->shared + process->shared->sites) + index;
-}
-
-static uint8_t errno_rule(const struct gib_prototype *prototype)
-{
-    if (!prototype || prototype->failure == GIB_FAILURE_NONE)
-        return GIB_ERRNO_NO;
-    enum gib_type_kind kind = prototype->result.kind;
-    bool pointer = kind == GIB_TYPE_POINTER || kind == GIB_TYPE_STRING;
-    bool maybe = prototype->failure == GIB_FAILURE_ERRNO_MAYBE;
-    if (pointer)
-        return maybe ? GIB_ERRNO_NULL_CHANGED : GIB_ERRNO_NULL;
-    if (kind != GIB_TYPE_INT && kind != GIB_TYPE_ENUM)
-        return GIB_ERRNO_NO;
-    return maybe ? GIB_ERRNO_MINUS_ONE_CHANGED : GIB_ERRNO_MINUS_ONE;
-}
-
-/* The longest record the site can write, in lines. */
-static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
-{
-    uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size =
-        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
-    size += s->strings * text;
-    size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
-    size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
-    size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
-    size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
-    size += s->errno_rule ? 16 : 0;
-    return (size + 8 + GIB_LINE - 1) / GIB_LINE;
-}
-
-static void fill_arguments(struct gib_site *s, const struct gib_site_state *site)
-{
-    const struct gib_prototype *prototype = site->prototype;
-    const struct gib_convention *c = &site->convention;
-    s->words = c->words;
-    memcpy(s->source, c->source, sizeof s->source);
-    s->named_gpr = c->named_gpr;
-    s->named_xmm = c->named_xmm;
-    s->named_stack = c->named_stack;
-    s->strings = 0;
-    if (!prototype || prototype->unspecified)
-        return;
-    for (size_t i = 0; i < prototype->parameter_count && i < c->parameters; i++) {
-        if (prototype->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
-            s->strings < GIB_MAX_STRINGS)
-            s->string[s->strings++] = c->parameter[i].first;
-    }
-    size_t last = prototype->parameter_count - 1;
-    if (prototype->parameter_count && last < c->parameters && c->parameter[last].count) {
-        s->last_named = c->parameter[last].first;
-        if (prototype->variadic == GIB_VARIADIC_PRINTF &&
-            prototype->parameters[last].type.kind == GIB_TYPE_STRING)
-            s->flags |= GIB_SITE_PRINTF;
-        if (prototype->variadic == GIB_VARIADIC_OPEN)
-            s->flags |= GIB_SITE_OPEN;
-    }
 }
 
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
@@ -158,35 +101,6 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
-/* Nearly every patch is one action without filters on a function that takes up to six integers:
- * then a record is a copy of registers. */
-static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site,
-                             struct gib_site *s)
-{
-    const struct gib_action *only = NULL;
-    size_t used = 0, place = 0;
-    for (size_t i = 0; i < s->actions; i++) {
-        if (!site->chain[i].patch)
-            continue;
-        only = &s->action[i];
-        place = i;
-        used++;
-    }
-    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) &&
-                 s->words <= 6 && !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy != GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && process->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1u << place;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 |
-                (uint64_t)s->simple_accepted << 56;
-    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
-}
-
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written
  * last. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
@@ -196,30 +110,20 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
     memset(&fresh, 0, sizeof fresh);
     fresh.index = site->index;
     fresh.thread_pointer = (uint8_t)thread_pointer(process, site);
-    fresh.flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
-    fresh.stack_copy = site->convention.stack_copy;
-    fresh.result = site->convention.result;
-    fill_arguments(&fresh, site);
-    if (site->prototype) {
-        fresh.result_size =
-            (uint8_t)(site->prototype->result.size < 255 ? site->prototype->result.size : 255);
-        fresh.result_string = site->prototype->result.kind == GIB_TYPE_STRING;
-    }
-    fresh.errno_rule = errno_rule(site->prototype);
-    bool active = false, backtrace = false;
+    gib_describe_function(&fresh, site->prototype, &site->convention);
+    fresh.flags |= site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
+    bool active = false;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (!site->chain[i].patch)
             continue;
         fill_action(process, &fresh.action[i], &site->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
         active |= (fresh.action[i].flags & GIB_ACTION_ENABLED) != 0;
-        backtrace |= site->chain[i].patch->backtrace > 0;
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
-    fresh.lines = record_lines(&fresh, limit, backtrace);
-    choose_fast_path(process, site, &fresh);
+    gib_describe_record(&fresh, limit, process->shared);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;
