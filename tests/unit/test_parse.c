@@ -130,9 +130,9 @@ static void test_limits(void **state)
 
 static void test_values_are_given_once(void **state)
 {
-    assert_int_equal(
-        gib_arguments_parse(command("wrap"), "f -quiet -after 0x10 -from a -quiet", &got, &error),
-        0);
+    assert_int_equal(gib_arguments_parse(command("wrap"), "f -pending -after 0x10 -from a -pending",
+                                         &got, &error),
+                     0);
     assert_int_equal(gib_argument_number(&got, "after", 7), 16);
     assert_int_equal(gib_argument_number(&got, "every", 7), 7);
     assert_string_equal(gib_argument_text(&got, "from"), "a");
