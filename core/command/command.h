@@ -54,6 +54,11 @@ extern const struct gib_command gib_command_table[];
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error);
 
 /* parse.c */
+/* How many entries of a table are meant by a name or its beginning: *found is the last of them, and
+ * `list` names them. Entries begin with their name; one without ends the table. An entry of just
+ * this name is the only one meant. */
+size_t gib_match_name(const void *table, size_t entry_size, const char *name, const char *prefix,
+                      const void **found, char *list, size_t list_size);
 /* By name or unique abbreviation, without dashes; NULL with *error. */
 const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
                                          struct gib_error *error);

@@ -117,7 +117,8 @@ static void offer_threads(struct completion *c)
 static void offer_choices(struct completion *c, const char *choices)
 {
     char *copy = strdup(choices), *save;
-    for (char *one = copy ? strtok_r(copy, "|", &save) : NULL; one; one = strtok_r(NULL, "|", &save))
+    for (char *one = copy ? strtok_r(copy, "|", &save) : NULL; one;
+         one = strtok_r(NULL, "|", &save))
         if (strcmp(one, "BYTES"))
             offer(c, one);
     free(copy);
@@ -197,8 +198,8 @@ static const struct gib_option *option_with_value(const struct gib_command *comm
         return NULL;
     const struct gib_option *option =
         gib_option_find(command, word + 1 + (word[1] == '-'), &ignored);
-    bool takes = option && (option->argument == GIB_TAKES_NUMBER ||
-                            option->argument == GIB_TAKES_TEXT);
+    bool takes =
+        option && (option->argument == GIB_TAKES_NUMBER || option->argument == GIB_TAKES_TEXT);
     return takes ? option : NULL;
 }
 

@@ -190,8 +190,8 @@ int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *a
     failed = gib_location_resolve(engine, &patch, 0, &found, error);
     if (!failed && !found.count) {
         char *sentence = gib_not_found(engine, &patch.location);
-        failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "%s",
-                          sentence ? sentence : "Function not found.");
+        failed =
+            gib_fail(error, GIB_E_NOT_FOUND, 0, "%s", sentence ? sentence : "Function not found.");
         free(sentence);
     }
     for (size_t i = 0; i < found.count && !failed; i++)

@@ -20,8 +20,8 @@ static int parse_choice(const struct gib_arguments *arguments, const char *optio
     return 0;
 }
 
-static int parse_patch(struct gib_engine *engine, const struct gib_arguments *arguments,
-                       int *patch, struct gib_error *error)
+static int parse_patch(struct gib_engine *engine, const struct gib_arguments *arguments, int *patch,
+                       struct gib_error *error)
 {
     struct gib_error ignored;
     uint64_t number = 0;
@@ -32,9 +32,10 @@ static int parse_patch(struct gib_engine *engine, const struct gib_arguments *ar
     if (!arguments->words)
         return 0;
     if (gib_parse_number(arguments->word[0], &number, &ignored) || number == 0)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "\"%.60s\" is no patch number; \"gibbon log\" takes one, as in: gibbon log 2.",
-                        arguments->word[0]);
+        return gib_fail(
+            error, GIB_E_SYNTAX, 0,
+            "\"%.60s\" is no patch number; \"gibbon log\" takes one, as in: gibbon log 2.",
+            arguments->word[0]);
     if (number >= (uint64_t)engine->next_number) /* a deleted one may have calls */
         return gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %" PRIu64 ".", number);
     *patch = (int)number;
@@ -86,8 +87,7 @@ int gib_command_log(struct gib_engine *engine, const struct gib_arguments *argum
     const char *path = gib_argument_text(arguments, "save");
     uint64_t last = gib_argument_number(arguments, "last", 0);
     bool clear = gib_argument_given(arguments, "clear");
-    if ((failed =
-             parse_choice(arguments, "format", "text|jsonl", &format, GIB_LOG_TEXT, error)) ||
+    if ((failed = parse_choice(arguments, "format", "text|jsonl", &format, GIB_LOG_TEXT, error)) ||
         (failed = parse_choice(arguments, "follow", "on|off", &follow, -1, error)) ||
         (failed = parse_patch(engine, arguments, &patch, error)))
         return failed;

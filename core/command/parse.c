@@ -75,27 +75,39 @@ void gib_write_word(FILE *out, const char *word)
     fputc('"', out);
 }
 
+size_t gib_match_name(const void *table, size_t entry_size, const char *name, const char *prefix,
+                      const void **found, char *list, size_t list_size)
+{
+    size_t matches = 0;
+    *list = '\0';
+    for (const char *entry = table;; entry += entry_size) {
+        const char *candidate = *(const char *const *)entry;
+        if (!candidate)
+            return matches;
+        if (!*name || strncmp(candidate, name, strlen(name)))
+            continue;
+        *found = entry;
+        matches++;
+        if (!strcmp(candidate, name))
+            return 1;
+        size_t used = strlen(list);
+        if (used + strlen(prefix) + strlen(candidate) + 3 < list_size)
+            snprintf(list + used, list_size - used, "%s%s%s", used ? ", " : "", prefix, candidate);
+    }
+}
+
 const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
                                          struct gib_error *error)
 {
-    const struct gib_option *found = NULL;
-    size_t length = strlen(name), matches = 0;
-    char list[200] = "";
-    for (const struct gib_option *o = command->options; o && o->name; o++) {
-        if (!strcmp(o->name, name))
-            return o;
-        if (!length || strncmp(o->name, name, length))
-            continue;
-        found = o;
-        matches++;
-        if (strlen(list) + strlen(o->name) + 4 < sizeof list)
-            strcat(strcat(list, *list ? ", -" : "-"), o->name);
-    }
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(command->options, sizeof *command->options, name, "-", &found,
+                                    list, sizeof list);
     if (matches == 1)
         return found;
     if (matches > 1)
         gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: %s.", name, list);
-    else if (command->options && command->options->name)
+    else if (command->options->name)
         gib_fail(error, GIB_E_SYNTAX, 0,
                  "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.",
                  command->name, name, command->name);
@@ -155,8 +167,7 @@ static int take_argument(const struct gib_option *option, char *attached, char *
         while (isspace((unsigned char)*look))
             look++;
         bool negative = *look == '-' && is_number(look + 1);
-        if (negative ||
-            (is_number(look) && strspn(look, "0123456789") == strcspn(look, " \t")))
+        if (negative || (is_number(look) && strspn(look, "0123456789") == strcspn(look, " \t")))
             text = next_word(at, &bad, &quoted);
     } else if (option->argument != GIB_TAKES_NOTHING && !attached) {
         text = next_word(at, &bad, &quoted);
@@ -165,10 +176,11 @@ static int take_argument(const struct gib_option *option, char *attached, char *
                             bad ? "A quote is not closed after -%s." : "Option -%s needs a value.",
                             option->name);
         if (!quoted && looks_like_option(text))
-            return gib_fail(error, GIB_E_SYNTAX, 0,
-                            "Option -%s needs a value; \"%.60s\" looks like another option (if it is "
-                            "the value, quote it).",
-                            option->name, text);
+            return gib_fail(
+                error, GIB_E_SYNTAX, 0,
+                "Option -%s needs a value; \"%.60s\" looks like another option (if it is "
+                "the value, quote it).",
+                option->name, text);
     }
     int failed = check_repeated(out, option, error);
     if (failed)

@@ -19,23 +19,18 @@ const struct gib_setting gib_setting_table[] = {
 
 const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error)
 {
-    const struct gib_setting *found = NULL;
-    for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
-        if (!strcmp(s->name, name))
-            return s;
-        if (!*name || strncmp(s->name, name, strlen(name)))
-            continue;
-        if (found) {
-            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s, %s.", name,
-                     found->name, s->name);
-            return NULL;
-        }
-        found = s;
-    }
-    if (!found)
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(gib_setting_table, sizeof *gib_setting_table, name, "", &found,
+                                    list, sizeof list);
+    if (matches == 1)
+        return found;
+    if (matches > 1)
+        gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s.", name, list);
+    else
         gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\"; \"gibbon show\" lists them.",
                  name);
-    return found;
+    return NULL;
 }
 
 char *gib_setting_value(const struct gib_engine *engine, const char *name)
@@ -117,8 +112,9 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
         return gib_fail(error, GIB_E_SYNTAX, 0, "%s needs a value: %s.", setting->name,
                         strcmp(setting->values, "BYTES") ? setting->values : "a number of bytes");
     if (arguments->words != 2)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "\"gibbon set\" takes one setting and one value: gibbon set string-limit 64.");
+        return gib_fail(
+            error, GIB_E_SYNTAX, 0,
+            "\"gibbon set\" takes one setting and one value: gibbon set string-limit 64.");
     struct gib_settings *s = &engine->settings;
     const char *value = arguments->word[1];
     if (strstr(setting->values, "BYTES")) {
@@ -148,7 +144,8 @@ int gib_command_show(struct gib_engine *engine, const struct gib_arguments *argu
 {
     if (arguments->words > 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon show\" takes one setting.");
-    const struct gib_setting *one = arguments->words ? gib_setting_find(arguments->word[0], error) : NULL;
+    const struct gib_setting *one =
+        arguments->words ? gib_setting_find(arguments->word[0], error) : NULL;
     if (arguments->words && !one)
         return error->code;
     for (const struct gib_setting *s = gib_setting_table; s->name; s++) {

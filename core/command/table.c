@@ -96,19 +96,10 @@ const struct gib_command gib_command_table[] = {
 
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error)
 {
-    const struct gib_command *found = NULL;
-    size_t matches = 0;
-    char list[200] = "";
-    for (const struct gib_command *c = gib_command_table; c->name; c++) {
-        if (!strcmp(c->name, name))
-            return c;
-        if (!*name || strncmp(c->name, name, strlen(name)))
-            continue;
-        found = c;
-        matches++;
-        if (strlen(list) + strlen(c->name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), c->name);
-    }
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(gib_command_table, sizeof *gib_command_table, name, "", &found,
+                                    list, sizeof list);
     if (matches == 1)
         return found;
     if (matches > 1)

@@ -213,9 +213,9 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
     char *sentence = gib_not_found(engine, &patch->location);
     int answer = 0;
     if (sentence && engine->settings.pending == 2 && arguments->interactive)
-        answer = gib_ask(engine,
-                         "%s\nMake the patch pending on future shared library load? (y or [n]) ",
-                         sentence);
+        answer =
+            gib_ask(engine, "%s\nMake the patch pending on future shared library load? (y or [n]) ",
+                    sentence);
     int failed = answer == 1
                      ? 0
                      : gib_fail(error, GIB_E_NOT_FOUND, 0, "%s Use -pending to wait for it.",
@@ -265,6 +265,9 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
                   patch->location.text, sites);
     show_others(engine, patch, sites == 1 ? site : NULL);
     warn_from(engine, patch);
+    if (patch->thread && !engine->process)
+        gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
+                  patch->thread);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
     if (patch->delayed)
@@ -279,6 +282,7 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
     struct gib_found_list found = {NULL, 0};
     if (!engine->process)
         return 0;
+    gib_patch_find_threads(engine);
     int failed = gib_location_resolve(engine, patch, 0, &found, error);
     if (failed)
         return failed;

@@ -44,8 +44,9 @@ struct gib_patch {
     bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
-    int thread; /* as typed: a debugger's number or a tid; 0: any */
-    char *from; /* module, NULL: any */
+    int thread;  /* as typed: a debugger's number or a tid; 0: any */
+    int32_t tid; /* of that thread in the current process, 0: it has not been seen */
+    char *from;  /* module, NULL: any */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */
@@ -497,6 +498,8 @@ void gib_release(struct gib_engine *engine);
 void gib_release_detached(struct gib_engine *engine);
 
 /* patch.c */
+/* Finds the threads that -thread means; a number may be that of a thread to come. */
+void gib_patch_find_threads(struct gib_engine *engine);
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);
 void gib_patch_free(struct gib_patch *patch);
 int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch);

@@ -200,6 +200,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->address_known = false;
         patch->refused = patch->delayed = 0;
         patch->placed = false;
+        patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
             patch->spent = false;
@@ -330,6 +331,7 @@ void gib_resolve_pending(struct gib_engine *engine)
         return;
     engine->busy = true;
     forget_gone_sites(process);
+    gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {
         gib_update_agent(engine, process);

@@ -2,6 +2,7 @@
  * site.c: a patched entry as the agent sees it: what to record there, and the thunk that calls the
  * agent.
  */
+#include "engine/shape.h"
 #include "engine/internal.h"
 
 #include <inttypes.h>
@@ -25,68 +26,10 @@ static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
     return (struct gib_site *)((char *)process->shared + process->shared->sites) + index;
 }
 
-static uint8_t errno_rule(const struct gib_prototype *prototype)
-{
-    if (!prototype || prototype->failure == GIB_FAILURE_NONE)
-        return GIB_ERRNO_NO;
-    enum gib_type_kind kind = prototype->result.kind;
-    bool pointer = kind == GIB_TYPE_POINTER || kind == GIB_TYPE_STRING;
-    bool maybe = prototype->failure == GIB_FAILURE_ERRNO_MAYBE;
-    if (pointer)
-        return maybe ? GIB_ERRNO_NULL_CHANGED : GIB_ERRNO_NULL;
-    if (kind != GIB_TYPE_INT && kind != GIB_TYPE_ENUM)
-        return GIB_ERRNO_NO;
-    return maybe ? GIB_ERRNO_MINUS_ONE_CHANGED : GIB_ERRNO_MINUS_ONE;
-}
-
-/* The longest record the site can write, in lines. */
-static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
-{
-    uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size =
-        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
-    size += s->strings * text;
-    size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
-    size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
-    size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
-    size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
-    size += s->errno_rule ? 16 : 0;
-    return (size + 8 + GIB_LINE - 1) / GIB_LINE;
-}
-
-static void fill_arguments(struct gib_site *s, const struct gib_site_state *site)
-{
-    const struct gib_prototype *prototype = site->prototype;
-    const struct gib_convention *c = &site->convention;
-    s->words = c->words;
-    memcpy(s->source, c->source, sizeof s->source);
-    s->named_gpr = c->named_gpr;
-    s->named_xmm = c->named_xmm;
-    s->named_stack = c->named_stack;
-    s->strings = 0;
-    if (!prototype || prototype->unspecified)
-        return;
-    for (size_t i = 0; i < prototype->parameter_count && i < c->parameters; i++) {
-        if (prototype->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
-            s->strings < GIB_MAX_STRINGS)
-            s->string[s->strings++] = c->parameter[i].first;
-    }
-    size_t last = prototype->parameter_count - 1;
-    if (prototype->parameter_count && last < c->parameters && c->parameter[last].count) {
-        s->last_named = c->parameter[last].first;
-        if (prototype->variadic == GIB_VARIADIC_PRINTF &&
-            prototype->parameters[last].type.kind == GIB_TYPE_STRING)
-            s->flags |= GIB_SITE_PRINTF;
-        if (prototype->variadic == GIB_VARIADIC_OPEN)
-            s->flags |= GIB_SITE_OPEN;
-    }
-}
-
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
-static void fill_action(struct gib_engine *engine, struct gib_process *process,
-                        struct gib_action *a, const struct gib_chain_link *link)
+static void fill_action(struct gib_process *process, struct gib_action *a,
+                        const struct gib_chain_link *link)
 {
     const struct gib_patch *patch = link->patch;
     memset(a, 0, sizeof *a);
@@ -104,18 +47,7 @@ static void fill_action(struct gib_engine *engine, struct gib_process *process,
         a->flags |= GIB_ACTION_LIMITS;
     if (patch->thread) {
         a->flags |= GIB_ACTION_THREAD;
-        a->thread = patch->thread;
-        struct gib_target_thread *threads;
-        size_t count;
-        if (gib_target_threads(engine, &threads, &count, NULL) == 0) {
-            bool is_tid = false;
-            for (size_t i = 0; i < count; i++)
-                is_tid |= threads[i].tid == patch->thread;
-            for (size_t i = 0; i < count && !is_tid; i++)
-                if (threads[i].number == patch->thread)
-                    a->thread = threads[i].tid;
-            free(threads);
-        }
+        a->thread = patch->tid; /* 0 is nobody's */
     }
     if (patch->from) {
         a->flags |= GIB_ACTION_FROM;
@@ -176,16 +108,8 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
     memset(s, 0, sizeof *s);
     s->index = site->index;
     s->thread_pointer = (uint8_t)thread_pointer(process, site);
-    s->flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
-    s->stack_copy = site->convention.stack_copy;
-    s->result = site->convention.result;
-    fill_arguments(s, site);
-    if (site->prototype) {
-        size_t size = site->prototype->result.size;
-        s->result_size = (uint8_t)(size < 255 ? size : 255);
-        s->result_string = site->prototype->result.kind == GIB_TYPE_STRING;
-    }
-    s->errno_rule = errno_rule(site->prototype);
+    gib_shape_function(s, site->prototype, &site->convention);
+    s->flags |= site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
 }
 
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written
@@ -195,18 +119,16 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
 {
     struct gib_site *s = shared_site(process, site->index), fresh;
     fill_shape(process, site, &fresh);
-    bool backtrace = false;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (!site->chain[i].patch)
             continue;
-        fill_action(engine, process, &fresh.action[i], &site->chain[i]);
+        fill_action(process, &fresh.action[i], &site->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
-        backtrace |= site->chain[i].patch->backtrace > 0;
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
-    fresh.lines = record_lines(&fresh, limit, backtrace);
+    fresh.lines = gib_shape_lines(&fresh, limit);
     uint32_t gate = gib_site_gate(&fresh, process->shared);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */

@@ -11,7 +11,7 @@ struct gib_log_process {
     struct gib_log_site **site;
     uint32_t site_count;
     bool names_changed; /* since it was decided which sites are ambiguous */
-    uint64_t first; /* time stamp of its first record, 0: none yet */
+    uint64_t first;     /* time stamp of its first record, 0: none yet */
 };
 
 struct gib_reader;

@@ -210,7 +210,8 @@ static int by_name(const void *a, const void *b)
  * line is rendered after a change. */
 static void find_ambiguous(struct gib_log_process *process)
 {
-    struct gib_log_site **sorted = calloc(process->site_count + 1ull, sizeof(struct gib_log_site *));
+    struct gib_log_site **sorted =
+        calloc(process->site_count + 1ull, sizeof(struct gib_log_site *));
     size_t count = 0;
     for (uint32_t i = 0; sorted && i < process->site_count; i++)
         if (process->site[i] && is_patched(process->site[i]))

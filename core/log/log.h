@@ -132,8 +132,9 @@ void gib_escape_text(FILE *out, const char *bytes, size_t size);
 /* The same for a name (a symbol, a path): no quotes, anything but printable characters becomes `?`.
  */
 void gib_escape_name(FILE *out, const char *name);
-/* The same for a message of Gibbon's own, which may hold what the user typed or names of the target:
- * no quotes, and backslashes stay. `lines`: line ends are the message's own and stay, too. */
+/* The same for a message of Gibbon's own, which may hold what the user typed or names of the
+ * target: no quotes, and backslashes stay. `lines`: line ends are the message's own and stay, too.
+ */
 void gib_escape_message(FILE *out, const char *text, bool lines);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's
  * surrogateescape does. */

@@ -9,7 +9,8 @@ static int set_names(struct gib_prototypes *store, struct gib_type *type, const 
                      size_t length)
 {
     const char *line = gib_store_line(store, GIB_ENTRY_FLAGS, set, length);
-    const char *body = line ? strchr(line, '{') : NULL, *field = line ? strstr(line, "field=") : NULL;
+    const char *body = line ? strchr(line, '{') : NULL,
+               *field = line ? strstr(line, "field=") : NULL;
     if (!body || type->kind != GIB_TYPE_INT || type->size > 8 || type->enumerator_count)
         return 0;
     type->notation = GIB_NOTATION_NAMES;

@@ -130,7 +130,8 @@ static int read_annotations(struct gib_parser *parser, struct gib_prototype *pro
             prototype->variadic = GIB_VARIADIC_PRINTF;
         else if (prototype->variadic && prototype->parameter_count && gib_token_is(&token, "open"))
             prototype->variadic = GIB_VARIADIC_OPEN;
-        else if (gib_annotate_parameter(parser->store, prototype, word, token.length, &code) && code)
+        else if (gib_annotate_parameter(parser->store, prototype, word, token.length, &code) &&
+                 code)
             return gib_parser_memory(parser);
         while (at < end && *at <= ' ')
             at++;

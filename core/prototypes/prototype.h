@@ -131,10 +131,10 @@ size_t gib_prototypes_count(const struct gib_prototypes *store);
  * ...)`, with or without the semicolon, and with the typedefs of the store (size_t, mode_t,
  * FILE...). Parameters may be unnamed; arrays and functions decay; `f` may also be a
  * pointer-returning or function-pointer-taking function. A comment behind it may hold the
- * annotations of the data files (data/README.md): `// errno? printf`, `// how=open_flags`. `store` may be NULL: then
- * there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that
- * names the column and what was expected, or GIB_E_NOT_FOUND for a type by value whose layout is
- * not known; *out is untouched then.
+ * annotations of the data files (data/README.md): `// errno? printf`, `// how=open_flags`. `store`
+ * may be NULL: then there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a
+ * sentence that names the column and what was expected, or GIB_E_NOT_FOUND for a type by value
+ * whose layout is not known; *out is untouched then.
  */
 int gib_prototype_parse(struct gib_prototypes *store, const char *declaration,
                         struct gib_prototype **out, struct gib_error *error);

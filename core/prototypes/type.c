@@ -222,7 +222,8 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
     out->name = spelling(base, all.items, spelled);
     if (!out->name)
         return gib_parser_memory(parser);
-    if (out->kind == GIB_TYPE_ENUM && base->enum_body && gib_read_enumerators(base->enum_body, out)) {
+    if (out->kind == GIB_TYPE_ENUM && base->enum_body &&
+        gib_read_enumerators(base->enum_body, out)) {
         gib_type_release(out);
         return gib_parser_memory(parser);
     }

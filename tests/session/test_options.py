@@ -109,6 +109,16 @@ def test_thread(debugger, target):
     assert counts[2] >= 597 and "9999" in result[5] and "Patch" not in result[5]
 
 
+def test_thread_that_comes_later(debugger, target):
+    """A number that no thread has yet is found at a stop; the next run has other threads."""
+    actions = ["gibbon wrap hammer -thread 3 -count", "gibbon wrap hammer -thread 1 -count", "gibbon wrap main -thread 1", "break ready", "run", "continue", "gibbon stats"]
+    result = debugger.session(target("threads"), actions + ["run", "continue", "gibbon stats"], args=["3", "200"])
+    assert "Thread 3 is looked for when the program runs, at every stop." in result[0]
+    for stats in (6, 9):
+        third, first, main = re.findall(r"^\d +(\d+) ", result[stats], re.M)
+        assert third in ("199", "200") and first == "0" and main == "1", result.text  # it may stand inside a call at the stop
+
+
 def test_disabled_and_enabled_while_it_runs(debugger, target):
     result = debugger.session(target("calls"), ["gibbon wrap work -disabled", "break between", "run", "gibbon list", "gibbon enable", "continue"], args=["6"])
     assert re.search(r"^1 +wrap +keep n ", result[3], re.M) and numbers(result) == [3, 4, 5]

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "engine/shape.h"
 
 extern const uint8_t gib_agent_image_start[], gib_agent_image_end[];
 
@@ -173,59 +174,6 @@ void agent_close(struct agent *a)
 /* ---- sites: core/engine/site.c
  * --------------------------------------------------------------------- */
 
-static uint8_t errno_rule(const struct gib_prototype *p)
-{
-    if (!p || p->failure == GIB_FAILURE_NONE)
-        return GIB_ERRNO_NO;
-    bool maybe = p->failure == GIB_FAILURE_ERRNO_MAYBE;
-    if (p->result.kind == GIB_TYPE_POINTER || p->result.kind == GIB_TYPE_STRING)
-        return maybe ? GIB_ERRNO_NULL_CHANGED : GIB_ERRNO_NULL;
-    if (p->result.kind != GIB_TYPE_INT && p->result.kind != GIB_TYPE_ENUM)
-        return GIB_ERRNO_NO;
-    return maybe ? GIB_ERRNO_MINUS_ONE_CHANGED : GIB_ERRNO_MINUS_ONE;
-}
-
-static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
-{
-    uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size =
-        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
-    size += s->strings * text;
-    size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
-    size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
-    size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
-    size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
-    size += s->errno_rule ? 16 : 0;
-    return (size + 8 + GIB_LINE - 1) / GIB_LINE;
-}
-
-static void fill_arguments(struct gib_site *s, const struct gib_prototype *p,
-                           const struct gib_convention *c)
-{
-    s->words = c->words;
-    memcpy(s->source, c->source, sizeof s->source);
-    s->named_gpr = c->named_gpr;
-    s->named_xmm = c->named_xmm;
-    s->named_stack = c->named_stack;
-    if (!p || p->unspecified)
-        return;
-    for (size_t i = 0; i < p->parameter_count && i < c->parameters; i++)
-        if (p->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
-            s->strings < GIB_MAX_STRINGS)
-            s->string[s->strings++] = c->parameter[i].first;
-    size_t last = p->parameter_count - 1;
-    if (p->parameter_count && last < c->parameters && c->parameter[last].count) {
-        s->last_named = c->parameter[last].first;
-        if (p->variadic == GIB_VARIADIC_PRINTF && p->parameters[last].type.kind == GIB_TYPE_STRING)
-            s->flags |= GIB_SITE_PRINTF;
-        if (p->variadic == GIB_VARIADIC_OPEN)
-            s->flags |= GIB_SITE_OPEN;
-    }
-    s->result_size = (uint8_t)(p->result.size < 255 ? p->result.size : 255);
-    s->result_string = p->result.kind == GIB_TYPE_STRING;
-}
-
 static void fill_action(struct agent *a, struct gib_action *action,
                         const struct patch_options *options)
 {
@@ -345,14 +293,11 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     memset(s, 0, sizeof *s);
     s->index = index;
     s->thread_pointer = (uint8_t)a->thread_pointer;
-    s->flags = options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
-    s->stack_copy = a->site[index].convention.stack_copy;
-    s->result = a->site[index].convention.result;
-    fill_arguments(s, prototype, &a->site[index].convention);
-    s->errno_rule = errno_rule(prototype);
-    s->lines = record_lines(s, a->shared->string_limit, options.backtrace > 0);
+    gib_shape_function(s, prototype, &a->site[index].convention);
+    s->flags |= options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
+    s->lines = gib_shape_lines(s, a->shared->string_limit);
     void *thunk = make_thunk(a, index, original, &options);
     a->sites++;
     if (a->log)

@@ -148,7 +148,8 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text), cmocka_unit_test(test_name), cmocka_unit_test(test_message), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_name),
+        cmocka_unit_test(test_message),   cmocka_unit_test(test_json),
         cmocka_unit_test(test_all_pairs), cmocka_unit_test(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

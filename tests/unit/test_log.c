@@ -69,7 +69,7 @@ static void test_integers(void **state)
 /* Numbers stay numbers for programs; people see names and modes. */
 static void test_notations(void **state)
 {
-    static struct gib_enumerator open_names[] = {{"RDONLY", 0}, {"WRONLY", 1}, {"RDWR", 2},
+    static struct gib_enumerator open_names[] = {{"RDONLY", 0},  {"WRONLY", 1},   {"RDWR", 2},
                                                  {"SYNC", 0x30}, {"DSYNC", 0x10}, {"CREAT", 0x40}};
     struct gib_type open_flags = INT(4, true), plain = INT(4, true), mode = INT(4, false);
     open_flags.notation = plain.notation = GIB_NOTATION_NAMES;
@@ -289,7 +289,8 @@ static void test_ambiguous_names(void **state)
 {
     thunk(1);
     agent_expect(&a, "work(n=1) = 1\n");
-    gib_log_set_site(a.log, 5, site_of("work", "libother.so", 0)); /* Gibbon's own: nobody's patch */
+    gib_log_set_site(a.log, 5,
+                     site_of("work", "libother.so", 0)); /* Gibbon's own: nobody's patch */
     gib_log_set_site(a.log, 6, site_of("other", "libother.so", 3));
     gib_log_set_site(a.log, 7, site_of("other", "libother.so", 3));
     thunk(2);
