@@ -31,13 +31,13 @@ NOT_INLINED static const char *texts(const char *text, int n)
 {
     return text + 1;
 }
-static __typeof__(&plain) plain_thunk, handler_thunk;
-static __typeof__(&texts) texts_thunk;
+static __typeof__(&plain) plain_thunk, handler_thunk; /* the thunk writes, the agent adds text */
+static __typeof__(&texts) texts_thunk; /* the agent completes it, for its result is text */
 NOT_INLINED static long numbers(long a1, long a2, long a3, long a4)
 {
     return a1 + a2 + a3 + a4;
 }
-static __typeof__(&numbers) numbers_thunk; /* takes the agent's fast path */
+static __typeof__(&numbers) numbers_thunk; /* written by the thunk alone */
 NOT_INLINED static int nesting(int n)
 {
     return plain_thunk(n, "inner") + plain_thunk(n + 1, "inner");
@@ -324,6 +324,10 @@ static void test_handler_jumps_away(void **state)
 {
     jump_away_from(one_text);
 }
+static void test_handler_jumps_away_with_text(void **state)
+{
+    jump_away_from(one_call);
+}
 static void test_handler_jumps_away_fast(void **state)
 {
     jump_away_from(one_fast);
@@ -336,7 +340,7 @@ static void fork_in_handler(void)
 {
     child = fork();
 }
-static void fork_in(void (*body)(void))
+static void fork_in(void (*body)(void), long apart)
 {
     disturb = fork_in_handler;
     body();
@@ -345,7 +349,7 @@ static void fork_in(void (*body)(void))
         gib_log_drain(a.log);
         gib_log_clear(a.log);
         child = -1;
-        countdown = n += 3;
+        countdown = n += apart;
         step(true);
         body();
         step(false);
@@ -382,11 +386,15 @@ static void fork_in(void (*body)(void))
 }
 static void test_fork_anywhere(void **state)
 {
-    fork_in(one_text);
+    fork_in(one_text, 7);
+}
+static void test_fork_anywhere_with_text(void **state)
+{
+    fork_in(one_call, 3);
 }
 static void test_fork_anywhere_fast(void **state)
 {
-    fork_in(one_fast);
+    fork_in(one_fast, 1);
 }
 
 static void die_in_handler(void)
@@ -394,7 +402,7 @@ static void die_in_handler(void)
     kill(getpid(), SIGKILL);
 }
 /* The process ends in the middle: all that came before is in the log, and nothing else. */
-static void die_in(void (*body)(void), const char *call, const char *result)
+static void die_in(void (*body)(void), const char *call, const char *result, long apart)
 {
     volatile long *done =
         mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -403,7 +411,7 @@ static void die_in(void (*body)(void), const char *call, const char *result)
     long n = 0;
     disturb = die_in_handler;
     do {
-        countdown = ++n;
+        countdown = n += apart;
         *done = 0;
         pid_t pid = fork();
         if (pid == 0) {
@@ -435,11 +443,15 @@ static void die_in(void (*body)(void), const char *call, const char *result)
 }
 static void test_death_anywhere(void **state)
 {
-    die_in(one_text, "texts(text=\"outer\", n=1)", "0x");
+    die_in(one_text, "texts(text=\"outer\", n=1)", "0x", 5);
+}
+static void test_death_anywhere_with_text(void **state)
+{
+    die_in(one_call, "plain(n=1, text=\"outer\")", "2\n", 1);
 }
 static void test_death_anywhere_fast(void **state)
 {
-    die_in(one_fast, "numbers(a=1, b=2, c=3, d=4)", "10\n");
+    die_in(one_fast, "numbers(a=1, b=2, c=3, d=4)", "10\n", 1);
 }
 /* Real signals, at real speed. */
 static volatile long storms;
@@ -483,10 +495,13 @@ int main(void)
         TEST(test_handler_in_nested_calls),
         TEST(test_handler_in_count),
         TEST(test_handler_jumps_away),
+        TEST(test_handler_jumps_away_with_text),
         TEST(test_handler_jumps_away_fast),
         TEST(test_fork_anywhere),
+        TEST(test_fork_anywhere_with_text),
         TEST(test_fork_anywhere_fast),
         TEST(test_death_anywhere),
+        TEST(test_death_anywhere_with_text),
         TEST(test_death_anywhere_fast),
         TEST(test_storm),
     };

@@ -38,7 +38,7 @@ struct gib_thunk_request {
     uint32_t counter, counter_offset; /* index, and its byte offset inside a thread block */
 };
 
-#define GIB_THUNK_MAX 1536
+#define GIB_THUNK_MAX 1664
 
 /* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
 enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);
