@@ -100,9 +100,10 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         const struct gib_site_state *site = process->site[made->site];
         struct gib_code code = {.address = made->address, .size = made->size};
         char *function = gib_elf_function_name(site->function);
-        char *name = function ? gib_format(made->is_thunk ? "gibbon:%s" : "%s.gibbon", function)
-                              : NULL;
-        /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon]. */
+        char *name =
+            function ? gib_format(made->is_thunk ? "gibbon:%s" : "%s.gibbon", function) : NULL;
+        /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon].
+         */
         char *symbol = name ? gib_format(made->is_thunk ? "%s" : "%s.0", name) : NULL;
         code.name = name;
         code.symbol = symbol;
@@ -188,7 +189,8 @@ void gib_describe_code(struct gib_engine *engine)
     if (!process || !process->installed || !process->code_count)
         return;
     bool with_lines = process->code_has_lines || wants_lines(engine, process);
-    /* All of it once more, with lines, over the first: LLDB loses breakpoints in a file that goes. */
+    /* All of it once more, with lines, over the first: LLDB loses breakpoints in a file that goes.
+     */
     if (with_lines && !process->code_has_lines)
         process->code_described = 0;
     if (process->code_described == process->code_count)

@@ -238,8 +238,7 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     struct gib_process *process = engine->process;
     /* The symbol files say it better, as soon as the debugger has them. */
     if (process && process->installed && process->code_described < process->code_count &&
-        pc >= process->shared->arena_low &&
-        pc < process->shared->arena_high) {
+        pc >= process->shared->arena_low && pc < process->shared->arena_high) {
         for (uint32_t i = 0; i < process->site_count && !found; i++) {
             const struct gib_site_state *site = process->site[i];
             found = !site->internal && pc > site->thunk + PROLOGUE &&

@@ -164,8 +164,8 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    bool busy;   /* inside a change: nested events wait */
+    char *reply;             /* the last string returned */
+    bool busy;               /* inside a change: nested events wait */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 

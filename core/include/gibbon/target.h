@@ -46,8 +46,8 @@ enum gib_print_style {
 /* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could
  * not. */
 struct gib_target_operations {
-    size_t size;     /* sizeof(struct gib_target_operations), for compatibility */
-    bool tells_exit; /* GIB_EVENT_EXITED comes as soon as the process has ended */
+    size_t size;           /* sizeof(struct gib_target_operations), for compatibility */
+    bool tells_exit;       /* GIB_EVENT_EXITED comes as soon as the process has ended */
     bool knows_statements; /* a breakpoint on a line goes to rows of a line table only that begin a
                               statement */
 
