@@ -174,6 +174,8 @@ static size_t check_frames(const char *path)
                 compare_frames(original, c->vaddr + at, copy, c->address + k, 8, c->described);
         }
     }
+    if (original != dwarf_getcfi(dwarf[0])) /* that one belongs to `dwarf` */
+        dwarf_cfi_end(original);
     for (int i = 0; i < 2; i++) {
         dwarf_end(dwarf[i]);
         elf_end(file[i]);
