@@ -259,33 +259,33 @@ class FrontEnd:
             frame = gdb.selected_frame()
         except gdb.error:
             frame = None
-        self.remove_file(self.symbol_base)
+        if self.symbol_base.is_valid():
+            base = self.symbol_base.filename
+            self.execute_quietly("remove-symbol-file " + base)
+            os.close(self.symbol_files.pop(base))
         for path in paths:
             self.execute_quietly("add-symbol-file %s -o 0" % path)
         self.expect_symbols()
         if frame is not None and frame.is_valid():
             frame.select()
 
-    def remove_file(self, objfile):
-        path = objfile.filename
-        self.execute_quietly("remove-symbol-file " + path)
-        os.close(self.symbol_files.pop(path))
-
     def forget_symbols(self):
         if self.leaving or not self.symbol_files:
             return
-        if self.in_event and self.kind not in (binding.EXITED, binding.DETACHING):
-            # A command would run those of a breakpoint; where the process is gone there are none.
-            self.post(self.forget_symbols)
-            return
-        self.unsettled = ()
-        for objfile in gdb.objfiles():
-            if objfile.filename in self.symbol_files and objfile.owner is None:
-                self.remove_file(objfile)
-        for descriptor in self.symbol_files.values():
-            os.close(descriptor)
-        self.symbol_files = None
-        self.expect_symbols()
+        files, self.symbol_files = self.symbol_files, None
+        self.symbol_base, self.unsettled = None, ()
+
+        def forget():
+            for objfile in gdb.objfiles():
+                if objfile.filename in files and objfile.owner is None:
+                    self.execute_quietly("remove-symbol-file " + objfile.filename)
+            for descriptor in files.values():
+                os.close(descriptor)
+            self.expect_symbols()
+        if not self.in_event or self.kind in (binding.EXITED, binding.DETACHING):
+            forget()
+        else:  # a command would run those of a breakpoint; where the process is gone there are none
+            self.post(forget)
 
     # The user.
 

@@ -207,10 +207,13 @@ class FrontEnd:
             self.symbol_modules = []
             return 0
         # LLDB shows the name of the file in each frame, and keeps the file open.
-        with tempfile.TemporaryDirectory(prefix="gibbon-") as directory:
-            name = os.path.join(directory, "gibbon")
-            os.symlink(path.replace("self", str(os.getpid()), 1), name)
-            module = target.AddModule(name, None, None)
+        try:
+            with tempfile.TemporaryDirectory(prefix="gibbon-") as directory:
+                name = os.path.join(directory, "gibbon")
+                os.symlink(path.replace("self", str(os.getpid()), 1), name)
+                module = target.AddModule(name, None, None)
+        except OSError:  # nowhere to write
+            module = target.AddModule(path, None, None)
         if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
             return -1
         self.symbol_modules.append(module)

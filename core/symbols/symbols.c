@@ -26,8 +26,8 @@ void gib_symbols_free(struct gib_symbols *symbols)
 {
     if (!symbols)
         return;
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,  &symbols->strings,
-                                    &symbols->frames, &symbols->cies,  &symbols->lines,
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code, &symbols->strings,
+                                    &symbols->frames, &symbols->cies, &symbols->lines,
                                     &symbols->files};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         gib_buffer_free(buffers[i]);
@@ -128,9 +128,9 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
 
 /* ---- the file ---- */
 
-static const char section_names[] =
-    "\0.gibbon\0.debug_frame\0.debug_abbrev\0.debug_info\0.debug_line\0.debug_ranges\0.debug_names\0.strtab\0"
-    ".symtab\0.shstrtab";
+static const char section_names[] = "\0.gibbon\0.debug_frame\0.debug_abbrev\0.debug_info\0.debug_"
+                                    "line\0.debug_ranges\0.debug_names\0.strtab\0"
+                                    ".symtab\0.shstrtab";
 
 struct writer {
     Elf *elf;
@@ -239,7 +239,8 @@ static void add_tables(struct writer *w, const struct gib_symbols *symbols,
         header->sh_entsize = sizeof(Elf64_Sym);
         header->sh_addralign = 8;
     }
-    const struct gib_buffer all = {(uint8_t *)(uintptr_t)section_names, sizeof section_names, 0, false};
+    const struct gib_buffer all = {(uint8_t *)(uintptr_t)section_names, sizeof section_names, 0,
+                                   false};
     header = add_section(w, ".shstrtab", SHT_STRTAB, &all, &names);
     Elf64_Ehdr *file = elf64_getehdr(w->elf);
     if (header && file)
@@ -250,8 +251,8 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
 {
     struct writer w = {0};
     struct gib_debug_sections debug = {0};
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,  &symbols->strings,
-                                    &symbols->frames, &symbols->cies,  &symbols->lines,
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code, &symbols->strings,
+                                    &symbols->frames, &symbols->cies, &symbols->lines,
                                     &symbols->files};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         w.failed |= buffers[i]->failed;
@@ -267,8 +268,7 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
         gib_symbols_debug(symbols, &debug);
         add_tables(&w, symbols, &debug);
     }
-    bool written = file && !w.failed && !w.table.failed &&
-                   elf_update(w.elf, ELF_C_WRITE) >= 0;
+    bool written = file && !w.failed && !w.table.failed && elf_update(w.elf, ELF_C_WRITE) >= 0;
     if (!written && error) {
         error->code = GIB_E_FILE;
         error->address = 0;

@@ -1,6 +1,7 @@
 /*
  * symbols.h: an ELF file that tells a debugger about code in memory which no file holds: names,
- * call frame information, source lines. Pure: bytes and addresses; nothing of the target is touched.
+ * call frame information, source lines. Pure: bytes and addresses; nothing of the target is
+ * touched.
  *
  * The file is of type ET_DYN, its sections at the addresses of the code. It holds a copy of the
  * code: LLDB disassembles from files.

@@ -116,8 +116,7 @@ static void change(struct walk *w, const ZydisDecodedInstruction *in, const Zydi
     case ZYDIS_MNEMONIC_ADD:
         if (to_rsp && by_constant) {
             move_depth(w, s,
-                       in->mnemonic == ZYDIS_MNEMONIC_SUB ? op[1].imm.value.s
-                                                          : -op[1].imm.value.s);
+                       in->mnemonic == ZYDIS_MNEMONIC_SUB ? op[1].imm.value.s : -op[1].imm.value.s);
             return;
         }
         /* fall through */
@@ -130,10 +129,10 @@ static void change(struct walk *w, const ZydisDecodedInstruction *in, const Zydi
 static bool writes_stack_registers(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *op)
 {
     for (size_t i = 0; i < in->operand_count; i++) {
-        ZydisRegister reg = op[i].type == ZYDIS_OPERAND_TYPE_REGISTER
-                                ? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-                                                                   op[i].reg.value)
-                                : ZYDIS_REGISTER_NONE;
+        ZydisRegister reg =
+            op[i].type == ZYDIS_OPERAND_TYPE_REGISTER
+                ? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op[i].reg.value)
+                : ZYDIS_REGISTER_NONE;
         if ((reg == ZYDIS_REGISTER_RSP || reg == ZYDIS_REGISTER_RBP) &&
             (op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
             return true;
@@ -209,8 +208,9 @@ static void put_rows(const struct walk *w, struct gib_buffer *out)
 static bool look_at(const uint8_t *code, size_t size, struct gib_thunk_shape *shape)
 {
     ZydisDecoder decoder;
-    struct walk w = {code, size, calloc(size, 1), calloc(size, sizeof *w.state),
-                     calloc(size, sizeof *w.todo), 0, false};
+    struct walk w = {
+        code, size, calloc(size, 1), calloc(size, sizeof *w.state), calloc(size, sizeof *w.todo),
+        0,    false};
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     w.failed = !w.varies || !w.state || !w.todo;
     if (!w.failed)

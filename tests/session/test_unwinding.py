@@ -144,3 +144,26 @@ def test_after_detach(debugger, server):
     result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap getenv", "detach", ("info files", "image list"), "attach %d" % process.pid, "backtrace"])
     assert process.poll() is None
     assert "gibbon" not in result[5], result[5]
+
+
+def test_at_the_prompt(interactive, target, debugger):
+    """What an event could not do is done before the user can ask; the frame that is selected stays selected."""
+    one = interactive(target("unwind"))
+    one.do("gibbon wrap outer")
+    if debugger.name == "gdb":
+        one.do("break helper")
+        one.send("commands")
+        one.expect("^>")
+        one.send("up 2")
+        one.expect("^>")
+        one.send("end")
+        one.prompt()
+        one.do("run")
+        assert "gibbon:outer" in one.do("frame")
+    else:
+        one.do("breakpoint set -n helper")
+        one.send("run")
+        one.expect("stop reason = breakpoint")
+        assert "gibbon:outer" in one.do("frame select 2")
+    text = one.do("info symbol $pc" if debugger.name == "gdb" else "image lookup -a $pc")
+    assert "gibbon:outer + " in text, text
