@@ -119,6 +119,8 @@ struct gib_process {
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count;
     struct gib_site_state **site;
+    uint64_t *island; /* addresses of all islands ever planned; they are few */
+    size_t island_count;
     uint32_t site_count, counters, patches, ranges, unwind_modules;
     uint64_t unwind_used;
     size_t modules_seen;    /* of the table, by pending patches */

@@ -158,7 +158,7 @@ static int compare_with_file(struct gib_engine *engine, const struct gib_process
     uint8_t memory[16];
     size_t n = size < sizeof memory ? size : sizeof memory;
     int failed = gib_read(engine, site->address, memory, n, error);
-    if (!failed)
+    if (!failed && memcmp(memory, file, n))
         hide_own_writes(process, site->address, memory, n);
     if (failed || !memcmp(memory, file, n))
         return failed;
@@ -174,7 +174,9 @@ static int compare_with_file(struct gib_engine *engine, const struct gib_process
         site->function, site->address, now, site->module->name, then);
 }
 
-/* What no detour may use. A site is known to the process before its detour is in memory. */
+/* What no detour may use. Windows are apart from each other as functions are, so only islands can
+ * be in the way of one, and there may be many thousand sites. A site is known to the process before
+ * its detour is in memory. */
 struct others {
     struct gib_engine *engine;
     const struct gib_process *process;
@@ -193,7 +195,10 @@ static bool is_taken(uint64_t vaddr, size_t size, void *context)
     uint64_t address = vaddr + module->bias;
     uint8_t memory[GIB_DETOUR_SIZE], file[GIB_DETOUR_SIZE];
     struct gib_error ignored;
-    for (uint32_t i = 0; i < others->process->site_count; i++) {
+    bool is_window = address == others->planned->address, search = !is_window;
+    for (size_t i = 0; i < others->process->island_count && !search; i++)
+        search = overlap(others->process->island[i], GIB_DETOUR_SIZE, address, size);
+    for (uint32_t i = 0; i < others->process->site_count && search; i++) {
         const struct gib_site_state *site = others->process->site[i];
         if ((!site->installed && !gib_site_in_use(site)) ||
             site->address == others->planned->address)
@@ -203,10 +208,21 @@ static bool is_taken(uint64_t vaddr, size_t size, void *context)
             return true;
     }
     /* An island of somebody else's; a window was compared already. */
-    return address != others->planned->address &&
+    return !is_window &&
            (size > sizeof memory || gib_elf_read(module->elf, vaddr, file, size) != size ||
             gib_read(others->engine, address, memory, size, &ignored) ||
             memcmp(memory, file, size));
+}
+
+static int remember_island(struct gib_process *process, uint64_t address, struct gib_error *error)
+{
+    uint64_t *grown =
+        realloc(process->island, (process->island_count + 1) * sizeof *process->island);
+    if (!grown)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    process->island = grown;
+    process->island[process->island_count++] = address;
+    return 0;
 }
 
 static void take_over(struct gib_site_state *site, const struct gib_entry *entry)
@@ -267,6 +283,8 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
     site->module = found->module;
     gib_modules_lock(process->modules);
     int failed = choose_detour(engine, process, site, copy, trampoline_at, error);
+    if (!failed && site->island)
+        failed = remember_island(process, site->island, error);
     if (!failed)
         gib_site_choose_prototype(engine, site, patch);
     gib_modules_unlock(process->modules);

@@ -234,6 +234,7 @@ void gib_process_end(struct gib_engine *engine)
     for (uint32_t i = 0; i < process->site_count; i++)
         gib_site_free(process->site[i]);
     free(process->site);
+    free(process->island);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
