@@ -116,33 +116,37 @@ static int take_island(struct gib_entry *entry, uint64_t island, uint64_t bias, 
     return 0;
 }
 
-/* Two to four bytes of nops that a compiler was told to leave at the entry, in front of which it
- * left five more: then nothing has to be displaced. */
-static uint64_t prepared_island(const struct gib_entry *entry, gib_bytes_taken *taken,
-                                void *context)
+/* Two to four bytes of nops that a compiler was told to leave at the entry: if it left five more in
+ * front of it, nothing has to be displaced. */
+static bool is_prepared(const struct gib_entry *entry)
 {
     const struct gib_stretch *stretch = &entry->stretch;
     size_t nops = 0, length;
     while (nops < GIB_DETOUR_SIZE && nops < stretch->size && stretch->code[nops] != 0xcc &&
            (length = gib_padding_length(stretch->code + nops, stretch->size - nops)))
         nops += length;
-    if (nops < SHORT_JUMP || nops >= GIB_DETOUR_SIZE)
-        return 0;
+    return nops >= SHORT_JUMP && nops < GIB_DETOUR_SIZE;
+}
+
+static uint64_t own_island(const struct gib_entry *entry, gib_bytes_taken *taken, void *context)
+{
+    const struct gib_stretch *stretch = &entry->stretch;
     uint64_t pad = gib_own_pad(stretch->elf, entry->entry);
-    return pad && stretch->vaddr + SHORT_JUMP - pad <= 128 && !taken(pad, GIB_DETOUR_SIZE, context)
-               ? pad
-               : 0;
+    bool reached = pad && stretch->vaddr + SHORT_JUMP - pad <= 128;
+    return reached && !taken(pad, GIB_DETOUR_SIZE, context) ? pad : 0;
 }
 
 int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_bytes_taken *taken,
                      void *context, struct gib_error *error)
 {
-    if (!take_island(entry, prepared_island(entry, taken, context), bias, to, taken, context))
+    uint64_t island = own_island(entry, taken, context);
+    if (is_prepared(entry) && !take_island(entry, island, bias, to, taken, context))
         return 0;
     int failed = relocate(entry, bias, to, GIB_DETOUR_SIZE, taken, context, error);
     if (failed != GIB_E_BRANCH && failed != GIB_E_TOO_SHORT)
         return failed;
-    uint64_t island = gib_island_near(entry->stretch.elf, entry->stretch.vaddr, taken, context);
+    if (!island)
+        island = gib_island_near(entry->stretch.elf, entry->stretch.vaddr, taken, context);
     if (!take_island(entry, island, bias, to, taken, context))
         return 0;
     return failed; /* the first reason is the one to tell */

@@ -86,14 +86,25 @@ static const struct table *table_of(struct gib_elf *elf)
     return table;
 }
 
-/* Whether an instruction can begin at `vaddr`: decoded from the start of its function, unless that
- * is unknown or was not all code. */
+/* Where decoding has to begin to be in step at vaddr: at its function's start, or at a label not
+ * far before; vaddr itself when neither is known. */
+static uint64_t start_before(struct gib_elf *elf, uint64_t vaddr)
+{
+    enum { NOT_FAR = 4096 };
+    uint64_t start, end;
+    size_t count;
+    if (gib_elf_function_range(elf, vaddr, &start, &end))
+        return vaddr - start <= LONGEST_DECODED ? start : vaddr;
+    const struct gib_elf_label *label =
+        gib_elf_labels(elf, vaddr > NOT_FAR ? vaddr - NOT_FAR : 0, vaddr + 1, &count);
+    return label ? label[count - 1].vaddr : vaddr;
+}
+
+/* Whether an instruction can begin at `vaddr`, read from there; also when that was not all code. */
 static bool is_instruction(struct gib_elf *elf, uint64_t vaddr)
 {
-    uint64_t start, end;
+    uint64_t start = start_before(elf, vaddr);
     bool result = true;
-    if (!gib_elf_function_range(elf, vaddr, &start, &end) || vaddr - start > LONGEST_DECODED)
-        return true;
     size_t size = (size_t)(vaddr - start) + 16;
     uint8_t *code = malloc(size), *marks = malloc(size);
     size = code && marks ? gib_elf_read(elf, start, code, size) : 0;
