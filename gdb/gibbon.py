@@ -59,7 +59,11 @@ class FrontEnd:
     in_event = 0
 
     def program(self):
-        return gdb.current_progspace().filename or ""
+        try:
+            return gdb.current_progspace().filename or ""
+        except UnicodeDecodeError:  # a name that is not UTF-8: every byte is a character of Latin-1
+            with gdb.with_parameter("host-charset", "ISO-8859-1"):
+                return os.fsdecode(gdb.current_progspace().filename.encode("latin-1"))
 
     def read(self, address, size):
         return gdb.selected_inferior().read_memory(address, size)

@@ -260,7 +260,7 @@ class Hidden:
                     location.SetEnabled(False)
                 place = self.place(*key)
                 self.breakpoint.AddLocation(place)
-                self.locations[key] = next(l for l in self.breakpoint if l.GetAddress() == place)
+                self.locations.update((key, location) for location in self.breakpoint if location.GetAddress() == place)
         for key, location in list(self.locations.items()):
             if location.IsEnabled() != (key in self.wanted):
                 location.SetEnabled(key in self.wanted)
@@ -269,10 +269,9 @@ class Hidden:
         if path is None:
             return lldb.SBAddress(address, self.target)
         # Not mapped yet: an address of the file.
-        module = self.target.FindModule(lldb.SBFileSpec(os.path.realpath(path))) or self.target.FindModule(lldb.SBFileSpec(path))
-        if not module.IsValid():
-            module = self.target.AddModule(os.path.realpath(path), None, None)
-        return module.ResolveFileAddress(address)
+        path = os.path.realpath(path)
+        module = next((m for m in self.target.module_iter() if os.path.realpath(m.file.fullpath or "") == path), None)
+        return (module or self.target.AddModule(path, None, None)).ResolveFileAddress(address)
 
 
 class Borrowed:

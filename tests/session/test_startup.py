@@ -82,6 +82,13 @@ def test_numbers_of_breakpoints_are_the_users(debugger, target):
     assert re.search(r"^Breakpoint (\d+)", result[3], re.M).group(1) == ("1" if debugger.name == "gdb" else "2"), result.text
 
 
+@pytest.mark.parametrize("static", [False, True])
+def test_names_that_are_not_utf8(debugger, target, static):
+    program = target("calls", static=static, name="c\udcffll\udce9s")
+    result = debugger.session(program, ["gibbon wrap work -pending", "run"], args=["3", "n\udcfft"])
+    assert len(result.calls("work")) == 3 and result.out == "3 calls, last 3\n", result.text
+
+
 def test_another_target(debugger, target, early):
     """In LLDB the hidden breakpoint and the stop hook belong to a target; a new one has the number of the old one."""
     result = debugger.session(target("calls"), ["gibbon wrap work getenv", "run", (None, "target delete 0"), ("file " + early, "target create " + early), "gibbon list", "break fflush", "run"],
