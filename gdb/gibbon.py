@@ -1,6 +1,7 @@
 """Gibbon in GDB: `source gdb/gibbon.py`. It only translates between GDB's Python API and the engine (core/include/gibbon)."""
 import ctypes
 import os
+import re
 import sys
 
 import gdb
@@ -117,7 +118,7 @@ class FrontEnd:
     def breakpoints(self):
         result = []
         for breakpoint in gdb.breakpoints():
-            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending:
+            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending:
                 result += [binding.Breakpoint(breakpoint.number, location.address) for location in breakpoint.locations if location.enabled]
         return result
 
@@ -128,7 +129,9 @@ class FrontEnd:
                 location.enabled = False
         moved = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
         for name in ("condition", "thread", "silent", "commands", "ignore_count", "enabled"):
-            setattr(moved, name, getattr(breakpoint, name))
+            value = getattr(breakpoint, name)
+            if value is not None:  # which most of them cannot be set to
+                setattr(moved, name, value)
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
@@ -268,15 +271,15 @@ class Command(gdb.Command):
         execute(self.front_end, self.name + " " + argument, from_tty)
 
     def complete(self, text, word):
-        # GDB asks for what follows `word` begins at; the engine answers with whole words.
+        if word is None:
+            return []  # GDB asks where words break: at its usual characters
+        # GDB wants what follows the place where `word` begins; the engine, and GDB for `break`, answer with whole words.
         words, functions = self.front_end.engine.complete("%s %s" % (self.name, text))
-        start = len(text) - len(text.rsplit(None, 1)[-1]) if text and not text[-1].isspace() else len(text)
-        cut = max(len(text) - len(word) - start, 0)
-        result = [w[cut:] for w in words]
-        if functions and "!" not in text[start:]:
-            result += [w for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
-                       if w and not w.startswith("-")][:200]
-        return result
+        last = re.search(r"\S*$", text).group()
+        if functions:
+            lines = gdb.execute("complete break " + last, to_string=True).split("\n")
+            words += [line[len("break "):] for line in lines if line.startswith("break " + last)]
+        return [w[max(len(last) - len(word), 0):] for w in words]
 
 
 class Prefix(gdb.Command):

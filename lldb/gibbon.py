@@ -109,8 +109,11 @@ class FrontEnd:
             if location.GetLoadAddress() == old:
                 location.SetEnabled(False)
         moved = self.target().BreakpointCreateByAddress(new)
-        moved.SetCondition(breakpoint.GetCondition())
-        moved.SetAutoContinue(breakpoint.GetAutoContinue())
+        for name in ("Condition", "AutoContinue", "OneShot", "IgnoreCount", "ThreadID"):
+            getattr(moved, "Set" + name)(getattr(breakpoint, ("Is" if name == "OneShot" else "Get") + name)())
+        commands = lldb.SBStringList()
+        if breakpoint.GetCommandLineCommands(commands):
+            moved.SetCommandLineCommands(commands)
 
     def evaluate(self, expression):
         frame = self.selected_thread().GetFrameAtIndex(0)

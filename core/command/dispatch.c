@@ -217,7 +217,7 @@ static void complete_word(FILE *out, struct gib_engine *engine, const struct gib
     } else if (wants_location && bang) {
         offer_functions(out, engine, word, bang);
     } else if (wants_location) {
-        *functions = true;
+        *functions = *word != '\0'; /* all functions there are is no help */
         offer_modules(out, engine, word, "!");
     } else if (!strcmp(command->name, "help")) {
         for (const struct gib_command *c = gib_command_table; c->name; c++)

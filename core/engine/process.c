@@ -271,8 +271,8 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
-    if (engine->process && (gib_tracer_of(pid) == -1 ||
-                            gib_modules_update(engine->process->modules, pid) < 0))
+    if (engine->process &&
+        (gib_tracer_of(pid) == -1 || gib_modules_update(engine->process->modules, pid) < 0))
         gib_process_end(engine);
     return engine->process;
 }
