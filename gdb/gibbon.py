@@ -283,10 +283,9 @@ class Command(gdb.Command):
 
 
 class Prefix(gdb.Command):
-    """Monkey patching for native code."""
-
     def __init__(self, front_end):
         self.front_end = front_end
+        self.__doc__ = front_end.engine.help().split("\n")[0]
         super().__init__("gibbon", gdb.COMMAND_RUNNING, gdb.COMPLETE_NONE, True)
 
     def invoke(self, argument, from_tty):

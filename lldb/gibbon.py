@@ -388,7 +388,7 @@ class Command:
         return _front_end.engine.help(self.name).split("\n")[0]
 
     def get_long_help(self):
-        return _front_end.engine.help(self.name)
+        return _front_end.engine.help(self.name).partition("\n")[2]  # LLDB puts the short help before it
 
     def __call__(self, debugger, arguments, context, result):
         _front_end.debugger, _front_end.result = debugger, result
@@ -421,7 +421,9 @@ def __lldb_init_module(debugger, internal):
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
     _front_end.hook()
-    debugger.HandleCommand('command container add -o -h "Monkey patching for native code." gibbon')
+    summary, *_commands, hint = _front_end.engine.help().rstrip().split("\n\n")
+    # LLDB 19 shows a container's long help as its syntax.
+    debugger.HandleCommand("command container add -o -h '%s' -H 'gibbon COMMAND ...\n\n%s' gibbon" % (summary, hint))
     for name, _summary in _front_end.engine.commands():
         globals()["Command_" + name] = type("Command_" + name, (Command,), {"name": name})
         debugger.HandleCommand("command script add -o -c %s.Command_%s gibbon %s" % (__name__, name, name))
