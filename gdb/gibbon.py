@@ -68,7 +68,11 @@ class FrontEnd:
     kind = None  # of the event
 
     def program(self):
-        return gdb.current_progspace().filename or ""
+        try:
+            return gdb.current_progspace().filename or ""
+        except UnicodeDecodeError:  # a name that is not UTF-8: every byte is a character of Latin-1
+            with gdb.with_parameter("host-charset", "ISO-8859-1"):
+                return os.fsdecode(gdb.current_progspace().filename.encode("latin-1"))
 
     def read(self, address, size):
         return gdb.selected_inferior().read_memory(address, size)
@@ -123,7 +127,7 @@ class FrontEnd:
         ours = [b.number for b in self.stand_ins.values()]
         result = []
         for breakpoint in gdb.breakpoints():
-            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending and breakpoint.number not in ours:
+            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending and breakpoint.number not in ours:
                 exact = (breakpoint.location or "").startswith("*")
                 result += [binding.Breakpoint(breakpoint.number, location.address, exact) for location in breakpoint.locations if location.enabled]
         return result
@@ -422,7 +426,9 @@ class Command(gdb.Command):
         execute(self.front_end, self.name + " " + argument, from_tty)
 
     def complete(self, text, word):
-        # GDB asks for what follows `word` begins at; the engine answers with whole words.
+        if word is None:
+            return []  # GDB asks where words break: at its usual characters
+        # GDB wants what follows the place where `word` begins; the engine, and GDB for `break`, answer with whole words.
         words, functions = self.front_end.engine.complete("%s %s" % (self.name, text))
         start = len(text) - len(text.rsplit(None, 1)[-1]) if text and not text[-1].isspace() else len(text)
         cut = max(len(text) - len(word) - start, 0)
@@ -436,10 +442,9 @@ class Command(gdb.Command):
 
 
 class Prefix(gdb.Command):
-    """Monkey patching for native code."""
-
     def __init__(self, front_end):
         self.front_end = front_end
+        self.__doc__ = front_end.engine.help().split("\n")[0]
         super().__init__("gibbon", gdb.COMMAND_RUNNING, gdb.COMPLETE_NONE, True)
 
     def invoke(self, argument, from_tty):

@@ -34,12 +34,11 @@ class FrontEnd:
 
     def __init__(self, debugger):
         self.debugger = debugger
-        self.watches = {}
+        self.hidden = []
         self.stand_ins = {}  # (number of the user's breakpoint, address) -> SBBreakpoint
         self.shared = {}  # the same key -> what the stand-in was given
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
-        self.hooked = set()
         self.symbol_modules = []
         self.engine = binding.Engine(self, "lldb")
 
@@ -177,24 +176,14 @@ class FrontEnd:
         return value.GetValueAsUnsigned()
 
     def watch(self, path, address, on):
-        key = (path, address)
-        if not on:
-            breakpoint = self.watches.pop(key, None)
-            if breakpoint is not None:
-                breakpoint.SetEnabled(False)
-            return 0
-        if key in self.watches and self.watches[key].IsValid() and self.watches[key].IsEnabled():
-            return 0
         target = self.target()
-        if path is None:
-            breakpoint = target.BreakpointCreateByAddress(address)
-        else:  # not mapped yet: an address of the file
-            module = target.FindModule(lldb.SBFileSpec(os.path.realpath(path))) or target.FindModule(lldb.SBFileSpec(path))
-            if not module.IsValid():
-                module = target.AddModule(os.path.realpath(path), None, None)
-            breakpoint = target.BreakpointCreateBySBAddress(module.ResolveFileAddress(address))
-        breakpoint.AddName(NOT_OURS)
-        self.watches[key] = breakpoint
+        hidden = next((h for h in self.hidden if h.target == target), None)
+        if hidden is None:
+            if not on:
+                return 0
+            hidden = Hidden(target)
+            self.hidden.append(hidden)
+        hidden.watch((path, address), on)
         return 0
 
     # Symbols of our own code.
@@ -255,15 +244,15 @@ class FrontEnd:
             self.thread = None
 
     def hook(self):
-        """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoints get. The name brings its
+        """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoint gets. The name brings its
         callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
         target = self.target()
-        key = self.debugger.GetIndexOfTarget(target) if target.IsValid() else None  # None: what targets to come begin with
-        if key in self.hooked:
+        if not target.IsValid():
+            target = self.debugger.GetDummyTarget()  # what targets to come begin with
+        names = lldb.SBStringList()
+        target.GetBreakpointNames(names)
+        if NOT_OURS in [names.GetStringAtIndex(i) for i in range(names.GetSize())]:
             return
-        self.hooked.add(key)
-        if key is None:
-            target = self.debugger.GetDummyTarget()
         result = lldb.SBCommandReturnObject()
         self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
         name = lldb.SBBreakpointName(target, NOT_OURS)
@@ -273,8 +262,95 @@ class FrontEnd:
         name.SetAllowDelete(False)
         name.SetAllowDisable(False)
 
+    def tidy(self):
+        self.hidden = [hidden for hidden in self.hidden if hidden.target.IsValid()]
+        for hidden in self.hidden:
+            hidden.tidy()
+
     def close(self):
         self.engine.close()
+
+
+class Resolver:
+    """Of a breakpoint that finds nothing by itself; its locations are added."""
+
+    def __init__(self, breakpoint, extra, internal):
+        pass
+
+    def __callback__(self, context):
+        pass
+
+    def __get_depth__(self):
+        return lldb.eSearchDepthTarget
+
+    def get_short_help(self):
+        return "where Gibbon stops, unseen"
+
+
+class Hidden:
+    """Where the engine stops a target unseen: one breakpoint, as LLDB gives it a number of the user's. `delete N` and `disable N` work on it all
+    the same; it is put right again at once, by a thread that hears of it, and at the latest at the next stop or gibbon command."""
+
+    def __init__(self, target):
+        self.target, self.breakpoint, self.locations = target, None, {}
+        self.wanted = {}  # (path, address): True
+        self.untidy, self.busy = False, threading.Lock()
+        self.listener = lldb.SBListener("gibbon")
+        self.listener.StartListeningForEvents(target.GetBroadcaster(), lldb.SBTarget.eBroadcastBitBreakpointChanged)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        event = lldb.SBEvent()
+        while self.target.IsValid():
+            if self.listener.WaitForEvent(10, event) and self.breakpoint is not None and not (self.breakpoint.IsValid() and self.breakpoint.IsEnabled()):
+                self.tidy()
+
+    def watch(self, key, on):
+        if on:
+            self.wanted[key] = True
+        else:
+            self.wanted.pop(key, None)
+        self.tidy()
+
+    def tidy(self):
+        # Nobody waits for the other thread here: in a synchronous session it may wait in turn for LLDB's lock until the program stops.
+        self.untidy = True
+        while self.untidy and self.busy.acquire(blocking=False):
+            try:
+                while self.untidy:
+                    self.untidy = False
+                    self.put_right()
+            finally:
+                self.busy.release()
+
+    def put_right(self):
+        if self.breakpoint is None or not self.breakpoint.IsValid():
+            if not self.wanted or not self.target.IsValid():
+                return
+            self.locations = {}
+            self.breakpoint = self.target.BreakpointCreateFromScript("%s.Resolver" % __name__, lldb.SBStructuredData(), lldb.SBFileSpecList(), lldb.SBFileSpecList())
+            self.breakpoint.AddName(NOT_OURS)
+        if not self.breakpoint.IsEnabled():
+            self.breakpoint.SetEnabled(True)
+        for key in list(self.wanted):
+            location = self.locations.get(key)
+            if location is None or (key[0] is None and location.GetLoadAddress() != key[1]):  # the module is somewhere else this time
+                if location is not None:
+                    location.SetEnabled(False)
+                place = self.place(*key)
+                self.breakpoint.AddLocation(place)
+                self.locations.update((key, location) for location in self.breakpoint if location.GetAddress() == place)
+        for key, location in list(self.locations.items()):
+            if location.IsEnabled() != (key in self.wanted):
+                location.SetEnabled(key in self.wanted)
+
+    def place(self, path, address):
+        if path is None:
+            return lldb.SBAddress(address, self.target)
+        # Not mapped yet: an address of the file.
+        path = os.path.realpath(path)
+        module = next((m for m in self.target.module_iter() if os.path.realpath(m.file.fullpath or "") == path), None)
+        return (module or self.target.AddModule(path, None, None)).ResolveFileAddress(address)
 
 
 class Borrowed:
@@ -365,6 +441,7 @@ class StopHook:
         pass
 
     def handle_stop(self, context, stream):
+        _front_end.tidy()
         _front_end.event(binding.STOPPED, thread=context.GetThread())
         _front_end.tend_breakpoints()
         return True
@@ -387,12 +464,13 @@ class Command:
         return _front_end.engine.help(self.name).split("\n")[0]
 
     def get_long_help(self):
-        return _front_end.engine.help(self.name)
+        return _front_end.engine.help(self.name).partition("\n")[2]  # LLDB puts the short help before it
 
     def __call__(self, debugger, arguments, context, result):
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
+            _front_end.tidy()
             _front_end.tend_breakpoints()
             _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
@@ -419,7 +497,9 @@ def __lldb_init_module(debugger, internal):
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
     _front_end.hook()
-    debugger.HandleCommand('command container add -o -h "Monkey patching for native code." gibbon')
+    summary, *_commands, hint = _front_end.engine.help().rstrip().split("\n\n")
+    # LLDB 19 shows a container's long help as its syntax.
+    debugger.HandleCommand("command container add -o -h '%s' -H 'gibbon COMMAND ...\n\n%s' gibbon" % (summary, hint))
     for name, _summary in _front_end.engine.commands():
         globals()["Command_" + name] = type("Command_" + name, (Command,), {"name": name})
         debugger.HandleCommand("command script add -o -c %s.Command_%s gibbon %s" % (__name__, name, name))

@@ -30,6 +30,63 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
 
 /* ---- help ---- */
 
+enum { WIDTH = 78 }; /* LLDB breaks longer lines itself, without an indent */
+
+/* One paragraph, by words; the cursor is at `column`, and further lines begin at `indent`. Ends the
+ * line. */
+static void fold(FILE *out, size_t column, size_t indent, const char *text)
+{
+    bool first = true;
+    for (const char *word = text; *word;) {
+        size_t length = strcspn(word, " ");
+        if (!first && column + 1 + length > WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(word, 1, length, out);
+        column += length;
+        word += length + strspn(word + length, " ");
+        first = false;
+    }
+    fputc('\n', out);
+}
+
+/* The same in two columns. */
+static void fold_row(FILE *out, const char *left, size_t indent, const char *text)
+{
+    size_t width = strlen(left);
+    if (width >= indent)
+        fprintf(out, "%s\n%*s", left, (int)indent, "");
+    else
+        fprintf(out, "%-*s", (int)indent, left);
+    fold(out, indent, indent, text);
+}
+
+/* Lines that begin with a space stay as they are; others make paragraphs. */
+static void fold_details(FILE *out, const char *text)
+{
+    char *copy = strdup(text);
+    bool table = false;
+    for (char *at = copy; at && *at; at++) {
+        if (at == copy || at[-1] == '\n')
+            table = *at == ' ';
+        if (*at == '\n' && !table && !strchr("\n ", at[1]) && at[-1] != '\n')
+            *at = ' ';
+    }
+    for (char *line = copy, *end; line; line = end) {
+        if ((end = strchr(line, '\n')))
+            *end++ = '\0';
+        if (*line == ' ')
+            fprintf(out, "%s\n", line);
+        else
+            fold(out, 0, 0, line);
+    }
+    free(copy);
+}
+
 static char *overview(void)
 {
     char *text = NULL;
@@ -38,11 +95,14 @@ static char *overview(void)
     if (!out)
         return NULL;
     fputs("Monkey patching for native code.\n\nList of gibbon commands:\n\n", out);
-    for (const struct gib_command *c = gib_command_table; c->name; c++)
-        fprintf(out, "  %-8s -- %s\n", c->name, c->summary);
-    fputs(
-        "\nCommands, options and settings may be abbreviated. \"gibbon help COMMAND\" says more.\n",
-        out);
+    for (const struct gib_command *c = gib_command_table; c->name; c++) {
+        char left[32];
+        snprintf(left, sizeof left, "  %-8s --", c->name);
+        fold_row(out, left, 14, c->summary);
+    }
+    fputs("\nCommands, options and settings may be abbreviated.\n"
+          "\"gibbon help COMMAND\" says more.\n",
+          out);
     fclose(out);
     return text;
 }
@@ -55,20 +115,25 @@ static char *command_help(const struct gib_command *c)
     if (!out)
         return NULL;
     fprintf(out, "%s\nUsage: gibbon %s%s%s\n", c->summary, c->name, *c->usage ? " " : "", c->usage);
-    if (*c->details)
-        fprintf(out, "\n%s\n", c->details);
+    if (*c->details) {
+        fputc('\n', out);
+        fold_details(out, c->details);
+    }
     if (c->options && c->options->name)
         fputs("\nOptions:\n", out);
     for (const struct gib_option *o = c->options; o && o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "-%s%s%s", o->name, o->argument_name ? " " : "",
+        snprintf(left, sizeof left, "  -%s%s%s", o->name, o->argument_name ? " " : "",
                  o->argument_name ? o->argument_name : "");
-        fprintf(out, "  %-28s %s\n", left, o->help);
+        fold_row(out, left, 28, o->help);
     }
     if (!strcmp(c->name, "set") || !strcmp(c->name, "show")) {
         fputs("\nSettings:\n", out);
-        for (const struct gib_setting *s = gib_setting_table; s->name; s++)
-            fprintf(out, "  %-14s %-18s %s\n", s->name, s->values, s->help);
+        for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
+            char left[64];
+            snprintf(left, sizeof left, "  %-12s %s", s->name, s->values);
+            fold_row(out, left, 30, s->help);
+        }
     }
     fprintf(out, "\nExample: %s\n", c->example);
     fclose(out);

@@ -60,6 +60,15 @@ class GibbonError(Exception):
     """A command failed; the text is the engine's sentence."""
 
 
+def encoded(text):
+    """Names of files need not be UTF-8; the debuggers keep such bytes as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decoded(text):
+    return text.decode("utf-8", "surrogateescape")
+
+
 class Engine:
     """The engine with a front-end's operations: an object with a method for each field of Operations, which takes and
     returns Python values. An exception in one of them is the operation's failure."""
@@ -93,7 +102,8 @@ class Engine:
     def _adapter(self, name, kind):
         method = getattr(self.front_end, name)
         adapters = {"program": self._program, "read": self._read, "write": self._write, "threads": self._fill,
-                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value}
+                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value,
+                    "print": self._show, "query": self._show}
         adapter = adapters.get(name, self._plain)
         failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1
         if name == "program":
@@ -107,14 +117,15 @@ class Engine:
                     import traceback
                     traceback.print_exc()
                 if name == "evaluate":
-                    ctypes.memmove(arguments[2], str(error).encode()[:255] + b"\0", min(len(str(error).encode()), 255) + 1)
+                    sentence = encoded(str(error))[:255]
+                    ctypes.memmove(arguments[2], sentence + b"\0", len(sentence) + 1)
                 return failure
         return operation
 
     _empty = ctypes.create_string_buffer(b"")
 
     def _program(self, method):
-        self._path = ctypes.create_string_buffer(method().encode())
+        self._path = ctypes.create_string_buffer(encoded(method()))
         return ctypes.addressof(self._path)
 
     @staticmethod
@@ -138,27 +149,32 @@ class Engine:
 
     @staticmethod
     def _evaluate(method, expression, value, _error):
-        value[0] = method(expression.decode()) & 0xffffffffffffffff
+        value[0] = method(decoded(expression)) & 0xffffffffffffffff
         return 0
 
     @staticmethod
     def _value(method, argument, value):
-        value[0] = method(argument.decode() if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
+        value[0] = method(decoded(argument) if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
         return 0
 
     @staticmethod
     def _plain(method, *arguments):
-        result = method(*(a.decode("utf-8", "replace") if isinstance(a, bytes) else a for a in arguments))
+        result = method(*(decoded(a) if isinstance(a, bytes) else a for a in arguments))
+        return 0 if result is None else int(result)
+
+    @staticmethod
+    def _show(method, text, *style):
+        result = method(text.decode("utf-8", "replace"), *style)  # a terminal may take other bytes for commands
         return 0 if result is None else int(result)
 
     def command(self, text, interactive):
         error = Error()
-        if self.library.gib_engine_command(self.handle, text.encode(), interactive, byref(error)):
+        if self.library.gib_engine_command(self.handle, encoded(text), interactive, byref(error)):
             raise GibbonError(error.message.decode("utf-8", "replace"))
 
     def complete(self, text):
         functions = c_bool(False)
-        words = self.library.gib_engine_complete(self.handle, text.encode(), byref(functions)).decode("utf-8", "replace")
+        words = self.library.gib_engine_complete(self.handle, encoded(text), byref(functions)).decode("utf-8", "replace")
         return words.split("\n") if words else [], functions.value
 
     def commands(self):
@@ -168,7 +184,7 @@ class Engine:
         return [line.split("\t") for line in self.library.gib_engine_settings(self.handle).decode().split("\n")]
 
     def help(self, command=""):
-        return (self.library.gib_engine_help(self.handle, command.encode()) or b"").decode()
+        return (self.library.gib_engine_help(self.handle, encoded(command)) or b"").decode()
 
     def is_thunk(self, pc):
         return bool(self.handle) and self.library.gib_engine_is_thunk(self.handle, pc)

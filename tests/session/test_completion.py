@@ -33,6 +33,14 @@ def test_locations_before_run(gdb, target):
     assert "gibbon wrap work" in work
 
 
+def test_locations_of_every_form(gdb, target):
+    """GDB begins the word it completes in the middle of these."""
+    program = target("cxx.cc")
+    file, address, method, nothing = completions(gdb, program, "gibbon wrap -count cxx.cc:mai", "gibbon explain *mai", "gibbon wrap zoo::try_f", "gibbon wrap ")
+    assert file == ["gibbon wrap -count cxx.cc:main()"] and "gibbon explain *main" in address
+    assert method == ["gibbon wrap zoo::try_fall(int)"] and nothing == []
+
+
 def test_patch_numbers(gdb, target):
     before = [("gibbon wrap work", ""), ("gibbon wrap between", "")]
     delete, disable, lst = completions(gdb, target("calls"), "gibbon delete ", "gibbon disable 2", "gibbon list 1 ", before=before)
