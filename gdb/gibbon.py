@@ -436,8 +436,9 @@ class Command(gdb.Command):
         if functions and "!" not in text[start:]:
             # Not GDB's names of PLT entries, versions, parts of functions, and of files alone.
             other = "-@[" if "." in text[start:] else "-@[."
-            result += [w[cut:] for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
-                       if w and not any(c in w.split("(")[0] for c in other)][:200]
+            lines = gdb.execute("complete break " + text[start:], to_string=True).split("\n")
+            found = [line[len("break "):] for line in lines if line.startswith("break " + text[start:])]
+            result += [w[cut:] for w in found if not any(c in w.split("(")[0] for c in other)][:200]
         return result
 
 

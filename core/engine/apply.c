@@ -118,7 +118,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     }
     site->trampoline = at;
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
-    gib_code_made(process, site, at, copy.size, false);
+    gib_code_made(process, site, at, copy.size, GIB_MADE_TRAMPOLINE);
     *out = site;
     return 0;
 }

@@ -63,7 +63,7 @@ static void move(struct gib_engine *engine, const struct gib_site_state *site, i
         return;
     process->moved = grown;
     grown[process->moved_count++] = (struct gib_moved_breakpoint){number, from, site->entry};
-    char *name = gib_elf_function_name(site->function);
+    char *name = gib_elf_function_name(site->symbol);
     gib_print(
         engine,
         from == site->entry

@@ -21,7 +21,7 @@ extern const uint8_t gib_agent_elf_start[], gib_agent_elf_end[];
 extern const uint8_t gib_agent_image_start[];
 
 void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
-                   size_t size, bool is_thunk)
+                   size_t size, enum gib_made_kind kind)
 {
     if ((process->code_count & (process->code_count - 1)) == 0) {
         size_t room = process->code_count ? 2 * process->code_count : 1;
@@ -31,7 +31,7 @@ void gib_code_made(struct gib_process *process, const struct gib_site_state *sit
         process->code = grown;
     }
     process->code[process->code_count++] =
-        (struct gib_made_code){address, (uint32_t)size, site->index, is_thunk};
+        (struct gib_made_code){address, (uint32_t)size, site->index, kind};
 }
 
 /* The arenas as we have written them; the target cannot write there. */
@@ -99,16 +99,16 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         const struct gib_made_code *made = &process->code[i];
         const struct gib_site_state *site = process->site[made->site];
         struct gib_code code = {.address = made->address, .size = made->size};
-        char *function = gib_elf_function_name(site->function);
-        char *name =
-            function ? gib_format(made->is_thunk ? "gibbon:%s" : "%s.gibbon", function) : NULL;
+        bool is_copy = made->kind == GIB_MADE_TRAMPOLINE;
+        char *function = gib_elf_function_name(site->symbol);
+        char *name = function ? gib_format(is_copy ? "%s.gibbon" : "gibbon:%s", function) : NULL;
         /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon].
          */
-        char *symbol = name ? gib_format(made->is_thunk ? "%s" : "%s.0", name) : NULL;
+        char *symbol = name ? gib_format(is_copy ? "%s.0" : "%s", name) : NULL;
         code.name = name;
         code.symbol = symbol;
         code.bytes = bytes_at(process, made->address, made->size);
-        if (symbol && code.bytes && made->is_thunk)
+        if (symbol && code.bytes && !is_copy)
             describe_thunk(symbols, &shapes, &cie, &code);
         else if (symbol && code.bytes)
             describe_trampoline(symbols, site, &code, with_lines);
@@ -178,7 +178,8 @@ static bool wants_lines(struct gib_engine *engine, const struct gib_process *pro
         engine->ops.get_register(engine->context, "rip", &pc) || !bytes_at(process, pc, 1))
         return false;
     for (size_t i = 0; i < process->code_count; i++)
-        if (!process->code[i].is_thunk && pc - process->code[i].address < process->code[i].size)
+        if (process->code[i].kind == GIB_MADE_TRAMPOLINE &&
+            pc - process->code[i].address < process->code[i].size)
             return true;
     return false;
 }

@@ -110,7 +110,7 @@ struct gib_made_code {
     uint64_t address;
     uint32_t size;
     uint32_t site; /* index */
-    bool is_thunk; /* else the trampoline */
+    enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_TRAMPOLINE } kind;
 };
 
 struct gib_watch_state {
@@ -467,9 +467,9 @@ int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct 
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
 
 /* describe.c: symbols for our own code. */
-/* A thunk or a trampoline of the site is in an arena now. */
+/* Code of the site is in an arena now. */
 void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
-                   size_t size, bool is_thunk);
+                   size_t size, enum gib_made_kind kind);
 /* Gives the debugger a symbol file of all code that came since the last time. */
 void gib_describe_code(struct gib_engine *engine);
 /* Takes them all back. */

@@ -231,12 +231,12 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     site->active = at;
     site->thunk = request.address;
     site->thunk_size = (uint32_t)size;
-    gib_code_made(process, site, site->thunk, size, true);
+    gib_code_made(process, site, site->thunk, size, GIB_MADE_THUNK);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
     uint64_t from = site->island ? site->island : site->address;
     uint8_t *jump = site->island ? site->island_jump : site->detour;
-    if (!site->installed)
-        site->stub = gib_stub_place(engine, process, from);
+    if (!site->installed && !site->stub && (site->stub = gib_stub_place(engine, process, from)))
+        gib_code_made(process, site, site->stub, GIB_DETOUR_SIZE, GIB_MADE_STUB);
     if (site->island) {
         site->detour[0] = 0xeb; /* jmp rel8 */
         site->detour[1] = (uint8_t)(site->island - (site->address + 2));
