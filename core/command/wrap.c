@@ -195,9 +195,11 @@ char *gib_not_found(struct gib_engine *engine, const struct gib_location *locati
             nearest = NULL;
         }
         hint = suggestion(nearest);
-        sentence = gib_format("Function \"%.60s\" not found in %s%.60s.%s", function,
-                              location->module ? "" : "any loaded module",
-                              location->module ? location->module : "", hint ? hint : "");
+        sentence = location->module
+                       ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
+                                    location->module, hint ? hint : "")
+                       : gib_format("Function \"%.60s\" not found in any loaded module.%s",
+                                    function, hint ? hint : "");
     }
     free(hint);
     return sentence;

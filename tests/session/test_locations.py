@@ -9,7 +9,7 @@ def test_module_and_function(debugger, target):
     result = debugger.session(target("errors"), ["break main", "run", "gibbon wrap libc.so.6!getenv", "gibbon wrap errors!main", "!gibbon wrap errors!getenv", "continue"])
     assert re.search(r"^Patch 1: wrap libc\.so\.6!getenv at 0x[0-9a-f]{16} in libc\.so\.6\.$", result[2], re.M)
     assert re.search(r"^Patch 2: wrap errors!main at 0x[0-9a-f]{16} in errors\.$", result[3], re.M)
-    assert re.search(r'Function "getenv" not found in errors', result[4])
+    assert re.search(r'Function "getenv" not found in module "errors"\.', result[4])
     assert len(result.calls("getenv")) >= 2
 
 
