@@ -68,6 +68,7 @@ static void describe_trampoline(struct gib_symbols *symbols, const struct gib_si
 {
     struct gib_code_line lines[sizeof site->boundary / sizeof *site->boundary];
     struct gib_cfi cfi = {{0}, {0}};
+    struct gib_buffer parameters = {0}, frame_base = {0};
     if (site->module->elf) {
         if (gib_elf_cfi_copy(site->module->elf, site->address - site->module->bias, site->boundary,
                              site->boundaries, code->bytes, &cfi)) {
@@ -76,9 +77,19 @@ static void describe_trampoline(struct gib_symbols *symbols, const struct gib_si
         }
         code->lines = lines;
         code->line_count = with_lines ? lines_of(site, lines) : 0;
+        uint64_t bias = site->module->bias;
+        if (code->line_count &&
+            gib_elf_copy_parameters(site->module->elf, site->entry - bias, site->address - bias,
+                                    site->boundary, site->boundaries, code->address, code->size,
+                                    gib_symbols_copies(symbols), &parameters, &frame_base)) {
+            code->parameters = &parameters;
+            code->frame_base = &frame_base;
+        }
     }
     gib_symbols_add(symbols, code);
     gib_cfi_free(&cfi);
+    gib_buffer_free(&parameters);
+    gib_buffer_free(&frame_base);
 }
 
 static void describe_thunk(struct gib_symbols *symbols, struct gib_thunk_shapes *shapes,

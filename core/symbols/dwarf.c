@@ -8,7 +8,7 @@
 
 #include <dwarf.h>
 
-enum { UNIT = 1, FUNCTION = 2 };
+enum { UNIT = 1, FUNCTION = 2, FUNCTION_WITH_PARAMETERS = 3 };
 
 /* A line behind all lines. LLDB takes every row for a statement, but leaves out functions that are
  * declared behind the line of a breakpoint. */
@@ -40,13 +40,19 @@ static void put_function(const struct gib_symbols *symbols, const struct piece *
                          struct gib_buffer *info)
 {
     const struct line *line = (const struct line *)symbols->lines.bytes + piece->first_line;
-    gib_put_uleb(info, FUNCTION);
+    gib_put_uleb(info, piece->parameters_size ? FUNCTION_WITH_PARAMETERS : FUNCTION);
     gib_put(info, symbols->strings.bytes + piece->symbol, piece->name_size);
     gib_put_fixed(info, 0, 1);
     gib_put_uleb(info, line->file);
     gib_put_uleb(info, LAST_LINE);
     gib_put_fixed(info, piece->address, 8);
     gib_put_fixed(info, piece->size, 8);
+    if (!piece->parameters_size)
+        return;
+    gib_put_uleb(info, piece->frame_base_size);
+    gib_put(info, symbols->parameters.bytes + piece->frame_base, piece->frame_base_size);
+    gib_put(info, symbols->parameters.bytes + piece->parameters, piece->parameters_size);
+    gib_put_uleb(info, 0);
 }
 
 /* An index without names (DWARF 5, 6.1.1): the functions are found by their addresses only, not by
@@ -78,16 +84,23 @@ static void put_unit(const struct gib_symbols *symbols, struct gib_debug_section
     put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
     put_attribute(abbrev, DW_AT_ranges, DW_FORM_sec_offset);
     put_attribute(abbrev, 0, 0);
-    gib_put_uleb(abbrev, FUNCTION);
-    gib_put_uleb(abbrev, DW_TAG_subprogram);
-    gib_put_fixed(abbrev, DW_CHILDREN_no, 1);
-    put_attribute(abbrev, DW_AT_name, DW_FORM_string);
-    put_attribute(abbrev, DW_AT_decl_file, DW_FORM_udata);
-    put_attribute(abbrev, DW_AT_decl_line, DW_FORM_udata);
-    put_attribute(abbrev, DW_AT_artificial, DW_FORM_flag_present);
-    put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
-    put_attribute(abbrev, DW_AT_high_pc, DW_FORM_data8);
-    put_attribute(abbrev, 0, 0);
+    for (int with = 0; with < 2; with++) {
+        gib_put_uleb(abbrev, with ? FUNCTION_WITH_PARAMETERS : FUNCTION);
+        gib_put_uleb(abbrev, DW_TAG_subprogram);
+        gib_put_fixed(abbrev, with ? DW_CHILDREN_yes : DW_CHILDREN_no, 1);
+        put_attribute(abbrev, DW_AT_name, DW_FORM_string);
+        put_attribute(abbrev, DW_AT_decl_file, DW_FORM_udata);
+        put_attribute(abbrev, DW_AT_decl_line, DW_FORM_udata);
+        put_attribute(abbrev, DW_AT_artificial, DW_FORM_flag_present);
+        put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
+        put_attribute(abbrev, DW_AT_high_pc, DW_FORM_data8);
+        if (with) {
+            put_attribute(abbrev, DW_AT_prototyped, DW_FORM_flag_present);
+            put_attribute(abbrev, DW_AT_frame_base, DW_FORM_exprloc);
+        }
+        put_attribute(abbrev, 0, 0);
+    }
+    gib_dwarf_copies_abbreviations(abbrev);
     gib_put_uleb(abbrev, 0);
 
     size_t start = begin_unit(info, 4);
@@ -100,6 +113,9 @@ static void put_unit(const struct gib_symbols *symbols, struct gib_debug_section
     gib_put_fixed(info, 0, 4);
     gib_put_fixed(info, 0, 8); /* addresses in .debug_ranges are not relative */
     gib_put_fixed(info, 0, 4);
+    if (info->size != GIB_UNIT_SIZE) /* the copied types refer to each other by their offsets */
+        info->failed = true;
+    gib_put(info, symbols->copies.types.bytes, symbols->copies.types.size);
     size_t count;
     const struct piece *piece = pieces_of(symbols, &count);
     for (size_t i = 0; i < count; i++)

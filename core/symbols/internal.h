@@ -10,6 +10,8 @@ struct piece {
     size_t symbol, name_size;      /* offset in the string table */
     size_t bytes;                  /* offset in `code` */
     size_t first_line, line_count; /* in `lines` */
+    size_t parameters, parameters_size;
+    size_t frame_base, frame_base_size; /* in `parameters` as well */
 };
 
 struct line {
@@ -26,6 +28,8 @@ struct gib_symbols {
     struct gib_buffer cies;    /* struct cie: those in `frames` */
     struct gib_buffer lines;   /* struct line */
     struct gib_buffer files;   /* paths, each with its NUL */
+    struct gib_buffer parameters;
+    struct gib_dwarf_copies copies;
     size_t file_count;
     size_t last_file; /* offset in `files` */
 };
@@ -37,6 +41,7 @@ static inline struct piece *pieces_of(const struct gib_symbols *symbols, size_t 
 }
 
 /* dwarf.c: the debug sections that map code to source lines. */
+enum { GIB_UNIT_SIZE = 44 }; /* of the unit's header and first entry */
 struct gib_debug_sections {
     struct gib_buffer abbrev, info, line, ranges, names;
 };

@@ -17,20 +17,28 @@ struct cie {
 struct gib_symbols *gib_symbols_new(void)
 {
     struct gib_symbols *symbols = calloc(1, sizeof *symbols);
-    if (symbols)
+    if (symbols) {
         gib_put_text(&symbols->strings, "");
+        symbols->copies.types_at = GIB_UNIT_SIZE;
+    }
     return symbols;
+}
+
+struct gib_dwarf_copies *gib_symbols_copies(struct gib_symbols *symbols)
+{
+    return &symbols->copies;
 }
 
 void gib_symbols_free(struct gib_symbols *symbols)
 {
     if (!symbols)
         return;
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code, &symbols->strings,
-                                    &symbols->frames, &symbols->cies, &symbols->lines,
-                                    &symbols->files};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
+                                    &symbols->frames, &symbols->cies,      &symbols->lines,
+                                    &symbols->files,  &symbols->parameters};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         gib_buffer_free(buffers[i]);
+    gib_dwarf_copies_free(&symbols->copies);
     free(symbols);
 }
 
@@ -123,13 +131,21 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
                             given->column};
         gib_put(&symbols->lines, &line, sizeof line);
     }
+    if (code->parameters && code->frame_base) {
+        piece.parameters = symbols->parameters.size;
+        piece.parameters_size = code->parameters->size;
+        gib_put(&symbols->parameters, code->parameters->bytes, code->parameters->size);
+        piece.frame_base = symbols->parameters.size;
+        piece.frame_base_size = code->frame_base->size;
+        gib_put(&symbols->parameters, code->frame_base->bytes, code->frame_base->size);
+    }
     gib_put(&symbols->pieces, &piece, sizeof piece);
 }
 
 /* ---- the file ---- */
 
 static const char section_names[] = "\0.gibbon\0.debug_frame\0.debug_abbrev\0.debug_info\0.debug_"
-                                    "line\0.debug_ranges\0.debug_names\0.strtab\0"
+                                    "line\0.debug_ranges\0.debug_names\0.debug_loc\0.strtab\0"
                                     ".symtab\0.shstrtab";
 
 struct writer {
@@ -231,6 +247,8 @@ static void add_tables(struct writer *w, const struct gib_symbols *symbols,
         add_section(w, ".debug_line", SHT_PROGBITS, &debug->line, NULL);
         add_section(w, ".debug_ranges", SHT_PROGBITS, &debug->ranges, NULL);
         add_section(w, ".debug_names", SHT_PROGBITS, &debug->names, NULL);
+        if (symbols->copies.locations.size)
+            add_section(w, ".debug_loc", SHT_PROGBITS, &symbols->copies.locations, NULL);
     }
     add_section(w, ".strtab", SHT_STRTAB, &symbols->strings, &strings);
     if ((header = add_section(w, ".symtab", SHT_SYMTAB, &w->table, NULL))) {
@@ -251,11 +269,12 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
 {
     struct writer w = {0};
     struct gib_debug_sections debug = {0};
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code, &symbols->strings,
-                                    &symbols->frames, &symbols->cies, &symbols->lines,
-                                    &symbols->files};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
+                                    &symbols->frames, &symbols->cies,      &symbols->lines,
+                                    &symbols->files,  &symbols->parameters};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         w.failed |= buffers[i]->failed;
+    w.failed |= symbols->copies.types.failed || symbols->copies.locations.failed;
     elf_version(EV_CURRENT);
     w.elf = elf_begin(fd, ELF_C_WRITE, NULL);
     Elf64_Ehdr *file = w.elf ? elf64_newehdr(w.elf) : NULL;

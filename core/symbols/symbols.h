@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "elf/cfi_copy.h"
+#include "elf/dwarf_copy.h"
 
 struct gib_code_line {
     uint32_t offset;  /* in the code; up to the next one's */
@@ -29,6 +30,8 @@ struct gib_code {
     const struct gib_buffer *cie, *fde; /* struct gib_cfi; NULL: it has no frame information */
     const struct gib_code_line *lines;  /* sorted by offset */
     size_t line_count;
+    const struct gib_buffer *parameters, *frame_base; /* of gib_elf_copy_parameters, with what
+                                                         gib_symbols_copies gave; NULL: none */
 };
 
 struct gib_symbols;
@@ -36,6 +39,9 @@ struct gib_symbols;
 /* NULL when out of memory. */
 struct gib_symbols *gib_symbols_new(void);
 void gib_symbols_free(struct gib_symbols *symbols);
+
+/* For gib_elf_copy_parameters; belongs to `symbols`. */
+struct gib_dwarf_copies *gib_symbols_copies(struct gib_symbols *symbols);
 
 /* Pieces must not overlap; any order. */
 void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code);

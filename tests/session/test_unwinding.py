@@ -55,6 +55,14 @@ def test_every_instruction(debugger, target, cc, opt, function):
     assert not [chain for chain in chains if re.search(r"\b0x|\?\?", chain)], text
 
 
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+@pytest.mark.parametrize("function,arguments", [("many", " ".join("%s=%d" % (c, n) for n, c in enumerate("abcdefghij", 1))), ("saver", "n=3"), ("savectx", "n=1")])
+def test_arguments_in_a_trampoline(debugger, target, cc, function, arguments):
+    """In optimised code they are where the original instructions have them."""
+    result = debugger.session(target("unwind", cc=cc, opt="-O2"), WRAPS + [entry(function, debugger), "run", walk(function)])
+    assert "arguments: %s\n" % arguments in result[5], result[5]
+
+
 def test_every_instruction_of_the_unwinders_question(debugger, target):
     """The thunk that libgcc's unwinder gets; it is asked in the middle of a throw."""
     result = debugger.session(target("cxx.cc"), ["gibbon wrap zoo::fall", "break main", "run", "break *_Unwind_Find_FDE" if debugger.name == "gdb" else

@@ -22,6 +22,10 @@ class Gdb:
     def pc(self):
         return self.gdb.newest_frame().pc()
 
+    def arguments(self):
+        frame = self.gdb.newest_frame()
+        return ["%s=%s" % (s.name, s.value(frame)) for s in frame.block() if s.is_argument]
+
 
 class Lldb:
     def __init__(self):
@@ -40,6 +44,9 @@ class Lldb:
 
     def pc(self):
         return self.thread.GetFrameAtIndex(0).GetPC()
+
+    def arguments(self):
+        return ["%s=%s" % (v.GetName(), v.GetValue() or v.GetChildAtIndex(0).GetValue()) for v in self.thread.GetFrameAtIndex(0).arguments]
 
 
 def debugger():
@@ -70,6 +77,8 @@ def walk(function, caller, limit):
             continue
         key = " < ".join(chain[:chain.index(caller)])
         if key not in seen:
+            if chain[0].endswith(".gibbon"):
+                print("arguments: %s" % " ".join(one.arguments()))
             seen[key] = set()
             order.append(key)
         seen[key].add(one.line())

@@ -69,7 +69,17 @@ static int write_copies(struct gib_elf *elf)
                 lines[piece.line_count++] = (struct gib_code_line){
                     c->relocation.boundary[b].copy, place.path, place.line, place.column};
         }
+        struct gib_buffer parameters = {0}, frame_base = {0};
+        if (piece.line_count &&
+            gib_elf_copy_parameters(elf, c->vaddr, c->vaddr, c->relocation.boundary,
+                                    c->relocation.boundaries, to, c->relocation.size,
+                                    gib_symbols_copies(file), &parameters, &frame_base)) {
+            piece.parameters = &parameters;
+            piece.frame_base = &frame_base;
+        }
         gib_symbols_add(file, &piece);
+        gib_buffer_free(&parameters);
+        gib_buffer_free(&frame_base);
         gib_cfi_free(&cfi);
         copied_count++;
         to += (c->relocation.size + 31) & ~15ull;
@@ -255,6 +265,53 @@ static void lines_of_copies_are_those_of_the_originals(void **state)
         check_lines(program(cxx_programs[i]));
 }
 
+/* ---- parameters ---- */
+
+/* All parameters are there, or none; numbers and pointers are what they were. */
+static size_t check_parameters(const char *path)
+{
+    struct gib_elf *elf = open_elf(path);
+    int made = write_copies(elf);
+    size_t compared = 0;
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", made);
+    struct gib_elf *copy = open_elf(name);
+    for (size_t i = 0; i < copied_count; i++) {
+        struct gib_prototype *there = gib_elf_prototype(elf, copied[i].vaddr),
+                             *here = gib_elf_prototype(copy, copied[i].address);
+        for (size_t k = 0; there && here && k < here->parameter_count; k++) {
+            const struct gib_parameter *p = &here->parameters[k], *q = NULL;
+            for (size_t j = 0; j < there->parameter_count && !q; j++)
+                if (there->parameters[j].name && p->name &&
+                    !strcmp(there->parameters[j].name, p->name))
+                    q = &there->parameters[j];
+            assert_non_null(q);
+            compared++;
+            if (q->type.kind == GIB_TYPE_INT || q->type.kind == GIB_TYPE_STRING ||
+                q->type.kind == GIB_TYPE_POINTER) {
+                assert_int_equal(p->type.kind, q->type.kind);
+                assert_int_equal(p->type.size, q->type.size);
+            }
+        }
+        gib_prototype_free(there);
+        gib_prototype_free(here);
+    }
+    gib_elf_close(copy);
+    close(made);
+    free(copied);
+    gib_elf_close(elf);
+    return compared;
+}
+
+static void parameters_of_copies_are_those_of_the_originals(void **state)
+{
+    for (size_t i = 0; i < COUNT(c_programs); i++)
+        assert_true(check_parameters(program(c_programs[i])) > 3);
+    for (size_t i = 0; i < COUNT(cxx_programs); i++)
+        assert_true(check_parameters(program(cxx_programs[i])) > 3);
+    check_parameters(libc_path);
+}
+
 /* ---- the file ---- */
 
 static void pieces_far_apart_are_in_one_file(void **state)
@@ -269,8 +326,13 @@ static void pieces_far_apart_are_in_one_file(void **state)
     assert_true(gib_thunk_rows(&shapes, code, sizeof code, &fde));
     struct gib_symbols *file = gib_symbols_new();
     for (size_t i = 0; i < COUNT(places); i++) {
-        struct gib_code piece = {names[i], names[i], places[i], code, sizeof code,
-                                 &cie,     fde,      NULL,      0};
+        struct gib_code piece = {.name = names[i],
+                                 .symbol = names[i],
+                                 .address = places[i],
+                                 .bytes = code,
+                                 .size = sizeof code,
+                                 .cie = &cie,
+                                 .fde = fde};
         gib_symbols_add(file, &piece);
     }
     int fd = memfd_create("symbols", 0);
@@ -381,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_copies_are_those_of_the_originals),
         cmocka_unit_test(lines_of_copies_are_those_of_the_originals),
+        cmocka_unit_test(parameters_of_copies_are_those_of_the_originals),
         cmocka_unit_test(pieces_far_apart_are_in_one_file),
         cmocka_unit_test(code_that_is_not_understood_has_no_rows),
         cmocka_unit_test(shapes_differ_in_constants_only),
