@@ -124,6 +124,8 @@ class Program:
                                          for _ in range(r.choice([1, 1, 2, 2, 2, 3, 3, 4, 6]))]
         if kind < .6:  # few bytes, to be in registers
             members = [m if self.size.get(m, 99) <= 8 else r.choice(["float", "int", "double", "short", "char *"]) for m in members]
+        if union:
+            members = [m if m not in self.copied else "long" for m in members]
         arrays = [r.choice([0, 0, 0, 0, 2, 3]) if m not in self.records else 0 for m in members]
         if kind > .97 and self.most > 1000:
             members.append("long")
