@@ -116,7 +116,8 @@ static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *
     uint64_t pointer = gib_fs0();
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
     struct gib_thread *thread = (struct gib_thread *)hash->slot[gib_hash_index(pointer)].block;
-    if (gib_unlikely(!thread || thread->owner != pointer || thread->busy))
+    if (gib_unlikely(!thread || thread->owner != pointer || thread->busy ||
+                     !gib_depth_shallow(thread, frame)))
         return false;
     if (gib_unlikely(*(volatile int32_t *)(pointer + shared->tid_offset) != thread->tid))
         return false;
@@ -188,14 +189,14 @@ static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site,
     if (depth)
         end = capture_backtrace(&view, frame, depth, end);
     gib_capture_finish(record, end);
-    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY;
+    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
     if (!entry_only)
         frame->copy = copyable(&view, site, frame);
     if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
         frame->errno_before = (uint64_t)target_errno(shared);
     frame->thread = (uint64_t)thread;
     frame->position = thread->head;
-    frame->generation = thread->generation;
+    frame->generation = thread->generation | (frame->deep ? GIB_GENERATION_DEEP : 0);
     frame->accepted = accepted;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();
@@ -325,6 +326,11 @@ static void leave_any(struct gib_frame *frame, const struct gib_site *site,
 {
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    if (frame->generation & GIB_GENERATION_DEEP) {
+        frame->generation &= ~GIB_GENERATION_DEEP;
+        if (hash->generation == frame->generation)
+            gib_depth_leave(thread, frame);
+    }
     if (gib_unlikely(hash->generation != frame->generation ||
                      thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);

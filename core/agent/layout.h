@@ -218,8 +218,12 @@ struct gib_thread {
     uint64_t busy_sp;    /* stack pointer of whoever writes it */
     uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
-    uint64_t generation;            /* of the process that claimed it */
-    _Alignas(64) uint64_t read;     /* bytes consumed, reader */
+    /* depth.c: while the stack pointer is less than `shallow_size` above `shallow`, thunks may call
+     * through. Below, and on other stacks, they may have `deep_limit` bytes in all. */
+    uint64_t shallow, shallow_size, stack_base;
+    uint64_t deep_from, deep_used, deep_limit;
+    uint64_t generation;        /* of the process that claimed it */
+    _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 
 /* ---- the head of the shared memory ---- */
@@ -257,7 +261,8 @@ struct gib_shared {
     uint32_t arena_count, range_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
-    uint64_t main_stack_end; /* of the main thread's own stack */
+    uint64_t main_stack_end;  /* of the main thread's own stack */
+    uint64_t main_stack_size; /* how large it may grow */
     struct gib_range range[GIB_MAX_RANGES];
     struct gib_unwind_module unwind_module[GIB_MAX_UNWIND];
     struct gib_patch_state patch[GIB_MAX_PATCHES];
@@ -298,10 +303,14 @@ struct gib_frame {
     uint64_t copy;          /* 200 bytes of stack arguments to repeat, a multiple of 8 */
     uint64_t accepted;      /* 208 actions that want the record */
     uint64_t errno_before;  /* 216 */
-    uint64_t reserved[2];   /* 224 */
+    uint64_t deep;          /* 224 GIB_FRAME_DEEP and what deep_used was, or 0 */
+    uint64_t reserved;      /* 232 */
     uint64_t rbp, caller;   /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
+#define GIB_FRAME_DEEP (1ull << 63)
+/* In gib_frame.generation of a deep frame, so that its return goes the long way. */
+#define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */
 struct gib_unwind_bases {
