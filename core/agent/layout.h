@@ -317,8 +317,15 @@ struct gib_unwind_bases {
     uint64_t text, data, function;
 };
 
-/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+/* struct dl_find_object of glibc 2.35 on x86-64. */
+struct gib_found_object {
+    uint64_t flags, map_start, map_end, link_map, eh_frame_header, reserved[7];
+};
+
+/* An arena begins with a CIE and an FDE for its thunks, at GIB_ARENA_FDE, and an .eh_frame_hdr that
+ * leads there. */
 #define GIB_ARENA_FDE  32
+#define GIB_ARENA_HDR  80
 #define GIB_ARENA_HEAD 128
 
 /* The image starts with this table of offsets from its own start. */
@@ -330,8 +337,10 @@ struct gib_agent_image {
         leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):
                        the slow path of a count thunk */
-    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
-                          gib_shared *): NULL, not ours */
+    uint32_t find_fde;    /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
+                             gib_shared *): NULL, not ours */
+    uint32_t find_object; /* int find_object(uint64_t pc, struct gib_found_object *, struct
+                             gib_shared *): -1, not ours */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

@@ -93,6 +93,7 @@ struct gib_site_state {
     struct gib_prototype *prototype;
     struct gib_convention convention;
     struct gib_stack_use stack_use;
+    bool unguarded; /* as of the process, when it was planned */
     enum gib_thunk_kind kind;
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
@@ -125,6 +126,8 @@ struct gib_process {
     uint64_t unwind_used;
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
+    bool finds_objects;     /* libc's _dl_find_object knows them */
+    bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
     struct gib_watch_state watch[64];
     size_t watch_count;
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
@@ -260,7 +263,7 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
 
 /* study.c */
 /* Fills site->stack_use. */
-void gib_site_study(struct gib_site_state *site);
+void gib_site_study(const struct gib_process *process, struct gib_site_state *site);
 /* Whether its thunk must jump to it instead of calling it: it returns twice, never, or looks at its
  * caller. */
 bool gib_site_entry_only(const struct gib_site_state *site);

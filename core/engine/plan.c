@@ -287,7 +287,7 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
                                trampoline_at ? trampoline_at : site->module->start - (1 << 20),
                                copy, error);
     if (!failed) {
-        gib_site_study(site);
+        gib_site_study(process, site);
         gib_site_choose_prototype(engine, site, patch);
     }
     gib_modules_unlock(process->modules);

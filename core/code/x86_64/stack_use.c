@@ -95,6 +95,20 @@ static void look_at_stack_pointer(struct study *s)
     s->out->switches |= now != GIB_CFA_RBP && now != GIB_CFA_FRAMED;
 }
 
+/* A jump out of the function: to its cold part, or to another function that takes over the caller's
+ * arguments as they are. */
+static void look_at_jump(struct study *s, size_t at, size_t size)
+{
+    ZydisInstructionCategory category = s->instruction.meta.category;
+    uint64_t target;
+    if (category != ZYDIS_CATEGORY_UNCOND_BR && category != ZYDIS_CATEGORY_COND_BR)
+        return;
+    if (s->operand[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+        !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&s->instruction, &s->operand[0], at, &target)) ||
+        target >= size)
+        s->out->escapes = true;
+}
+
 void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
                         struct gib_stack_use *out)
 {
@@ -110,6 +124,7 @@ void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *
             if (s.operand[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
                 look_at_memory(&s, &s.operand[i]);
         look_at_stack_pointer(&s);
+        look_at_jump(&s, at, size);
         at += s.instruction.length;
     }
     out->known = at >= size && count;

@@ -30,7 +30,8 @@ struct gib_stack_use {
                        nothing */
     uint32_t reach; /* bytes above the return address up to the highest place that it names, a
                        multiple of 8 */
-    bool escapes; /* it takes the address of something there, or uses an index: it may go further */
+    bool escapes; /* it takes the address of something there, uses an index, or jumps to other code:
+                     it may go further */
     bool looks_back; /* it reads or writes its own return address */
     bool switches;   /* it leaves its stack: a coroutine switch, longjmp */
 };
