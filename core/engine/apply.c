@@ -419,7 +419,9 @@ static bool defines(const struct gib_module *module, const char *function)
 static bool is_unguarded(const struct gib_process *process, const struct gib_module *module,
                          bool guarded)
 {
-    if (defines(module, "__unw_getcontext")) /* LLVM's does not ask what it exports */
+    /* LLVM's does not ask the function that it exports, the other libunwind has none. */
+    if (defines(module, "_Unwind_RaiseException") &&
+        (!guarded || defines(module, "unw_getcontext") || defines(module, "__unw_getcontext")))
         return true;
     if (guarded || gib_elf_imports(module->elf, "_Unwind_Resume") ||
         gib_elf_imports(module->elf, "_Unwind_RaiseException") ||
@@ -429,6 +431,41 @@ static bool is_unguarded(const struct gib_process *process, const struct gib_mod
     bool own = gib_elf_imports(module->elf, "dl_iterate_phdr") ||
                (module->main && !gib_elf_info(module->elf)->has_interpreter);
     return own && gib_elf_has_personality(module->elf);
+}
+
+/* Sites made before get a thunk that jumps as well. */
+static void give_up_results(struct gib_engine *engine, const struct gib_module *module,
+                            const struct stopped *stopped)
+{
+    struct gib_process *process = engine->process;
+    struct pending_site *pending = calloc(process->site_count + 1ul, sizeof *pending);
+    struct gib_error error = {0};
+    size_t ready = 0;
+    process->unguarded = true;
+    for (uint32_t i = 0; pending && i < process->site_count; i++) {
+        struct gib_site_state *site = process->site[i];
+        site->unguarded = true;
+        if (!site->installed || site->module->gone || !gib_site_in_use(site) ||
+            site->kind != GIB_THUNK_CALL_THROUGH)
+            continue;
+        pending[ready].site = site;
+        pending[ready].before = *site;
+        site->kind = GIB_THUNK_ENTRY_ONLY;
+        if (gib_site_thunk(engine, process, site, &error) == 0)
+            ready++;
+        else
+            *site = pending[ready].before;
+    }
+    if (pending && commit(engine, process, pending, ready, stopped, &error))
+        for (size_t i = 0; i < ready; i++)
+            *pending[i].site = pending[i].before;
+    free(pending);
+    gib_warn(engine,
+             "gibbon: %s unwinds exceptions itself, and cannot be told of patched functions. So "
+             "that they pass, calls are logged at entry, without results.\n",
+             module->name);
+    if (error.message[0])
+        gib_warn(engine, "gibbon: not all of them: %s\n", error.message);
 }
 
 static void guard_module(struct gib_engine *engine, struct gib_module *module,
@@ -460,14 +497,8 @@ void gib_guard_unwinders(struct gib_engine *engine)
     /* All of them first: libc's lookup serves the others. */
     for (size_t i = process->modules_guarded; i < count && !process->unguarded; i++) {
         const struct gib_module *module = gib_modules_get(process->modules, i);
-        if (!module->elf || module->gone || !is_unguarded(process, module, module->guarded))
-            continue;
-        process->unguarded = true;
-        gib_warn(
-            engine,
-            "gibbon: %s unwinds exceptions itself, and cannot be told of patched functions. So "
-            "that they pass, calls are logged at entry, without results.\n",
-            module->name);
+        if (module->elf && !module->gone && is_unguarded(process, module, module->guarded))
+            give_up_results(engine, module, &stopped);
     }
     process->modules_guarded = count;
     gib_modules_unlock(process->modules);
@@ -519,8 +550,8 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
         for (size_t i = 0; i < ready; i++)
             restore_pending(&pending[i]);
     } else {
-        /* What was refused is told when nothing else came of it; else `list` tells. */
-        if (ready)
+        /* What was refused is told when nothing else came of the patch; else `list` tells. */
+        if (ready || patch->placed)
             failed = commit(engine, process, pending, ready, &stopped, error);
         for (size_t i = 0; i < ready && failed; i++) {
             restore_pending(&pending[i]);
