@@ -36,12 +36,12 @@ void gib_depth_learn(struct gib_shared *shared, struct gib_thread *thread, uint6
     struct gib_view view;
     uint64_t base = 0, top = 0;
     gib_view_open(&view, shared, thread, sp);
-    if (thread->owner != 1 && find_block(&view, thread->owner, &base, &top)) {
-        ;
-    } else if (thread->tid == thread->pid && shared->main_stack_size &&
-               shared->main_stack_size < shared->main_stack_end) {
+    if (thread->tid == thread->pid && sp < shared->main_stack_end &&
+        sp >= shared->main_stack_end - shared->main_stack_size) {
         top = shared->main_stack_end;
         base = top - shared->main_stack_size;
+    } else if (thread->owner == 1 || !find_block(&view, thread->owner, &base, &top)) {
+        base = top = 0;
     }
     uint64_t size = top - base;
     thread->stack_base = base;

@@ -131,7 +131,7 @@ class Program:
             members.append("long")
             arrays.append(60)
         attribute = r.choice([""] * 8 + ["__attribute__((packed)) ", "__attribute__((aligned(32))) "])
-        if union or any(m in self.records for m in members):
+        if union or not members or any(m in self.records for m in members):
             attribute = ""
         body, fills, hashes = [], [], []
         for i, (m, n) in enumerate(zip(members, arrays)):
@@ -192,6 +192,8 @@ class Program:
             types = [t if t in plain else r.choice(plain) for t in types]
             result = r.choice(plain)
         variadic = not abi and types and r.random() < .12
+        if variadic:
+            types = self.arguments(min(self.most, 400)) or ["int"]  # docs/limits.md: 512 bytes of them are repeated
         named = r.randrange(1, len(types) + 1) if variadic else len(types)
         if variadic:
             # clang before 18 reads an __int128 from elsewhere than its callers put it.

@@ -36,8 +36,8 @@ struct gib_stack_use {
     bool switches;   /* it leaves its stack: a coroutine switch, longjmp */
 };
 
-/* `code`: the function's bytes; `rows` are sorted; 0 rows: nothing is known, as of most functions
- * in assembler. */
+/* `code`: the function's bytes; `rows` are sorted. Without rows, as most functions in assembler
+ * are, the code itself is followed up to its first branch. */
 void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
                         struct gib_stack_use *out);
 
