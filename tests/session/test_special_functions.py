@@ -28,7 +28,7 @@ def special(target):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family(debugger, special, family):
     program, library = special(opt="-O1")
-    same(debugger, program, [FAMILIES[family] + " -quiet"], args=[library], before=["starti", SIGNALS], after=["continue"], called=False)
+    same(debugger, program, [FAMILIES[family] + " -quiet -pending"], args=[library], before=["starti", SIGNALS], after=["continue"], called=False)
 
 
 @pytest.mark.parametrize("cc,opt", COMPILERS)
@@ -42,7 +42,7 @@ def test_all_of_the_program(debugger, special, cc, opt):
 def test_all_of_libraries(debugger, special, what, option):
     """Every function of libc and of the loader, while they start the program, too."""
     program, library = special(opt="-O1")
-    same(debugger, program, ["%s %s" % (what, option)], args=[library], before=["starti", SIGNALS], after=["continue"], timeout=120)
+    same(debugger, program, ["%s %s -pending" % (what, option)], args=[library], before=["starti", SIGNALS], after=["continue"], timeout=120)
 
 
 def test_all_of_libraries_later(debugger, special):
@@ -68,7 +68,7 @@ def test_functions_in_the_vdso(debugger, special):
 
 def test_vdso_ifuncs_at_start(debugger, special):
     program, library = special(opt="-O1")
-    result = same(debugger, program, ["time gettimeofday -quiet"], args=[library], before=["starti", SIGNALS], after=["continue"], called=False)
+    result = same(debugger, program, ["time gettimeofday -quiet -pending"], args=[library], before=["starti", SIGNALS], after=["continue"], called=False)
     assert len(re.findall(r"^gibbon: patch \d \((?:time|gettimeofday)\): \w+ is at 0x[0-9a-f]+, in no file: in the kernel's vDSO", result.text, re.M)) == 2, result.text
 
 
