@@ -210,16 +210,22 @@ struct gib_unwind_module {
 
 /* ---- threads ---- */
 
+#define GIB_PAGE_SHIFT 12
+
 struct gib_thread {
     /* One cache line for what every call needs. */
     uint64_t owner; /* thread pointer; 0: free */
-    int32_t pid, tid;
-    uint64_t head;  /* bytes ever published, writer; the ring offset is head % ring_size */
+    int32_t tid;
+    uint32_t generation; /* of the process that claimed it */
+    uint64_t head;       /* bytes ever published, writer; the ring offset is head % ring_size */
     uint64_t open;  /* position + 1 of the record that is written but not yet published, or 0 */
     uint64_t limit; /* writer: the head may grow up to here, in one piece, without a further look */
     uint64_t base;  /* writer: address of a record minus its position, for positions below limit */
     uint64_t busy;  /* a record is being written: stack pointer of whoever writes it; or 0 */
-    uint64_t generation; /* of the process that claimed it */
+    /* depth.c: while the stack pointer is in page `shallow` or one of the next `shallow_pages`,
+     * thunks may call through. Below, and on other stacks, they may have `deep_limit` bytes in all.
+     * The page's number without the bits above 32: no stack is 16 TiB large. */
+    uint32_t shallow, shallow_pages;
 
     uint64_t tail;    /* oldest byte not overwritten, writer */
     uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how
@@ -228,8 +234,12 @@ struct gib_thread {
     uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
     uint32_t level;                 /* how many signal handlers deep this block is used */
-    _Alignas(64) uint64_t read;     /* bytes consumed, reader */
+    int32_t pid;
+    uint64_t stack_base, stack_top; /* depth.c; 0: not known */
+    uint64_t deep_from, deep_used, deep_limit;
+    _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
+_Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");
 
 /* ---- the head of the shared memory ---- */
 
@@ -266,7 +276,8 @@ struct gib_shared {
     uint32_t arena_count, range_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
-    uint64_t main_stack_end; /* of the main thread's own stack */
+    uint64_t main_stack_end;  /* of the main thread's own stack */
+    uint64_t main_stack_size; /* how large it may grow */
     struct gib_range range[GIB_MAX_RANGES];
     struct gib_unwind_module unwind_module[GIB_MAX_UNWIND];
     struct gib_patch_state patch[GIB_MAX_PATCHES];
@@ -300,7 +311,9 @@ struct gib_frame {
                                that is part of it */
     uint64_t errno_before;  /*  88 */
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
-    uint64_t reserved[3];   /* 104 */
+    uint64_t deep;          /* 104 GIB_FRAME_DEEP and what deep_used was, or 0; only with
+                               GIB_GENERATION_DEEP */
+    uint64_t reserved[2];   /* 112 */
     /* From here on an eight-bit displacement from rbp is enough. */
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
@@ -313,14 +326,24 @@ struct gib_frame {
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
+#define GIB_FRAME_DEEP (1ull << 63)
+/* In gib_frame.generation of a deep frame: the fast part of a thunk leaves `deep` unset. */
+#define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */
 struct gib_unwind_bases {
     uint64_t text, data, function;
 };
 
-/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+/* struct dl_find_object of glibc 2.35 on x86-64. */
+struct gib_found_object {
+    uint64_t flags, map_start, map_end, link_map, eh_frame_header, reserved[7];
+};
+
+/* An arena begins with a CIE and an FDE for its thunks, at GIB_ARENA_FDE, and an .eh_frame_hdr that
+ * leads there. */
 #define GIB_ARENA_FDE  32
+#define GIB_ARENA_HDR  80
 #define GIB_ARENA_HEAD 128
 
 /* The image starts with this table of offsets from its own start. */
@@ -332,8 +355,10 @@ struct gib_agent_image {
         leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):
                        the slow path of a count thunk */
-    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
-                          gib_shared *): NULL, not ours */
+    uint32_t find_fde;    /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
+                             gib_shared *): NULL, not ours */
+    uint32_t find_object; /* int find_object(uint64_t pc, struct gib_found_object *, struct
+                             gib_shared *): -1, not ours */
     uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
                        gib_shared *, struct gib_thread *, uint64_t frame) */
     uint32_t size;
