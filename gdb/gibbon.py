@@ -1,6 +1,7 @@
 """Gibbon in GDB: `source gdb/gibbon.py`. It only translates between GDB's Python API and the engine (core/include/gibbon)."""
 import ctypes
 import os
+import struct
 import sys
 
 import gdb
@@ -29,16 +30,23 @@ class Watch(gdb.Breakpoint):
         self.front_end, self.address = front_end, address
 
     def stop(self):
-        self.front_end.engine.event(binding.REACHED, self.address)
+        self.front_end.in_stop = True
+        try:
+            self.front_end.event(binding.REACHED, self.address)
+        finally:
+            self.front_end.in_stop = False
         return False
 
 
 class FrontEnd:
     """struct gib_target_operations for GDB."""
     tells_exit = True
+    reads_prologues = True
+    knows_statements = True
 
     def __init__(self):
         self.watches = {}
+        self.stand_ins = {}  # (number of the user's breakpoint, address) -> gdb.Breakpoint
         self.engine = binding.Engine(self, "gdb")
 
     # The target.
@@ -57,9 +65,14 @@ class FrontEnd:
         return binding.IS_STOPPED if self.in_event or not any(t.is_running() for t in inferior.threads()) else binding.IS_RUNNING
 
     in_event = 0
+    kind = None  # of the event
 
     def program(self):
-        return gdb.current_progspace().filename or ""
+        try:
+            return gdb.current_progspace().filename or ""
+        except UnicodeDecodeError:  # a name that is not UTF-8: every byte is a character of Latin-1
+            with gdb.with_parameter("host-charset", "ISO-8859-1"):
+                return os.fsdecode(gdb.current_progspace().filename.encode("latin-1"))
 
     def read(self, address, size):
         return gdb.selected_inferior().read_memory(address, size)
@@ -103,7 +116,7 @@ class FrontEnd:
             for thread in gdb.selected_inferior().threads():
                 if (thread.ptid[1] or thread.ptid[0]) == tid:
                     thread.switch()
-                    gdb.execute("set var $pc = 0x%x" % pc, to_string=True)
+                    gdb.parse_and_eval("$pc = 0x%x" % pc)  # no command: it may be inside a stop event
         finally:
             selected.switch()
 
@@ -111,26 +124,71 @@ class FrontEnd:
         return int(gdb.newest_frame().read_register(name))
 
     def breakpoints(self):
+        ours = [b.number for b in self.stand_ins.values()]
         result = []
         for breakpoint in gdb.breakpoints():
-            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and not breakpoint.pending:
-                result += [binding.Breakpoint(breakpoint.number, location.address) for location in breakpoint.locations if location.enabled]
+            if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending and breakpoint.number not in ours:
+                exact = (breakpoint.location or "").startswith("*")
+                result += [binding.Breakpoint(breakpoint.number, location.address, exact) for location in breakpoint.locations if location.enabled]
         return result
 
+    SHARED = ("enabled", "condition", "thread", "silent", "commands", "ignore_count")  # by a breakpoint and its stand-ins
+    stale_locations = False  # GDB took a byte of a detour, 0xcc, for a trap of the program's, over which it steps by leaving it out
+    in_stop = False  # inside the stop() of a breakpoint: no other may be made or deleted there
+
     def move_breakpoint(self, number, old, new):
-        breakpoint = next(b for b in gdb.breakpoints() if b.number == number)
-        for location in breakpoint.locations:
-            if location.address == old:
-                location.enabled = False
-        moved = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
-        for name in ("condition", "thread", "silent", "commands", "ignore_count", "enabled"):
-            setattr(moved, name, getattr(breakpoint, name))
+        if self.in_stop:
+            return -1
+        breakpoint = next((b for b in gdb.breakpoints() if b.number == number), None)
+        for location in breakpoint.locations if breakpoint else ():
+            if location.address == old and location.enabled == bool(new):
+                location.enabled = not new
+        if not new:
+            self.delete_stand_in((number, old))
+            self.stale_locations = True
+            if self.in_event:
+                self.post(self.settle_symbols)
+            return 0
+        if (number, old) not in self.stand_ins:
+            self.stand_ins[number, old] = gdb.Breakpoint("*0x%x" % new, temporary=breakpoint.temporary)
+            self.share(breakpoint, self.stand_ins[number, old])
+        return self.stand_ins[number, old].number
+
+    def share(self, breakpoint, stand_in):
+        for name in self.SHARED:
+            value = getattr(breakpoint, name)
+            try:
+                if getattr(stand_in, name) != value:
+                    setattr(stand_in, name, value)
+            except gdb.error as error:  # a condition on something that is not known there
+                gdb.write("gibbon: breakpoint %d cannot have the %s of breakpoint %d: %s\n" % (stand_in.number, name, breakpoint.number, error), gdb.STDERR)
+
+    def delete_stand_in(self, key):
+        stand_in = self.stand_ins.pop(key, None)
+        if stand_in is not None and stand_in.is_valid():
+            stand_in.delete()
+
+    def on_deleted_breakpoint(self, breakpoint):
+        # GDB is going through its list: no other may be deleted now.
+        for (number, address), stand_in in self.stand_ins.items():
+            if number == breakpoint.number:
+                self.post(lambda key=(number, address): self.delete_stand_in(key))
+            elif stand_in.number == breakpoint.number:
+                self.post(lambda key=(number, address), met=breakpoint.temporary: self.after_stand_in(key, met))
+
+    def after_stand_in(self, key, met):
+        self.stand_ins.pop(key, None)
+        if met:  # a temporary one was: so was the one it stood for
+            for breakpoint in [b for b in gdb.breakpoints() if b.number == key[0]]:
+                breakpoint.delete()
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
 
     def watch(self, path, address, on):
         if path is not None:
+            if not self.in_event:
+                self.expect_symbols()
             return 0  # GDB reports modules by itself
         if on and address not in self.watches:
             self.watches[address] = Watch(self, address)
@@ -139,6 +197,99 @@ class FrontEnd:
             breakpoint.enabled = False
             self.post(lambda: breakpoint.is_valid() and breakpoint.delete())  # not inside its own stop()
         return 0
+
+    # Symbols of our own code. In an event no command may be executed; there a symbol file becomes a "separate debug file" of an empty one that
+    # a command has added before. All goes well with that but `info symbol`, so the next command or prompt adds the file properly.
+
+    symbol_base = None  # the empty one
+    symbol_files = None  # path to descriptor of all, the empty one first: GDB closes files and opens them again by their names
+    unsettled = ()  # paths of those that belong to the empty one
+    loading = 0  # GDB's events are about our own files
+
+    def execute_quietly(self, command):
+        self.loading += 1
+        try:
+            gdb.execute(command, to_string=True)
+        finally:
+            self.loading -= 1
+
+    def keep_file(self, descriptor):
+        path = "/proc/self/fd/%d" % descriptor
+        self.symbol_files[path] = descriptor
+        return path
+
+    def expect_symbols(self):
+        if self.symbol_base is not None and self.symbol_base.is_valid():
+            return
+        self.symbol_files = self.symbol_files or {}
+        path = self.keep_file(os.memfd_create("gibbon", os.MFD_CLOEXEC))
+        # 64 bits, little-endian, executable, x86-64; no segments, no sections.
+        os.write(self.symbol_files[path], struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0))
+        self.execute_quietly("add-symbol-file %s -o 0" % path)
+        self.symbol_base = next((o for o in gdb.objfiles() if o.filename == path), None)
+
+    def symbols(self, path):
+        if path is None:
+            self.forget_symbols()
+        elif self.kind == binding.REACHED:  # inside stop(), where GDB wants breakpoints left alone
+            return 1
+        elif not self.in_event:
+            self.expect_symbols()
+            self.execute_quietly("add-symbol-file %s -o 0" % self.keep_file(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        elif self.symbol_base is None or not self.symbol_base.is_valid():
+            self.post(self.late_symbols)
+            return 1
+        else:
+            kept = self.keep_file(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            self.loading += 1
+            try:
+                self.symbol_base.add_separate_debug_file(kept)
+            finally:
+                self.loading -= 1
+            self.unsettled += (kept,)
+        return 0
+
+    def late_symbols(self):
+        self.expect_symbols()
+        if self.state() == binding.IS_STOPPED:
+            self.event(binding.STOPPED)
+
+    def settle_symbols(self):
+        if not (self.unsettled or self.stale_locations) or self.in_event:
+            return
+        self.stale_locations = False  # whenever symbols come or go, GDB finds all locations anew
+        paths, self.unsettled = self.unsettled, ()
+        try:
+            frame = gdb.selected_frame()
+        except gdb.error:
+            frame = None
+        if self.symbol_base.is_valid():
+            base = self.symbol_base.filename
+            self.execute_quietly("remove-symbol-file " + base)
+            os.close(self.symbol_files.pop(base))
+        for path in paths:
+            self.execute_quietly("add-symbol-file %s -o 0" % path)
+        self.expect_symbols()
+        if frame is not None and frame.is_valid():
+            frame.select()
+
+    def forget_symbols(self):
+        if self.leaving or not self.symbol_files:
+            return
+        files, self.symbol_files = self.symbol_files, None
+        self.symbol_base, self.unsettled = None, ()
+
+        def forget():
+            for objfile in gdb.objfiles():
+                if objfile.filename in files and objfile.owner is None:
+                    self.execute_quietly("remove-symbol-file " + objfile.filename)
+            for descriptor in files.values():
+                os.close(descriptor)
+            self.expect_symbols()
+        if not self.in_event or self.kind in (binding.EXITED, binding.DETACHING):
+            forget()
+        else:  # a command would run those of a breakpoint; where the process is gone there are none
+            self.post(forget)
 
     # The user.
 
@@ -177,20 +328,22 @@ class FrontEnd:
     # What happens in GDB.
 
     def event(self, kind, value=0):
+        outer, self.kind = self.kind, kind
         self.in_event += 1
         try:
             self.engine.event(kind, value)
         finally:
             self.in_event -= 1
+            self.kind = outer
 
     def on_new_objfile(self, event):
         # Also sent for debug files and for the program while nothing runs.
-        if gdb.selected_inferior().pid and event.new_objfile.owner is None:
+        if gdb.selected_inferior().pid and event.new_objfile.owner is None and not self.loading:
             self.event(binding.LOADED)
 
     def on_free_objfile(self, event):
         # GDB is in the middle of it (at exec, of everything): nothing may be asked of it now.
-        if gdb.selected_inferior().pid and not self.unloading:
+        if gdb.selected_inferior().pid and not self.unloading and not self.loading:
             self.unloading = True
             self.post(self.after_unload)
 
@@ -206,15 +359,24 @@ class FrontEnd:
         events.free_objfile.connect(self.on_free_objfile)
         events.stop.connect(lambda event: self.event(binding.STOPPED))
         events.exited.connect(lambda event: self.event(binding.EXITED))
+        events.before_prompt.connect(self.settle_symbols)
         events.gdb_exiting.connect(lambda event: self.leave())
         events.breakpoint_created.connect(self.on_breakpoint)
         events.breakpoint_modified.connect(self.on_breakpoint)
+        events.breakpoint_deleted.connect(self.on_deleted_breakpoint)
 
     def on_breakpoint(self, breakpoint):
-        if breakpoint.number > 0:
-            self.engine.event(binding.BREAKPOINT)
+        if breakpoint.number <= 0:
+            return
+        for (number, _address), stand_in in self.stand_ins.items():
+            if number == breakpoint.number:
+                self.share(breakpoint, stand_in)
+        self.engine.event(binding.BREAKPOINT)
+
+    leaving = False
 
     def leave(self):
+        self.leaving = True
         self.engine.event(binding.DETACHING)
         self.engine.close()
         if self.posted:
@@ -264,22 +426,26 @@ class Command(gdb.Command):
         execute(self.front_end, self.name + " " + argument, from_tty)
 
     def complete(self, text, word):
-        # GDB asks for what follows `word` begins at; the engine answers with whole words.
+        if word is None:
+            return []  # GDB asks where words break: at its usual characters
+        # GDB wants what follows the place where `word` begins; the engine, and GDB for `break`, answer with whole words.
         words, functions = self.front_end.engine.complete("%s %s" % (self.name, text))
         start = len(text) - len(text.rsplit(None, 1)[-1]) if text and not text[-1].isspace() else len(text)
         cut = max(len(text) - len(word) - start, 0)
         result = [w[cut:] for w in words]
         if functions and "!" not in text[start:]:
-            result += [w for w in gdb.execute("complete break " + text[start:], to_string=True).replace("break ", "").split("\n")
-                       if w and not w.startswith("-")][:200]
+            # Not GDB's names of PLT entries, versions, parts of functions, and of files alone.
+            other = "-@[" if "." in text[start:] else "-@[."
+            lines = gdb.execute("complete break " + text[start:], to_string=True).split("\n")
+            found = [line[len("break "):] for line in lines if line.startswith("break " + text[start:])]
+            result += [w[cut:] for w in found if not any(c in w.split("(")[0] for c in other)][:200]
         return result
 
 
 class Prefix(gdb.Command):
-    """Monkey patching for native code."""
-
     def __init__(self, front_end):
         self.front_end = front_end
+        self.__doc__ = front_end.engine.help().split("\n")[0]
         super().__init__("gibbon", gdb.COMMAND_RUNNING, gdb.COMPLETE_NONE, True)
 
     def invoke(self, argument, from_tty):
@@ -296,6 +462,9 @@ Usage: info gibbon [N...]"""
 
     def invoke(self, argument, from_tty):
         execute(self.front_end, "list " + argument, from_tty)
+
+    def complete(self, text, word):
+        return self.front_end.engine.complete("list " + text)[0]
 
 
 class SettingPrefix(gdb.Command):
@@ -318,6 +487,9 @@ class Setting(gdb.Command):
     def invoke(self, argument, from_tty):
         execute(self.front_end, "%s %s %s" % (self.verb, self.name, argument), from_tty)
 
+    def complete(self, text, word):
+        return self.front_end.engine.complete("%s %s %s" % (self.verb, self.name, text))[0]
+
 
 class Calls(gdb.Function):
     """$_gibbon_calls(N): how often the function of patch N was called."""
@@ -334,10 +506,13 @@ class Calls(gdb.Function):
 
 
 def execute(front_end, text, from_tty):
+    front_end.settle_symbols()
     try:
         front_end.engine.command(text, bool(from_tty) and sys.stdin.isatty())
     except binding.GibbonError as error:
         raise gdb.GdbError(str(error))
+    finally:
+        front_end.settle_symbols()
 
 
 def install():

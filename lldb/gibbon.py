@@ -1,7 +1,12 @@
 """Gibbon in LLDB: `command script import lldb/gibbon.py`. It only translates between LLDB's SB API and the engine (core/include/gibbon)."""
 import atexit
+import ctypes
 import os
+import re
+import signal
 import sys
+import threading
+import tempfile
 
 import lldb
 
@@ -24,13 +29,17 @@ NOT_OURS = "gibbon"  # the name of our own breakpoints
 class FrontEnd:
     """struct gib_target_operations for LLDB."""
     tells_exit = False
+    reads_prologues = False  # the line table says it
+    knows_statements = False
 
     def __init__(self, debugger):
         self.debugger = debugger
-        self.watches = {}
+        self.hidden = []
+        self.stand_ins = {}  # (number of the user's breakpoint, address) -> SBBreakpoint
+        self.shared = {}  # the same key -> what the stand-in was given
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
-        self.hooked = set()
+        self.symbol_modules = []
         self.engine = binding.Engine(self, "lldb")
 
     # The target.
@@ -78,19 +87,7 @@ class FrontEnd:
         return error.Success() and written == len(data)
 
     def call(self, address):
-        options = lldb.SBExpressionOptions()
-        options.SetIgnoreBreakpoints(True)
-        options.SetUnwindOnError(True)
-        options.SetStopOthers(True)
-        options.SetTryAllThreads(False)
-        options.SetTimeoutInMicroSeconds(5000000)
-        options.SetLanguage(lldb.eLanguageTypeC)
-        text = "((unsigned long (*)(void)) 0x%xul)()" % address
-        frame = self.selected_thread().GetFrameAtIndex(0)
-        value = frame.EvaluateExpression(text, options)
-        if not value.GetError().Success():
-            raise RuntimeError(value.GetError().GetCString())
-        return value.GetValueAsUnsigned()
+        return Borrowed(self.debugger, self.selected_thread()).call(address)
 
     def selected_thread(self):
         return self.thread or self.process().GetSelectedThread()
@@ -108,45 +105,108 @@ class FrontEnd:
         return self.selected_thread().GetFrameAtIndex(0).FindRegister(name).GetValueAsUnsigned()
 
     def breakpoints(self):
-        return [binding.Breakpoint(b.GetID(), location.GetLoadAddress())
-                for b in self.target().breakpoint_iter() if b.IsEnabled() and not b.MatchesName(NOT_OURS) and not b.IsHardware()
-                for location in b if location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS]
+        ours = [b.GetID() for b in self.stand_ins.values()]
+        result = []
+        for b in self.target().breakpoint_iter():
+            if b.MatchesName(NOT_OURS) or b.IsHardware() or b.GetID() in ours:
+                continue
+            for location in b:
+                if location.IsEnabled() and self.is_double(location):
+                    location.SetEnabled(False)
+                elif location.IsEnabled() and location.GetLoadAddress() != lldb.LLDB_INVALID_ADDRESS:
+                    result.append(binding.Breakpoint(b.GetID(), location.GetLoadAddress(), False))
+        return result
+
+    def is_double(self, location):
+        """LLDB finds the lines of the original instructions in their copies too. The entry's is met at the entry itself, so not there."""
+        address = location.GetAddress()
+        return any(address.GetModule() == ours for ours in self.symbol_modules) and address.GetSymbol().GetStartAddress() == address
 
     def move_breakpoint(self, number, old, new):
         breakpoint = self.target().FindBreakpointByID(number)
+        key = number, old
         for location in breakpoint:
-            if location.GetLoadAddress() == old:
-                location.SetEnabled(False)
-        moved = self.target().BreakpointCreateByAddress(new)
-        moved.SetCondition(breakpoint.GetCondition())
-        moved.SetAutoContinue(breakpoint.GetAutoContinue())
+            if location.GetLoadAddress() == old and location.IsEnabled() == bool(new):
+                location.SetEnabled(not new)
+        if not new:
+            if key in self.stand_ins:
+                self.target().BreakpointDelete(self.stand_ins.pop(key).GetID())
+            return 0
+        if key not in self.stand_ins or not self.stand_ins[key].IsValid():
+            self.stand_ins[key] = self.target().BreakpointCreateByAddress(new)
+            self.shared.pop(key, None)
+        self.share(key, breakpoint)
+        return self.stand_ins[key].GetID()
+
+    def tend_breakpoints(self):
+        """LLDB has no event for what the user does to a breakpoint that comes at once."""
+        for key, stand_in in list(self.stand_ins.items()):
+            breakpoint = self.target().FindBreakpointByID(key[0])
+            if not breakpoint.IsValid():
+                self.target().BreakpointDelete(self.stand_ins.pop(key).GetID())
+            elif not stand_in.IsValid():
+                if breakpoint.IsOneShot():
+                    self.target().BreakpointDelete(key[0])
+                del self.stand_ins[key]
+            else:
+                self.share(key, breakpoint)
+        self.event(binding.BREAKPOINT)
+
+    def share(self, key, breakpoint):
+        """What the user has changed since the last time; a count is given once, or it would never be used up."""
+        stand_in, commands = self.stand_ins[key], lldb.SBStringList()
+        breakpoint.GetCommandLineCommands(commands)
+        now = {"Enabled": breakpoint.IsEnabled(), "OneShot": breakpoint.IsOneShot()}
+        now.update({name: getattr(breakpoint, "Get" + name)() for name in ("Condition", "AutoContinue", "ThreadID", "IgnoreCount")})
+        text = [commands.GetStringAtIndex(i) for i in range(commands.GetSize())]
+        before = self.shared.get(key, {})
+        for name, value in now.items():
+            if before.get(name) != value:
+                getattr(stand_in, "Set" + name)(value)
+        if before.get("commands", []) != text:
+            stand_in.SetCommandLineCommands(commands)
+        self.shared[key] = dict(now, commands=text)
 
     def evaluate(self, expression):
         frame = self.selected_thread().GetFrameAtIndex(0)
         value = frame.EvaluateExpression("(unsigned long) (%s)" % expression)
         if not value.GetError().Success():
-            raise RuntimeError(value.GetError().GetCString().strip().splitlines()[0])
+            first = value.GetError().GetCString().strip().splitlines()[0]
+            raise RuntimeError(re.sub(r"^(error: )?(<user expression \d+>:\d+:\d+: )?", "", first))
         return value.GetValueAsUnsigned()
 
     def watch(self, path, address, on):
-        key = (path, address)
-        if not on:
-            breakpoint = self.watches.pop(key, None)
-            if breakpoint is not None:
-                breakpoint.SetEnabled(False)
-            return 0
-        if key in self.watches and self.watches[key].IsValid() and self.watches[key].IsEnabled():
-            return 0
+        target = self.target()
+        hidden = next((h for h in self.hidden if h.target == target), None)
+        if hidden is None:
+            if not on:
+                return 0
+            hidden = Hidden(target)
+            self.hidden.append(hidden)
+        hidden.watch((path, address), on)
+        return 0
+
+    # Symbols of our own code.
+
+    def symbols(self, path):
         target = self.target()
         if path is None:
-            breakpoint = target.BreakpointCreateByAddress(address)
-        else:  # not mapped yet: an address of the file
-            module = target.FindModule(lldb.SBFileSpec(os.path.realpath(path))) or target.FindModule(lldb.SBFileSpec(path))
-            if not module.IsValid():
-                module = target.AddModule(os.path.realpath(path), None, None)
-            breakpoint = target.BreakpointCreateBySBAddress(module.ResolveFileAddress(address))
-        breakpoint.AddName(NOT_OURS)
-        self.watches[key] = breakpoint
+            for module in self.symbol_modules:
+                target.RemoveModule(module)
+            self.symbol_modules = []
+            return 0
+        # LLDB shows the name of the file in each frame, and keeps the file open.
+        try:
+            with tempfile.TemporaryDirectory(prefix="gibbon-") as directory:
+                name = os.path.join(directory, "gibbon")
+                os.symlink(path.replace("self", str(os.getpid()), 1), name)
+                module = target.AddModule(name, None, None)
+        except OSError:  # nowhere to write
+            module = target.AddModule(path, None, None)
+        if not module.IsValid() or target.SetModuleLoadAddress(module, 0).Fail():
+            return -1
+        self.symbol_modules.append(module)
+        self.breakpoints()  # those that have just got a location there
         return 0
 
     # The user.
@@ -184,15 +244,15 @@ class FrontEnd:
             self.thread = None
 
     def hook(self):
-        """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoints get. The name brings its
+        """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoint gets. The name brings its
         callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
         target = self.target()
-        key = self.debugger.GetIndexOfTarget(target) if target.IsValid() else None  # None: what targets to come begin with
-        if key in self.hooked:
+        if not target.IsValid():
+            target = self.debugger.GetDummyTarget()  # what targets to come begin with
+        names = lldb.SBStringList()
+        target.GetBreakpointNames(names)
+        if NOT_OURS in [names.GetStringAtIndex(i) for i in range(names.GetSize())]:
             return
-        self.hooked.add(key)
-        if key is None:
-            target = self.debugger.GetDummyTarget()
         result = lldb.SBCommandReturnObject()
         self.debugger.GetCommandInterpreter().HandleCommand("target stop-hook add -P %s.StopHook" % __name__, result)
         name = lldb.SBBreakpointName(target, NOT_OURS)
@@ -202,8 +262,178 @@ class FrontEnd:
         name.SetAllowDelete(False)
         name.SetAllowDisable(False)
 
+    def tidy(self):
+        self.hidden = [hidden for hidden in self.hidden if hidden.target.IsValid()]
+        for hidden in self.hidden:
+            hidden.tidy()
+
     def close(self):
         self.engine.close()
+
+
+class Resolver:
+    """Of a breakpoint that finds nothing by itself; its locations are added."""
+
+    def __init__(self, breakpoint, extra, internal):
+        pass
+
+    def __callback__(self, context):
+        pass
+
+    def __get_depth__(self):
+        return lldb.eSearchDepthTarget
+
+    def get_short_help(self):
+        return "where Gibbon stops, unseen"
+
+
+class Hidden:
+    """Where the engine stops a target unseen: one breakpoint, as LLDB gives it a number of the user's. `delete N` and `disable N` work on it all
+    the same; it is put right again at once, by a thread that hears of it, and at the latest at the next stop or gibbon command."""
+
+    def __init__(self, target):
+        self.target, self.breakpoint, self.locations = target, None, {}
+        self.wanted = {}  # (path, address): True
+        self.untidy, self.busy = False, threading.Lock()
+        self.listener = lldb.SBListener("gibbon")
+        self.listener.StartListeningForEvents(target.GetBroadcaster(), lldb.SBTarget.eBroadcastBitBreakpointChanged)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        event = lldb.SBEvent()
+        while self.target.IsValid():
+            if self.listener.WaitForEvent(10, event) and self.breakpoint is not None and not (self.breakpoint.IsValid() and self.breakpoint.IsEnabled()):
+                self.tidy()
+
+    def watch(self, key, on):
+        if on:
+            self.wanted[key] = True
+        else:
+            self.wanted.pop(key, None)
+        self.tidy()
+
+    def tidy(self):
+        # Nobody waits for the other thread here: in a synchronous session it may wait in turn for LLDB's lock until the program stops.
+        self.untidy = True
+        while self.untidy and self.busy.acquire(blocking=False):
+            try:
+                while self.untidy:
+                    self.untidy = False
+                    self.put_right()
+            finally:
+                self.busy.release()
+
+    def put_right(self):
+        if self.breakpoint is None or not self.breakpoint.IsValid():
+            if not self.wanted or not self.target.IsValid():
+                return
+            self.locations = {}
+            self.breakpoint = self.target.BreakpointCreateFromScript("%s.Resolver" % __name__, lldb.SBStructuredData(), lldb.SBFileSpecList(), lldb.SBFileSpecList())
+            self.breakpoint.AddName(NOT_OURS)
+        if not self.breakpoint.IsEnabled():
+            self.breakpoint.SetEnabled(True)
+        for key in list(self.wanted):
+            location = self.locations.get(key)
+            if location is None or (key[0] is None and location.GetLoadAddress() != key[1]):  # the module is somewhere else this time
+                if location is not None:
+                    location.SetEnabled(False)
+                place = self.place(*key)
+                self.breakpoint.AddLocation(place)
+                self.locations.update((key, location) for location in self.breakpoint if location.GetAddress() == place)
+        for key, location in list(self.locations.items()):
+            if location.IsEnabled() != (key in self.wanted):
+                location.SetEnabled(key in self.wanted)
+
+    def place(self, path, address):
+        if path is None:
+            return lldb.SBAddress(address, self.target)
+        # Not mapped yet: an address of the file.
+        path = os.path.realpath(path)
+        module = next((m for m in self.target.module_iter() if os.path.realpath(m.file.fullpath or "") == path), None)
+        return (module or self.target.AddModule(path, None, None)).ResolveFileAddress(address)
+
+
+class Borrowed:
+    """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but LLDB ends and begins the
+    handling of the program's input around each, and in a breakpoint's callback that goes wrong: its prompt comes back while the program runs,
+    and Ctrl-C waits for the next line (as with `breakpoint set -n main -c '(int)getpid() == 1'` in LLDB alone)."""
+    TIME = 2  # seconds; LLDB itself gives a packet five
+    FAULTS = signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV
+
+    def __init__(self, debugger, thread):
+        self.interpreter, self.thread = debugger.GetCommandInterpreter(), thread
+        self.process = thread.GetProcess()
+        self.suffix = ";thread:%x;" % thread.GetThreadID()
+
+    def packet(self, text):
+        result = lldb.SBCommandReturnObject()
+        self.interpreter.HandleCommand("process plugin packet send " + text, lldb.SBExecutionContext(self.thread), result, False)
+        found = re.search(r"^response: (.*)$", result.GetOutput() or "", re.M)
+        if not found or re.fullmatch("(E..)?", found.group(1)):
+            raise RuntimeError("lldb-server does not answer " + text)
+        return found.group(1)
+
+    numbers = {}  # the server's, of registers: the same in every process
+
+    def number(self, name):
+        while name not in self.numbers:  # the server answers with an error behind the last
+            count = len(self.numbers)
+            self.numbers[re.match("name:(.*?);", self.packet("qRegisterInfo%x" % count)).group(1)] = count
+        return self.numbers[name]
+
+    def get(self, number):
+        return int.from_bytes(bytes.fromhex(self.packet("p%x" % number + self.suffix)), "little")
+
+    def set(self, number, value):
+        self.packet("P%x=%s" % (number, value.to_bytes(8, "little").hex()) + self.suffix)
+
+    def call(self, address):
+        target = self.process.GetTarget()
+        back = target.GetModuleAtIndex(0).GetObjectFileEntryPointAddress().GetLoadAddress(target)  # nothing else runs there meanwhile
+        if back == lldb.LLDB_INVALID_ADDRESS:
+            raise RuntimeError("the program's entry is not known")
+        rax, rsp, rip = map(self.number, ("rax", "rsp", "rip"))
+        saved = self.packet("QSaveRegisterState" + self.suffix)
+        try:
+            stack = ((self.get(rsp) - 256) & ~63) - 8  # below what a leaf function may use
+            error = lldb.SBError()
+            self.process.WriteMemory(stack, back.to_bytes(8, "little"), error)
+            if not error.Success():
+                raise RuntimeError(error.GetCString())
+            for register, value in (rsp, stack), (rip, address), (rax, 0):  # rax: else an interrupted system call would begin again here
+                self.set(register, value)
+            self.packet("Z0,%x,1" % back)
+            try:
+                self.run()
+            finally:
+                self.packet("z0,%x,1" % back)
+            if (self.get(rip), self.get(rsp)) != (back, stack + 8):
+                raise RuntimeError("the function did not return")
+            return self.get(rax)
+        finally:
+            self.packet("QRestoreRegisterState:" + saved + self.suffix)
+
+    def run(self):
+        """Until the thread meets a trap. Signals that come meanwhile are sent again afterwards: here they would run the program's handlers."""
+        tid, pid = self.thread.GetThreadID(), self.process.GetProcessID()
+        kill, late = ctypes.CDLL(None).tgkill, threading.Event()
+        signals = []
+
+        def stop():
+            late.set()
+            kill(pid, tid, signal.SIGSTOP)
+        clock = threading.Timer(self.TIME, stop)
+        clock.start()
+        try:
+            while True:
+                number = int(re.match("T(..)", self.packet("vCont;c:%x" % tid)).group(1), 16)
+                if number == signal.SIGTRAP or number in self.FAULTS or late.is_set():
+                    return
+                signals.append(number)
+        finally:
+            clock.cancel()
+            for number in signals:
+                kill(pid, tid, number)
 
 
 class StopHook:
@@ -211,8 +441,9 @@ class StopHook:
         pass
 
     def handle_stop(self, context, stream):
+        _front_end.tidy()
         _front_end.event(binding.STOPPED, thread=context.GetThread())
-        _front_end.event(binding.BREAKPOINT)  # LLDB tells of new ones only asynchronously
+        _front_end.tend_breakpoints()
         return True
 
 
@@ -233,13 +464,14 @@ class Command:
         return _front_end.engine.help(self.name).split("\n")[0]
 
     def get_long_help(self):
-        return _front_end.engine.help(self.name)
+        return _front_end.engine.help(self.name).partition("\n")[2]  # LLDB puts the short help before it
 
     def __call__(self, debugger, arguments, context, result):
         _front_end.debugger, _front_end.result = debugger, result
         _front_end.hook()
         try:
-            _front_end.event(binding.BREAKPOINT)
+            _front_end.tidy()
+            _front_end.tend_breakpoints()
             _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:
@@ -265,7 +497,9 @@ def __lldb_init_module(debugger, internal):
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
     _front_end.hook()
-    debugger.HandleCommand('command container add -o -h "Monkey patching for native code." gibbon')
+    summary, *_commands, hint = _front_end.engine.help().rstrip().split("\n\n")
+    # LLDB 19 shows a container's long help as its syntax.
+    debugger.HandleCommand("command container add -o -h '%s' -H 'gibbon COMMAND ...\n\n%s' gibbon" % (summary, hint))
     for name, _summary in _front_end.engine.commands():
         globals()["Command_" + name] = type("Command_" + name, (Command,), {"name": name})
         debugger.HandleCommand("command script add -o -c %s.Command_%s gibbon %s" % (__name__, name, name))

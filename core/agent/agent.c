@@ -1,4 +1,4 @@
-/* agent.c: the three entry points that thunks call. */
+/* agent.c: the entry points that thunks call. */
 #include "agent.h"
 
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
@@ -9,8 +9,8 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
-        "gib_image_size\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_texts, "
+        "gib_find_object, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
@@ -98,8 +98,7 @@ static struct gib_record *begin_record(struct gib_shared *shared, struct gib_thr
                                        const struct gib_site *site, const struct gib_frame *frame,
                                        struct gib_view *view)
 {
-    thread->busy_sp = (uint64_t)frame;
-    thread->busy = 1;
+    thread->busy = (uint64_t)frame;
     gib_barrier();
     if (thread->open)
         gib_ring_publish_open(shared, thread);
@@ -107,71 +106,8 @@ static struct gib_record *begin_record(struct gib_shared *shared, struct gib_thr
     return gib_ring_reserve(shared, thread, site->lines);
 }
 
-/*
- * The fast path: nearly every patch is one action without filters on a function whose arguments fit
- * one line. The engine says so (site->simple), and everything that could be otherwise today
- * (another thread, a handler, a full ring) goes the long way.
- */
-static inline bool enter_simple(struct gib_frame *frame, const struct gib_site *site,
-                                struct gib_shared *shared)
-{
-    uint64_t pointer = gib_fs0();
-    const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    struct gib_thread *thread = (struct gib_thread *)hash->slot[gib_hash_index(pointer)].block;
-    if (gib_unlikely(!thread || thread->owner != pointer || thread->busy ||
-                     !gib_depth_shallow(thread, frame)))
-        return false;
-    if (gib_unlikely(*(volatile int32_t *)(pointer + shared->tid_offset) != thread->tid))
-        return false;
-    thread->busy_sp = (uint64_t)frame;
-    thread->busy = 1;
-    gib_barrier();
-    uint64_t head = thread->head;
-    uint64_t size = (uint64_t)site->simple * GIB_LINE, offset = head & (shared->ring_size - 1);
-    if (gib_unlikely(thread->open || head + size > thread->limit ||
-                     offset + size > shared->ring_size)) {
-        thread->busy = 0;
-        return false;
-    }
-    ++*(uint64_t *)((char *)thread + site->counter_offset);
-    struct gib_record *record =
-        (struct gib_record *)((char *)thread + shared->ring_offset + offset);
-    *(uint64_t *)record = site->header; /* site, lines, kind OPEN, accepted */
-    record->caller = frame->caller;
-    record->word[0] = frame->gpr[0];
-    record->word[1] = frame->gpr[1];
-    record->word[2] = frame->gpr[2];
-    if (size > GIB_LINE) {
-        uint64_t *more = gib_record_words(record) + 3; /* inside the second line */
-        more[0] = frame->gpr[3];
-        more[1] = frame->gpr[4];
-        more[2] = frame->gpr[5];
-        gib_record_words(record)[site->words] = 0; /* GIB_CHUNK_END */
-    }
-    frame->thread = (uint64_t)thread;
-    frame->position = head;
-    frame->generation = thread->generation;
-    frame->accepted = site->simple_accepted;
-    frame->copy = site->stack_copy;
-    record->entered = gib_ticks();
-    thread->open = head + 1;
-    gib_barrier();
-    thread->busy = 0;
-    return true;
-}
-
 /* 1: the thunk calls the original and then leave(); 0: it jumps to the original. */
-__attribute__((noinline)) static uint64_t
-enter_any(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
-{
-    if (gib_likely(site->simple) && gib_likely(enter_simple(frame, site, shared)))
-        return 1;
-    return enter_any(frame, site, shared);
-}
-
-static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site,
-                          struct gib_shared *shared)
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (!thread)
@@ -199,7 +135,7 @@ static uint64_t enter_any(struct gib_frame *frame, const struct gib_site *site,
     frame->thread = (uint64_t)thread;
     frame->position = thread->head;
     frame->generation = thread->generation | (frame->deep ? GIB_GENERATION_DEEP : 0);
-    frame->accepted = accepted;
+    frame->header = (uint64_t)accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();
     if (entry_only)
@@ -256,7 +192,7 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site,
         if (shared->errno_location)
             end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
         for (uint32_t i = 0; i < site->actions; i++)
-            if (frame->accepted & 1u << i)
+            if (frame->header >> 56 & 1u << i)
                 ++*gib_thread_counter(shared, view->thread, site->action[i].counter + 1);
     } else if (site->result_string && frame->rax) {
         end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->rax);
@@ -279,7 +215,7 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index | (elsewhere ? (uint32_t)GIB_RECORD_ELSEWHERE << 24 : 0);
     record->kind = GIB_RECORD_RETURN;
-    record->accepted = (uint8_t)frame->accepted;
+    record->accepted = (uint8_t)(frame->header >> 56);
     record->caller = frame->caller;
     record->entered = now;
     record->duration = now;
@@ -292,43 +228,12 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     thread->busy = 0;
 }
 
-__attribute__((noinline)) static void leave_any(struct gib_frame *frame,
-                                                const struct gib_site *site,
-                                                struct gib_shared *shared, uint64_t now);
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    if (gib_likely(site->simple) && gib_likely(hash->generation == frame->generation &&
-                                               thread->owner == gib_fs0() && !thread->busy)) {
-        thread->busy_sp = (uint64_t)frame;
-        thread->busy = 1;
-        gib_barrier();
-        uint64_t position = frame->position;
-        if (gib_likely(thread->open == position + 1)) {
-            struct gib_record *record = (struct gib_record *)((char *)thread + shared->ring_offset +
-                                                              (position & (shared->ring_size - 1)));
-            record->duration = now - record->entered;
-            record->result = frame->rax;
-            record->kind = GIB_RECORD_CALL;
-            thread->open = 0;
-            gib_store(&thread->head, position + (uint64_t)site->simple * GIB_LINE);
-            gib_barrier();
-            thread->busy = 0;
-            return;
-        }
-        thread->busy = 0;
-    }
-    leave_any(frame, site, shared, now);
-}
-
-static void leave_any(struct gib_frame *frame, const struct gib_site *site,
-                      struct gib_shared *shared, uint64_t now)
-{
-    struct gib_thread *thread = (struct gib_thread *)frame->thread;
-    const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
-    if (frame->generation & GIB_GENERATION_DEEP) {
+    if (gib_unlikely(frame->generation & GIB_GENERATION_DEEP)) {
         frame->generation &= ~GIB_GENERATION_DEEP;
         if (hash->generation == frame->generation)
             gib_depth_leave(thread, frame);
@@ -340,8 +245,7 @@ static void leave_any(struct gib_frame *frame, const struct gib_site *site,
     }
     /* Claimed first, looked at afterwards: a signal handler between the two would publish the
      * record itself. */
-    thread->busy_sp = (uint64_t)frame;
-    thread->busy = 1;
+    thread->busy = (uint64_t)frame;
     gib_barrier();
     if (gib_unlikely(thread->open != frame->position + 1)) {
         thread->busy = 0;

@@ -77,7 +77,7 @@ static inline bool gib_depth_shallow(const struct gib_thread *thread, const stru
 {
     return (uint64_t)frame - thread->shallow < thread->shallow_size;
 }
-/* Whether the thunk may call through. Sets frame->deep. */
+/* Whether the thunk may call through. Sets frame->deep: 0, or what gib_depth_leave() gives back. */
 bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
                      struct gib_frame *frame);
 void gib_depth_leave(struct gib_thread *thread, const struct gib_frame *frame);
@@ -98,6 +98,7 @@ struct gib_view {
     struct gib_shared *shared;
     struct gib_thread *thread;
     uint64_t sp;
+    uint64_t page; /* proved readable while this record is made; 1: none yet */
 };
 void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread,
                    uint64_t sp);
@@ -118,6 +119,10 @@ char *gib_capture_text(struct gib_view *view, char *end, uint8_t type, uint8_t i
 char *gib_capture_value(char *end, uint8_t type, uint8_t index, uint64_t value, uint32_t size);
 /* The end of the chunks of a record that is still being built. */
 char *gib_capture_end(const struct gib_site *site, struct gib_record *record);
+/* For the fast part of a thunk: appends the texts of a record that has its header and words, and
+ * belongs to nobody else yet. */
+struct gib_record *gib_texts(struct gib_record *record, const struct gib_site *site,
+                             struct gib_shared *shared, struct gib_thread *thread, uint64_t frame);
 /* Sets record->lines from the end of the chunks and terminates them. */
 void gib_capture_finish(struct gib_record *record, char *end);
 

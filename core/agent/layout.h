@@ -28,9 +28,9 @@
 #define GIB_MAX_FRAMES       64   /* of one backtrace */
 #define GIB_MAX_RANGES       1024 /* address ranges of -from modules */
 #define GIB_MAX_UNWIND       1024 /* modules with unwind rows */
-#define GIB_MAX_ARENAS       64
+#define GIB_MAX_ARENAS       128
 #define GIB_MAX_THREADS      1024
-#define GIB_MAX_COUNTERS     65536
+#define GIB_MAX_COUNTERS     131072
 #define GIB_ARENA_SIZE       (4u << 20)
 #define GIB_UNWIND_SIZE      (256u << 20)
 #define GIB_HASH_SLOTS       4096
@@ -155,6 +155,13 @@ enum gib_site_flags {
     GIB_SITE_ENTRY_ONLY = 4,
 };
 
+/* The word a thunk looks at first. */
+enum gib_gate {
+    GIB_GATE_CLOSED,  /* no action is enabled: straight to the original */
+    GIB_GATE_GENERAL, /* the agent decides */
+    GIB_GATE_FAST,    /* the thunk may write the record itself */
+};
+
 struct gib_site {
     uint32_t index;
     uint32_t flags;      /* enum gib_site_flags */
@@ -173,14 +180,14 @@ struct gib_site {
     uint8_t last_named; /* word that is the format or the flags */
     uint8_t
         thread_pointer; /* enum gib_thread_pointer: functions of ld.so run before fs is set up */
-    uint8_t simple;     /* lines of a record made by the fast path, 0: not for this site */
-    uint8_t reserved[3];
+    uint8_t reserved[4];
     uint8_t source[GIB_MAX_WORDS];
     uint8_t string[GIB_MAX_STRINGS]; /* word indices */
     uint8_t reserved2[2];
-    uint64_t header;          /* simple: first eight bytes of a record */
-    uint32_t counter_offset;  /* simple: of its counter in a thread block */
-    uint32_t simple_accepted; /* simple: the bit of its action */
+    /* For the fast part of the thunk, while GIB_GATE_FAST. */
+    uint64_t fast_header;  /* first eight bytes of a record */
+    uint32_t fast_counter; /* offset of its counter in a thread block */
+    uint32_t fast_tid;     /* gib_shared.tid_offset */
     struct gib_action action[GIB_MAX_ACTIONS];
 };
 
@@ -204,25 +211,27 @@ struct gib_unwind_module {
 /* ---- threads ---- */
 
 struct gib_thread {
+    /* One cache line for what every call needs. */
     uint64_t owner; /* thread pointer; 0: free */
     int32_t pid, tid;
-    uint64_t head;    /* bytes ever published, writer; the ring offset is head % ring_size */
-    uint64_t open;    /* position + 1 of the record that is written but not yet published, or 0 */
+    uint64_t head;  /* bytes ever published, writer; the ring offset is head % ring_size */
+    uint64_t open;  /* position + 1 of the record that is written but not yet published, or 0 */
+    uint64_t limit; /* writer: the head may grow up to here, in one piece, without a further look */
+    uint64_t base;  /* writer: address of a record minus its position, for positions below limit */
+    uint64_t busy;  /* a record is being written: stack pointer of whoever writes it; or 0 */
+    uint64_t generation; /* of the process that claimed it */
+
     uint64_t tail;    /* oldest byte not overwritten, writer */
     uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how
                          many of them it took */
-    uint64_t limit;   /* writer: the head may grow up to here without a further look */
     uint64_t read_cache; /* writer's copy of `read` */
-    uint32_t busy;       /* a record is being written */
-    uint32_t level;      /* how many signal handlers deep this block is used */
-    uint64_t busy_sp;    /* stack pointer of whoever writes it */
     uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
     /* depth.c: while the stack pointer is less than `shallow_size` above `shallow`, thunks may call
      * through. Below, and on other stacks, they may have `deep_limit` bytes in all. */
     uint64_t shallow, shallow_size, stack_base;
     uint64_t deep_from, deep_used, deep_limit;
-    uint64_t generation;        /* of the process that claimed it */
+    uint32_t level;             /* how many signal handlers deep this block is used */
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 
@@ -290,26 +299,26 @@ static inline uint32_t gib_hash_index(uint64_t thread_pointer)
  * function sees its stack arguments aligned as the caller aligned them, __m512 included.
  */
 struct gib_frame {
-    uint64_t gpr[6];             /*   0 rdi rsi rdx rcx r8 r9; after the call, what they are then */
-    uint64_t rax, r10, r11;      /*  48 56 64 likewise */
-    uint64_t xmm[8];             /*  72 low eight bytes, only when the site reads them */
-    uint64_t reserved_result[2]; /* 136; rax and rdx after the call are in rax and gpr[2] */
-    uint64_t result_xmm;         /* 152 xmm0 after the call, only when it is the result */
-    uint64_t result_x87[2]; /* 160 st0 after the call, only when it is the result; [1]: xmm1 when
+    uint64_t xmm[8];        /*   0 low eight bytes, only when the site reads them */
+    uint64_t result_xmm;    /*  64 xmm0 after the call, only when it is the result */
+    uint64_t result_x87[2]; /*  72 st0 after the call, only when it is the result; [1]: xmm1 when
                                that is part of it */
-    uint64_t thread;        /* 176 block of the record */
-    uint64_t position;      /* 184 of the record in its ring */
-    uint64_t generation;    /* 192 of the process that wrote it */
-    uint64_t copy;          /* 200 bytes of stack arguments to repeat, a multiple of 8 */
-    uint64_t accepted;      /* 208 actions that want the record */
-    uint64_t errno_before;  /* 216 */
-    uint64_t deep;          /* 224 GIB_FRAME_DEEP and what deep_used was, or 0 */
-    uint64_t reserved;      /* 232 */
-    uint64_t rbp, caller;   /* 240 248 pushed by the thunk, and by the caller */
+    uint64_t errno_before;  /*  88 */
+    uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
+    uint64_t reserved[3];   /* 104 */
+    /* From here on an eight-bit displacement from rbp is enough. */
+    uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
+    uint64_t rax, r10, r11; /* 176 184 192 likewise */
+    uint64_t thread;        /* 200 block of the record */
+    uint64_t position;      /* 208 of the record in its ring */
+    uint64_t generation;    /* 216 of the process that wrote it */
+    uint64_t header;      /* 224 first eight bytes of the record: `accepted` is the last of them */
+    uint64_t deep;        /* 232 depth.c; only where generation has GIB_GENERATION_DEEP */
+    uint64_t rbp, caller; /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
-#define GIB_FRAME_DEEP (1ull << 63)
-/* In gib_frame.generation of a deep frame, so that its return goes the long way. */
+_Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
+/* In gib_frame.generation of a call that counts against gib_thread.deep_limit. */
 #define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */
@@ -337,8 +346,10 @@ struct gib_agent_image {
         leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):
                        the slow path of a count thunk */
-    uint32_t find_fde;    /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
-                             gib_shared *): NULL, not ours */
+    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
+                          gib_shared *): NULL, not ours */
+    uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
+                       gib_shared *, struct gib_thread *, uint64_t frame) */
     uint32_t find_object; /* int find_object(uint64_t pc, struct gib_found_object *, struct
                              gib_shared *): -1, not ours */
     uint32_t size;

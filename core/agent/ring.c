@@ -79,8 +79,6 @@ struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread
             overwrite(shared, thread, end);
         }
     }
-    oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
-    thread->limit = oldest + shared->ring_size;
     if (gib_unlikely(pad)) {
         struct gib_record *filler = gib_ring_at(shared, thread, thread->head);
         filler->site = 0;
@@ -88,7 +86,13 @@ struct gib_record *gib_ring_reserve(struct gib_shared *shared, struct gib_thread
         filler->kind = GIB_RECORD_PAD;
         gib_store(&thread->head, thread->head + pad);
     }
-    return gib_ring_at(shared, thread, thread->head);
+    struct gib_record *record = gib_ring_at(shared, thread, thread->head);
+    oldest = thread->read_cache > thread->tail ? thread->read_cache : thread->tail;
+    uint64_t room = oldest + shared->ring_size;
+    uint64_t wrap = (thread->head | (shared->ring_size - 1)) + 1;
+    thread->limit = room < wrap ? room : wrap;
+    thread->base = (uint64_t)record - thread->head;
+    return record;
 }
 
 void gib_ring_publish_open(struct gib_shared *shared, struct gib_thread *thread)

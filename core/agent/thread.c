@@ -169,7 +169,7 @@ static bool writer_is_gone(const struct gib_thread *thread, uint64_t sp)
         int32_t flags;
         uint64_t size;
     } alternate = {0, ONSTACK, 0};
-    if (sp < thread->busy_sp)
+    if (sp < thread->busy)
         return false;
     return gib_syscall(GIB_SYS_SIGALTSTACK, 0, (long)&alternate, 0, 0) == 0 &&
            !(alternate.flags & ONSTACK);

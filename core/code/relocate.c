@@ -7,9 +7,6 @@
 
 #include <stdio.h>
 
-/* Keeps every offset of a boundary within its 16 bits; a copy of more would not fit anyway. */
-enum { MAX_MIN_BYTES = 1024 };
-
 static int bad_argument(struct gib_error *error, int code, uint64_t address, const char *message)
 {
     if (error) {
@@ -26,7 +23,8 @@ int gib_relocate(const struct gib_relocation_request *request, struct gib_reloca
     if (!request || !out || !request->code)
         return bad_argument(error, GIB_E_ARGUMENT, 0,
                             "relocation needs a request, its code and a place for the result");
-    if (request->code_size == 0 || request->min_bytes == 0 || request->min_bytes > MAX_MIN_BYTES)
+    if (request->code_size == 0 || request->min_bytes == 0 ||
+        request->min_bytes > X86_MAX_MIN_BYTES)
         return bad_argument(error, GIB_E_ARGUMENT, request->from,
                             "relocation needs code of at least one byte, and 1 to 1024 bytes to "
                             "displace");

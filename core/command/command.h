@@ -54,6 +54,14 @@ extern const struct gib_command gib_command_table[];
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error);
 
 /* parse.c */
+/* How many entries of a table are meant by a name or its beginning: *found is the last of them, and
+ * `list` names them. Entries begin with their name; one without ends the table. An entry of just
+ * this name is the only one meant. */
+size_t gib_match_name(const void *table, size_t entry_size, const char *name, const char *prefix,
+                      const void **found, char *list, size_t list_size);
+/* By name or unique abbreviation, without dashes; NULL with *error. */
+const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
+                                         struct gib_error *error);
 int gib_arguments_parse(const struct gib_command *command, const char *text,
                         struct gib_arguments *out, struct gib_error *error);
 void gib_arguments_free(struct gib_arguments *arguments);
@@ -64,6 +72,9 @@ uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *
                              uint64_t otherwise);
 /* Writes a word so that the parser reads it back as it is. */
 void gib_write_word(FILE *out, const char *word);
+/* The index of `value` among the words of `choices` ("on|off"), unique abbreviations included;
+ * -1. */
+int gib_choose(const char *choices, const char *value);
 /* A whole number, "1048576", "0x10", "64K", "4M". */
 int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error);
 /* Patch numbers and ranges, "1 3 5-7", into a malloc'ed array of patches; no word: all. Unknown
@@ -71,6 +82,10 @@ int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error
 int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
                       size_t first_word, struct gib_patch ***patches, size_t *count,
                       struct gib_error *error);
+
+/* wrap.c: "Function "f" not found in any loaded module. Did you mean g?" Malloc'ed; a process is
+ * there. */
+char *gib_not_found(struct gib_engine *engine, const struct gib_location *location);
 
 /* The commands. */
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
@@ -92,6 +107,8 @@ struct gib_setting {
     const char *name, *values, *help;
 };
 extern const struct gib_setting gib_setting_table[];
+/* By name or unique abbreviation; NULL with *error. */
+const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error);
 char *gib_setting_value(const struct gib_engine *engine, const char *name); /* malloc'ed */
 
 #endif

@@ -1,4 +1,4 @@
-/* dispatch.c: from the text of a command to its function; help; completion. */
+/* dispatch.c: from the text of a command to its function; help. Completion is in complete.c. */
 #include "command/command.h"
 
 #include <ctype.h>
@@ -30,6 +30,63 @@ int gib_command_execute(struct gib_engine *engine, const char *text, bool intera
 
 /* ---- help ---- */
 
+enum { WIDTH = 78 }; /* LLDB breaks longer lines itself, without an indent */
+
+/* One paragraph, by words; the cursor is at `column`, and further lines begin at `indent`. Ends the
+ * line. */
+static void fold(FILE *out, size_t column, size_t indent, const char *text)
+{
+    bool first = true;
+    for (const char *word = text; *word;) {
+        size_t length = strcspn(word, " ");
+        if (!first && column + 1 + length > WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(word, 1, length, out);
+        column += length;
+        word += length + strspn(word + length, " ");
+        first = false;
+    }
+    fputc('\n', out);
+}
+
+/* The same in two columns. */
+static void fold_row(FILE *out, const char *left, size_t indent, const char *text)
+{
+    size_t width = strlen(left);
+    if (width >= indent)
+        fprintf(out, "%s\n%*s", left, (int)indent, "");
+    else
+        fprintf(out, "%-*s", (int)indent, left);
+    fold(out, indent, indent, text);
+}
+
+/* Lines that begin with a space stay as they are; others make paragraphs. */
+static void fold_details(FILE *out, const char *text)
+{
+    char *copy = strdup(text);
+    bool table = false;
+    for (char *at = copy; at && *at; at++) {
+        if (at == copy || at[-1] == '\n')
+            table = *at == ' ';
+        if (*at == '\n' && !table && !strchr("\n ", at[1]) && at[-1] != '\n')
+            *at = ' ';
+    }
+    for (char *line = copy, *end; line; line = end) {
+        if ((end = strchr(line, '\n')))
+            *end++ = '\0';
+        if (*line == ' ')
+            fprintf(out, "%s\n", line);
+        else
+            fold(out, 0, 0, line);
+    }
+    free(copy);
+}
+
 static char *overview(void)
 {
     char *text = NULL;
@@ -38,11 +95,14 @@ static char *overview(void)
     if (!out)
         return NULL;
     fputs("Monkey patching for native code.\n\nList of gibbon commands:\n\n", out);
-    for (const struct gib_command *c = gib_command_table; c->name; c++)
-        fprintf(out, "  %-8s -- %s\n", c->name, c->summary);
-    fputs(
-        "\nCommands, options and settings may be abbreviated. \"gibbon help COMMAND\" says more.\n",
-        out);
+    for (const struct gib_command *c = gib_command_table; c->name; c++) {
+        char left[32];
+        snprintf(left, sizeof left, "  %-8s --", c->name);
+        fold_row(out, left, 14, c->summary);
+    }
+    fputs("\nCommands, options and settings may be abbreviated.\n"
+          "\"gibbon help COMMAND\" says more.\n",
+          out);
     fclose(out);
     return text;
 }
@@ -55,20 +115,25 @@ static char *command_help(const struct gib_command *c)
     if (!out)
         return NULL;
     fprintf(out, "%s\nUsage: gibbon %s%s%s\n", c->summary, c->name, *c->usage ? " " : "", c->usage);
-    if (*c->details)
-        fprintf(out, "\n%s\n", c->details);
+    if (*c->details) {
+        fputc('\n', out);
+        fold_details(out, c->details);
+    }
     if (c->options && c->options->name)
         fputs("\nOptions:\n", out);
     for (const struct gib_option *o = c->options; o && o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "-%s%s%s", o->name, o->argument_name ? " " : "",
+        snprintf(left, sizeof left, "  -%s%s%s", o->name, o->argument_name ? " " : "",
                  o->argument_name ? o->argument_name : "");
-        fprintf(out, "  %-24s %s\n", left, o->help);
+        fold_row(out, left, 28, o->help);
     }
     if (!strcmp(c->name, "set") || !strcmp(c->name, "show")) {
         fputs("\nSettings:\n", out);
-        for (const struct gib_setting *s = gib_setting_table; s->name; s++)
-            fprintf(out, "  %-14s %-18s %s\n", s->name, s->values, s->help);
+        for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
+            char left[64];
+            snprintf(left, sizeof left, "  %-12s %s", s->name, s->values);
+            fold_row(out, left, 30, s->help);
+        }
     }
     fprintf(out, "\nExample: %s\n", c->example);
     fclose(out);
@@ -147,121 +212,4 @@ int gib_command_version(struct gib_engine *engine, const struct gib_arguments *a
     gib_print(engine, "Gibbon " GIBBON_VERSION ", agent of %zu bytes for x86-64.\n",
               (size_t)(gib_agent_image_end - gib_agent_image_start));
     return 0;
-}
-
-/* ---- completion ---- */
-
-static void offer(FILE *out, const char *candidate, const char *word, const char *prefix)
-{
-    if (!strncmp(candidate, word, strlen(word)))
-        fprintf(out, "%s%s\n", prefix, candidate);
-}
-
-static void offer_options(FILE *out, const struct gib_command *command, const char *word)
-{
-    const char *dashes = word[1] == '-' ? "--" : "-";
-    for (const struct gib_option *o = command->options; o && o->name; o++)
-        offer(out, o->name, word + strlen(dashes), dashes);
-}
-
-static void offer_modules(FILE *out, struct gib_engine *engine, const char *word,
-                          const char *suffix)
-{
-    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
-    for (size_t i = 0; modules && i < gib_modules_count(modules); i++) {
-        struct gib_module *module = gib_modules_get(modules, i);
-        if (!module->gone && !strncmp(module->name, word, strlen(word)))
-            fprintf(out, "%s%s\n", module->name, suffix);
-    }
-}
-
-/* MODULE!FUNC... */
-static void offer_functions(FILE *out, struct gib_engine *engine, const char *word,
-                            const char *bang)
-{
-    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
-    size_t written = 0;
-    for (size_t i = 0; modules && i < gib_modules_count(modules); i++) {
-        struct gib_module *module = gib_modules_get(modules, i);
-        if (module->gone || !module->elf || strlen(module->name) != (size_t)(bang - word) ||
-            strncmp(module->name, word, (size_t)(bang - word)))
-            continue;
-        gib_modules_lock(modules);
-        const struct gib_elf_symbol *symbols;
-        size_t count = gib_elf_functions(module->elf, &symbols);
-        for (size_t k = 0; k < count && written < 500; k++) {
-            if (strncmp(symbols[k].name, bang + 1, strlen(bang + 1)))
-                continue;
-            fprintf(out, "%s!%s\n", module->name, symbols[k].name);
-            written++;
-        }
-        gib_modules_unlock(modules);
-    }
-}
-
-static void complete_word(FILE *out, struct gib_engine *engine, const struct gib_command *command,
-                          const char *previous, const char *word, bool *functions)
-{
-    bool wants_location = !strcmp(command->name, "wrap") || !strcmp(command->name, "explain");
-    const char *bang = strchr(word, '!');
-    if (word[0] == '-') {
-        offer_options(out, command, word);
-    } else if (!strcmp(previous, "-from") || !strcmp(previous, "--from")) {
-        offer_modules(out, engine, word, "");
-    } else if (!strcmp(previous, "-format")) {
-        offer(out, "jsonl", word, "");
-        offer(out, "text", word, "");
-    } else if (!strcmp(previous, "-follow")) {
-        offer(out, "on", word, "");
-        offer(out, "off", word, "");
-    } else if (wants_location && bang) {
-        offer_functions(out, engine, word, bang);
-    } else if (wants_location) {
-        *functions = true;
-        offer_modules(out, engine, word, "!");
-    } else if (!strcmp(command->name, "help")) {
-        for (const struct gib_command *c = gib_command_table; c->name; c++)
-            offer(out, c->name, word, "");
-    } else if (!strcmp(command->name, "set") || !strcmp(command->name, "show")) {
-        for (const struct gib_setting *s = gib_setting_table; s->name; s++)
-            offer(out, s->name, word, "");
-    } else if (strcmp(command->name, "save") && strcmp(command->name, "version")) {
-        char number[16];
-        for (size_t i = 0; i < engine->patch_count; i++) {
-            snprintf(number, sizeof number, "%d", engine->patch[i]->number);
-            offer(out, number, word, "");
-        }
-    }
-}
-
-const char *gib_engine_complete(struct gib_engine *engine, const char *text, bool *functions)
-{
-    char *result = NULL, *copy = strdup(text), *save;
-    size_t size;
-    FILE *out = open_memstream(&result, &size);
-    *functions = false;
-    pthread_mutex_lock(&engine->lock);
-    bool fresh = !*text || isspace((unsigned char)text[strlen(text) - 1]);
-    char *word[66] = {NULL};
-    size_t words = 0;
-    for (char *w = copy ? strtok_r(copy, " \t", &save) : NULL; w && words < 64;
-         w = strtok_r(NULL, " \t", &save))
-        word[words++] = w;
-    const char *last = fresh || !words ? "" : word[words - 1];
-    size_t before = fresh ? words : words ? words - 1 : 0; /* complete words */
-    struct gib_error ignored;
-    const struct gib_command *command = before ? gib_command_find(word[0], &ignored) : NULL;
-    if (out && before == 0) {
-        for (const struct gib_command *c = gib_command_table; c->name; c++)
-            offer(out, c->name, last, "");
-    } else if (out && command) {
-        complete_word(out, engine, command, before > 1 ? word[before - 1] : "", last, functions);
-    }
-    if (out)
-        fclose(out);
-    if (result && size)
-        result[size - 1] = '\0';
-    pthread_mutex_unlock(&engine->lock);
-    free(copy);
-    return reply(engine, result);
 }

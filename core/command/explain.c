@@ -19,6 +19,15 @@ static const char *prototype_source(struct gib_engine *engine, const struct gib_
     return debug ? "from debug information" : "from Gibbon's list of libc functions";
 }
 
+/* "char *" and what it is of: no blank behind the star. */
+static void write_declared(FILE *out, const struct gib_type *type, const char *name)
+{
+    const char *text = type->name ? type->name : "?";
+    size_t length = strlen(text);
+    bool star = length && strchr("*&", text[length - 1]);
+    fprintf(out, "%s%s%s", text, name && !star ? " " : "", name ? name : "");
+}
+
 static void show_prototype(struct gib_engine *engine, const struct gib_site_state *site)
 {
     const struct gib_prototype *p = site->prototype;
@@ -28,12 +37,14 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
     if (!out)
         return;
     if (p) {
-        fprintf(out, "%s %s(", p->result.name ? p->result.name : "?", site->function);
-        for (size_t i = 0; i < p->parameter_count; i++)
-            fprintf(out, "%s%s%s%s", i ? ", " : "",
-                    p->parameters[i].type.name ? p->parameters[i].type.name : "?",
-                    p->parameters[i].name ? " " : "",
-                    p->parameters[i].name ? p->parameters[i].name : "");
+        char *name = gib_elf_function_name(site->symbol); /* without its parameters */
+        write_declared(out, &p->result, name ? name : site->symbol);
+        fputc('(', out);
+        free(name);
+        for (size_t i = 0; i < p->parameter_count; i++) {
+            fputs(i ? ", " : "", out);
+            write_declared(out, &p->parameters[i].type, p->parameters[i].name);
+        }
         fprintf(out, "%s), ",
                 p->variadic != GIB_VARIADIC_NO ? p->parameter_count ? ", ..." : "..."
                 : p->parameter_count           ? ""
@@ -42,6 +53,15 @@ static void show_prototype(struct gib_engine *engine, const struct gib_site_stat
     fclose(out);
     gib_print(engine, "  prototype: %s%s\n", text, prototype_source(engine, site));
     free(text);
+}
+
+/* As many names as there is room for, C++ ones demangled. */
+static void add_name(char *list, size_t size, const char *symbol)
+{
+    char *name = gib_elf_demangle(symbol);
+    if (name && strlen(list) + strlen(name) + 3 < size)
+        strcat(strcat(list, *list ? ", " : ""), name);
+    free(name);
 }
 
 /* Other names and versions of the same code see the same patch. */
@@ -53,10 +73,9 @@ static void show_aliases(struct gib_engine *engine, const struct gib_site_state 
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
         if (symbols[i].value + site->module->bias != site->entry || symbols[i].ifunc ||
-            !strcmp(symbols[i].name, site->function))
+            !strcmp(symbols[i].name, site->symbol))
             continue;
-        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+        add_name(list, sizeof list, symbols[i].name);
     }
     gib_modules_unlock(engine->process->modules);
     if (*list)
@@ -67,15 +86,14 @@ static void show_clones(struct gib_engine *engine, const struct gib_site_state *
 {
     const struct gib_elf_symbol *symbols;
     char list[200] = "";
-    size_t length = strlen(site->function);
+    size_t length = strlen(site->symbol);
     gib_modules_lock(engine->process->modules);
     size_t count = gib_elf_functions(site->module->elf, &symbols);
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(symbols[i].name, site->function, length) || symbols[i].name[length] != '.' ||
+        if (strncmp(symbols[i].name, site->symbol, length) || symbols[i].name[length] != '.' ||
             !strncmp(symbols[i].name + length, ".cold", 5))
             continue;
-        if (strlen(list) + strlen(symbols[i].name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), symbols[i].name);
+        add_name(list, sizeof list, symbols[i].name);
     }
     gib_modules_unlock(engine->process->modules);
     if (*list)
@@ -139,14 +157,16 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
         gib_print(engine, "\n");
         return;
     }
-    if (found->resolver)
+    if (found->resolver) {
+        char *name = gib_elf_demangle(found->name);
         gib_print(engine,
                   "%s in %s chooses its implementation when the library is relocated; the patch "
                   "will go there.\n",
-                  found->name, found->module->path);
-    else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why))
+                  name ? name : found->name, found->module->path);
+        free(name);
+    } else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why)) {
         gib_print(engine, "%s\n", why.message);
-    else {
+    } else {
         show_site(engine, site, &copy);
         gib_site_free(site);
     }
@@ -169,12 +189,10 @@ int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *a
         return failed;
     failed = gib_location_resolve(engine, &patch, 0, &found, error);
     if (!failed && !found.count) {
-        char *nearest = gib_location_nearest(engine, patch.location.function);
-        failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
-                          "Function \"%.100s\" not found in any loaded module.%s%.60s%s",
-                          patch.location.function, nearest ? " Did you mean " : "",
-                          nearest ? nearest : "", nearest ? "?" : "");
-        free(nearest);
+        char *sentence = gib_not_found(engine, &patch.location);
+        failed =
+            gib_fail(error, GIB_E_NOT_FOUND, 0, "%s", sentence ? sentence : "Function not found.");
+        free(sentence);
     }
     for (size_t i = 0; i < found.count && !failed; i++)
         explain_one(engine, &patch, &found.item[i]);

@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The patches a table is made of, with its heading, or a word that there are none. */
+static int begin_table(struct gib_engine *engine, const struct gib_arguments *arguments,
+                       const char *heading, struct gib_patch ***patches, size_t *count,
+                       struct gib_error *error)
+{
+    int failed = gib_parse_patches(engine, arguments, 0, patches, count, error);
+    if (!failed)
+        gib_print(engine, "%s", *count ? heading : "No patches.\n");
+    return failed;
+}
+
 /* ---- list ---- */
 
 static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
@@ -16,7 +27,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     char address[32], *what = NULL;
     if (sites == 1) {
         snprintf(address, sizeof address, "0x%016" PRIx64, site->entry);
-        what = patch->location.glob || patch->location.kind != GIB_LOCATION_NAME
+        what = patch->location.glob || patch->location.regex ||
+                       patch->location.kind != GIB_LOCATION_NAME
                    ? gib_format("%s in %s (%s)", site->function, site->module->name,
                                 patch->location.text)
                    : gib_format("%s in %s", patch->location.function, site->module->name);
@@ -30,13 +42,19 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
               address, what ? what : "", patch->options);
     free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
-    size_t inside = sites ? gib_patch_inside(engine, patch) : 0;
-    if (patch->placed || calls)
+    bool running = engine->ops.state(engine->context) == GIB_TARGET_RUNNING; /* nobody can look */
+    size_t inside = sites && !running ? gib_patch_inside(engine, patch) : 0;
+    if ((patch->placed || calls) && running)
+        gib_print(engine, "        called %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
+    else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
     if (patch->refused)
         gib_print(engine, "        %zu refused, the first: %s\n", patch->refused,
                   patch->trouble.message);
+    if (patch->delayed)
+        gib_print(engine, "        %zu delayed, tried again at each stop: %s\n", patch->delayed,
+                  patch->delay.message);
 }
 
 int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -44,14 +62,10 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
 {
     struct gib_patch **patches;
     size_t count;
-    int failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error);
+    int failed = begin_table(engine, arguments, "Num  Type     Disp Enb Address            What\n",
+                             &patches, &count, error);
     if (failed)
         return failed;
-    if (!count)
-        gib_print(engine, "No patches.\n");
-    else
-        gib_print(engine, "%-4s %-8s %-4s %-3s %-18s %s\n", "Num", "Type", "Disp", "Enb", "Address",
-                  "What");
     for (size_t i = 0; i < count; i++)
         list_patch(engine, patches[i]);
     free(patches);
@@ -65,37 +79,32 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
 {
     struct gib_patch **patches;
     size_t count;
-    int failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error);
+    int failed = begin_table(engine, arguments, "Num         Calls       Failed  What\n", &patches,
+                             &count, error);
     if (failed)
         return failed;
-    if (!count)
-        gib_print(engine, "No patches.\n");
-    else
-        gib_print(engine, "%-4s %12s %12s  %s\n", "Num", "Calls", "Failed", "What");
     for (size_t i = 0; i < count; i++) {
         uint64_t failures, calls = gib_patch_calls(engine, patches[i], &failures);
-        if (patches[i]->count_only)
-            gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, "-",
-                      patches[i]->location.text);
-        else
-            gib_print(engine, "%-4d %12" PRIu64 " %12" PRIu64 "  %s\n", patches[i]->number, calls,
-                      failures, patches[i]->location.text);
+        char failed_calls[24] = "-"; /* counted calls are not looked at */
+        if (!patches[i]->count_only)
+            snprintf(failed_calls, sizeof failed_calls, "%" PRIu64, failures);
+        gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, failed_calls,
+                  patches[i]->location.text);
     }
     uint64_t lost = gib_log_lost(engine->log),
              unseen = engine->process && engine->process->installed
                           ? engine->process->shared->unrecorded
                           : 0;
     if (lost)
-        gib_print(
-            engine,
-            "%" PRIu64
-            " records were lost: the target was faster than the reader (gibbon set ring-size).\n",
-            lost);
+        gib_print(engine,
+                  "%" PRIu64
+                  " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
+                  lost, lost == 1 ? " was" : "s were");
     if (unseen)
         gib_print(engine,
-                  "%" PRIu64 " calls were not recorded: more than %d threads at once, or signal "
+                  "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "
                   "handlers nested too deep.\n",
-                  unseen, GIB_MAX_THREADS);
+                  unseen, unseen == 1 ? " was" : "s were", GIB_MAX_THREADS);
     free(patches);
     return 0;
 }
@@ -145,7 +154,7 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
     if (failed || (failed = gib_parse_patches(engine, arguments, 0, &patches, &count, error)))
         return failed;
     if (!arguments->words && count && arguments->interactive &&
-        engine->ops.query(engine->context, "Delete all patches? (y or n) ") == 0)
+        gib_ask(engine, "Delete all patches? (y or n) ") == 0)
         count = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         failed = gib_patch_remove(engine, patches[i], error);

@@ -7,18 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int parse_format(const struct gib_arguments *arguments, enum gib_log_format *format,
-                        struct gib_error *error)
+/* The option's value among two words; `otherwise` when it is not given. */
+static int parse_choice(const struct gib_arguments *arguments, const char *option,
+                        const char *choices, int *chosen, int otherwise, struct gib_error *error)
 {
-    const char *text = gib_argument_text(arguments, "format");
-    *format = GIB_LOG_TEXT;
-    if (!text || !strcmp(text, "text"))
+    const char *text = gib_argument_text(arguments, option);
+    *chosen = text ? gib_choose(choices, text) : otherwise;
+    const char *bar = strchr(choices, '|');
+    if (text && *chosen < 0)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s is %.*s or %s, not \"%.40s\".", option,
+                        (int)(bar - choices), choices, bar + 1, text);
+    return 0;
+}
+
+static int parse_patch(struct gib_engine *engine, const struct gib_arguments *arguments, int *patch,
+                       struct gib_error *error)
+{
+    struct gib_error ignored;
+    uint64_t number = 0;
+    *patch = 0;
+    if (arguments->words > 1)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon log\" takes one patch number at the most.");
+    if (!arguments->words)
         return 0;
-    if (!strcmp(text, "jsonl")) {
-        *format = GIB_LOG_JSONL;
-        return 0;
-    }
-    return gib_fail(error, GIB_E_SYNTAX, 0, "-format is text or jsonl, not \"%.40s\".", text);
+    if (gib_parse_number(arguments->word[0], &number, &ignored) || number == 0)
+        return gib_fail(
+            error, GIB_E_SYNTAX, 0,
+            "\"%.60s\" is no patch number; \"gibbon log\" takes one, as in: gibbon log 2.",
+            arguments->word[0]);
+    if (number >= (uint64_t)engine->next_number) /* a deleted one may have calls */
+        return gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %" PRIu64 ".", number);
+    *patch = (int)number;
+    return 0;
 }
 
 static int save(struct gib_engine *engine, enum gib_log_format format, uint64_t last, int patch,
@@ -62,34 +83,36 @@ static int show(struct gib_engine *engine, enum gib_log_format format, uint64_t 
 int gib_command_log(struct gib_engine *engine, const struct gib_arguments *arguments,
                     struct gib_error *error)
 {
-    enum gib_log_format format;
-    int failed = parse_format(arguments, &format, error);
-    if (failed)
+    int format, follow, patch, failed;
+    const char *path = gib_argument_text(arguments, "save");
+    uint64_t last = gib_argument_number(arguments, "last", 0);
+    bool clear = gib_argument_given(arguments, "clear");
+    if ((failed = parse_choice(arguments, "format", "text|jsonl", &format, GIB_LOG_TEXT, error)) ||
+        (failed = parse_choice(arguments, "follow", "on|off", &follow, -1, error)) ||
+        (failed = parse_patch(engine, arguments, &patch, error)))
         return failed;
-    const char *follow = gib_argument_text(arguments, "follow"),
-               *path = gib_argument_text(arguments, "save");
-    if (follow && strcmp(follow, "on") && strcmp(follow, "off"))
-        return gib_fail(error, GIB_E_SYNTAX, 0, "-follow is on or off, not \"%.40s\".", follow);
-    uint64_t last = gib_argument_number(arguments, "last", 0), number = 0;
+    bool some = patch || gib_argument_given(arguments, "last"), quiet = clear || follow >= 0;
     if (gib_argument_given(arguments, "last") && !last)
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -last needs a number of at least 1.");
-    if (arguments->words > 1 ||
-        (arguments->words && (gib_parse_number(arguments->word[0], &number, error) || number == 0 ||
-                              number > INT32_MAX)))
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon log\" takes one patch number.");
-    if (number && (int)number >= engine->next_number)
-        return gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %" PRIu64 ".", number);
-    if (follow) {
-        engine->settings.follow = !strcmp(follow, "on");
-        gib_log_skip(engine->log);
-    }
     if (path && !*path)
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -save needs a file name.");
+    if (clear && some)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "-clear forgets all calls, not some; use it without -last and without a "
+                        "patch number.");
+    if (quiet && !path && (some || gib_argument_given(arguments, "format")))
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "With -%s no calls are shown; use it alone, or with -save FILE.",
+                        clear ? "clear" : "follow");
     if (path)
-        failed = save(engine, format, last, (int)number, path, error);
-    else if (!follow && !gib_argument_given(arguments, "clear"))
-        failed = show(engine, format, last, (int)number, error);
-    if (!failed && gib_argument_given(arguments, "clear"))
+        failed = save(engine, (enum gib_log_format)format, last, patch, path, error);
+    else if (!quiet)
+        failed = show(engine, (enum gib_log_format)format, last, patch, error);
+    if (!failed && clear)
         gib_log_clear(engine->log);
+    if (!failed && follow >= 0) {
+        engine->settings.follow = follow == 0;
+        gib_log_skip(engine->log);
+    }
     return failed;
 }

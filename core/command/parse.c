@@ -75,28 +75,46 @@ void gib_write_word(FILE *out, const char *word)
     fputc('"', out);
 }
 
-static const struct gib_option *find_option(const struct gib_command *command, const char *name,
-                                            struct gib_error *error)
+size_t gib_match_name(const void *table, size_t entry_size, const char *name, const char *prefix,
+                      const void **found, char *list, size_t list_size)
 {
-    const struct gib_option *found = NULL;
-    size_t length = strlen(name);
-    for (const struct gib_option *o = command->options; o && o->name; o++) {
-        if (!strcmp(o->name, name))
-            return o;
-        if (strncmp(o->name, name, length))
+    size_t matches = 0;
+    *list = '\0';
+    for (const char *entry = table;; entry += entry_size) {
+        const char *candidate = *(const char *const *)entry;
+        if (!candidate)
+            return matches;
+        if (!*name || strncmp(candidate, name, strlen(name)))
             continue;
-        if (found) {
-            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: -%s, -%s.", name,
-                     found->name, o->name);
-            return NULL;
-        }
-        found = o;
+        *found = entry;
+        matches++;
+        if (!strcmp(candidate, name))
+            return 1;
+        size_t used = strlen(list);
+        if (used + strlen(prefix) + strlen(candidate) + 3 < list_size)
+            snprintf(list + used, list_size - used, "%s%s%s", used ? ", " : "", prefix, candidate);
     }
-    if (!found)
+}
+
+const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
+                                         struct gib_error *error)
+{
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(command->options, sizeof *command->options, name, "-", &found,
+                                    list, sizeof list);
+    if (matches == 1)
+        return found;
+    if (matches > 1)
+        gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: %s.", name, list);
+    else if (command->options->name)
         gib_fail(error, GIB_E_SYNTAX, 0,
                  "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.",
                  command->name, name, command->name);
-    return found;
+    else
+        gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon %s\" has no options, so no \"-%.60s\".",
+                 command->name, name);
+    return NULL;
 }
 
 int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error)
@@ -107,8 +125,10 @@ int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error
     int shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : 0;
     if (shift)
         end++;
-    if (!isdigit((unsigned char)*text) || *end || errno || *number >> (63 - shift))
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is not a number.", text);
+    if (!isdigit((unsigned char)*text) || *end)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is not a whole number.", text);
+    if (errno || *number >> (63 - shift))
+        return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.60s\" is too large a number.", text);
     *number <<= shift;
     return 0;
 }
@@ -116,6 +136,22 @@ int gib_parse_number(const char *text, uint64_t *number, struct gib_error *error
 static bool is_number(const char *text)
 {
     return isdigit((unsigned char)*text);
+}
+
+static bool looks_like_option(const char *word)
+{
+    const char *name = word + 1 + (word[0] == '-' && word[1] == '-');
+    return word[0] == '-' && isalpha((unsigned char)*name);
+}
+
+/* A value that is given twice would lose the first one. */
+static int check_repeated(const struct gib_arguments *out, const struct gib_option *option,
+                          struct gib_error *error)
+{
+    for (size_t i = 0; i < out->options; i++)
+        if (out->option[i].option == option && option->argument != GIB_TAKES_NOTHING)
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s is given twice.", option->name);
+    return 0;
 }
 
 /* The option's own argument: behind `=`, or the next word. */
@@ -130,7 +166,8 @@ static int take_argument(const struct gib_option *option, char *attached, char *
         char *look = *at;
         while (isspace((unsigned char)*look))
             look++;
-        if (is_number(look) && strspn(look, "0123456789") == strcspn(look, " \t"))
+        bool negative = *look == '-' && is_number(look + 1);
+        if (negative || (is_number(look) && strspn(look, "0123456789") == strcspn(look, " \t")))
             text = next_word(at, &bad, &quoted);
     } else if (option->argument != GIB_TAKES_NOTHING && !attached) {
         text = next_word(at, &bad, &quoted);
@@ -138,16 +175,25 @@ static int take_argument(const struct gib_option *option, char *attached, char *
             return gib_fail(error, GIB_E_SYNTAX, 0,
                             bad ? "A quote is not closed after -%s." : "Option -%s needs a value.",
                             option->name);
+        if (!quoted && looks_like_option(text))
+            return gib_fail(
+                error, GIB_E_SYNTAX, 0,
+                "Option -%s needs a value; \"%.60s\" looks like another option (if it is "
+                "the value, quote it).",
+                option->name, text);
     }
+    int failed = check_repeated(out, option, error);
+    if (failed)
+        return failed;
     if (out->options == sizeof out->option / sizeof *out->option)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "Too many options.");
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Too many options, more than %zu.",
+                        sizeof out->option / sizeof *out->option);
     uint64_t number = 0;
     if (text &&
         (option->argument == GIB_TAKES_NUMBER || option->argument == GIB_TAKES_OPTIONAL_NUMBER)) {
         struct gib_error why;
         if (gib_parse_number(text, &number, &why))
-            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number, not \"%.60s\".",
-                            option->name, text);
+            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s: %s", option->name, why.message);
     }
     out->option[out->options].option = option;
     out->option[out->options].text = text;
@@ -173,17 +219,18 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
                 at++;
             out->condition = at;
             break;
-        } else if (options && !quoted && word[0] == '-' && word[1] && command->options &&
-                   command->options->name) {
+        } else if (options && !quoted &&
+                   (command->options->name ? word[0] == '-' && word[1] : looks_like_option(word))) {
             char *name = word + 1 + (word[1] == '-');
             char *equals = strchr(name, '=');
             if (equals)
                 *equals = '\0';
-            const struct gib_option *option = find_option(command, name, error);
+            const struct gib_option *option = gib_option_find(command, name, error);
             failed = option ? take_argument(option, equals ? equals + 1 : NULL, &at, out, error)
                             : error->code;
         } else if (out->words == sizeof out->word / sizeof *out->word) {
-            failed = gib_fail(error, GIB_E_SYNTAX, 0, "Too many words.");
+            failed = gib_fail(error, GIB_E_SYNTAX, 0, "Too many words, more than %zu.",
+                              sizeof out->word / sizeof *out->word);
         } else {
             out->word[out->words++] = word;
         }
@@ -256,8 +303,8 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
                 any = chosen[k] = true;
         }
         if (!failed && !any)
-            failed =
-                gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch number %.60s.", arguments->word[i]);
+            failed = gib_fail(error, GIB_E_NOT_FOUND, 0, "No patch%s %.60s.",
+                              first == last ? " number" : "es", arguments->word[i]);
     }
     for (size_t k = 0; k < engine->patch_count && !failed; k++)
         if (chosen[k] || arguments->words <= first_word)

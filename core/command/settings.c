@@ -17,25 +17,20 @@ const struct gib_setting gib_setting_table[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct gib_setting *find(const char *name, struct gib_error *error)
+const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error)
 {
-    const struct gib_setting *found = NULL;
-    for (const struct gib_setting *s = gib_setting_table; s->name; s++) {
-        if (!strcmp(s->name, name))
-            return s;
-        if (strncmp(s->name, name, strlen(name)))
-            continue;
-        if (found) {
-            gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s, %s.", name,
-                     found->name, s->name);
-            return NULL;
-        }
-        found = s;
-    }
-    if (!found)
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(gib_setting_table, sizeof *gib_setting_table, name, "", &found,
+                                    list, sizeof list);
+    if (matches == 1)
+        return found;
+    if (matches > 1)
+        gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s.", name, list);
+    else
         gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\"; \"gibbon show\" lists them.",
                  name);
-    return found;
+    return NULL;
 }
 
 char *gib_setting_value(const struct gib_engine *engine, const char *name)
@@ -55,9 +50,7 @@ char *gib_setting_value(const struct gib_engine *engine, const char *name)
     return gib_format("%u", s->string_limit);
 }
 
-/* The index of `value` among the words of `choices` ("on|off"), unique abbreviations included; -1.
- */
-static int choose(const char *choices, const char *value)
+int gib_choose(const char *choices, const char *value)
 {
     int index = 0, found = -1, matches = 0;
     for (const char *at = choices; *at; index++) {
@@ -77,18 +70,21 @@ static int set_number(struct gib_engine *engine, const struct gib_setting *setti
                       const char *value, struct gib_error *error)
 {
     uint64_t number;
-    int failed = gib_parse_number(value, &number, error);
-    if (failed)
-        return failed;
+    struct gib_error ignored;
+    bool bad = gib_parse_number(value, &number, &ignored) != 0;
     if (!strcmp(setting->name, "string-limit")) {
-        if (number < 1 || number > GIB_MAX_STRING_LIMIT)
-            return gib_fail(error, GIB_E_SYNTAX, 0, "string-limit is from 1 to %d bytes.",
-                            GIB_MAX_STRING_LIMIT);
+        if (bad || number < 1 || number > GIB_MAX_STRING_LIMIT)
+            return gib_fail(error, GIB_E_SYNTAX, 0,
+                            "string-limit is a number of bytes from 1 to %d, not \"%.40s\".",
+                            GIB_MAX_STRING_LIMIT, value);
         engine->settings.string_limit = (unsigned)number;
         return 0;
     }
-    if (number < (128 << 10) || number > (64 << 20) || (number & (number - 1)))
-        return gib_fail(error, GIB_E_SYNTAX, 0, "ring-size is a power of two from 128K to 64M.");
+    if (bad || number < (128 << 10) || number > (64 << 20) || (number & (number - 1)))
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "ring-size is a number of bytes, a power of two from 128K to 64M, not "
+                        "\"%.40s\".",
+                        value);
     engine->settings.ring_size = number;
     return 0;
 }
@@ -108,12 +104,17 @@ static void apply_settings(struct gib_engine *engine)
 int gib_command_set(struct gib_engine *engine, const struct gib_arguments *arguments,
                     struct gib_error *error)
 {
-    if (arguments->words != 2)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "\"gibbon set\" needs a setting and a value: gibbon set string-limit 64.");
-    const struct gib_setting *setting = find(arguments->word[0], error);
-    if (!setting)
+    const struct gib_setting *setting =
+        arguments->words ? gib_setting_find(arguments->word[0], error) : NULL;
+    if (arguments->words && !setting)
         return error->code;
+    if (arguments->words == 1)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "%s needs a value: %s.", setting->name,
+                        strcmp(setting->values, "BYTES") ? setting->values : "a number of bytes");
+    if (arguments->words != 2)
+        return gib_fail(
+            error, GIB_E_SYNTAX, 0,
+            "\"gibbon set\" takes one setting and one value: gibbon set string-limit 64.");
     struct gib_settings *s = &engine->settings;
     const char *value = arguments->word[1];
     if (strstr(setting->values, "BYTES")) {
@@ -122,7 +123,7 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
             apply_settings(engine);
         return failed;
     }
-    int choice = choose(setting->values, value);
+    int choice = gib_choose(setting->values, value);
     if (choice < 0)
         return gib_fail(error, GIB_E_SYNTAX, 0, "%s is one of %s, not \"%.40s\".", setting->name,
                         setting->values, value);
@@ -143,7 +144,8 @@ int gib_command_show(struct gib_engine *engine, const struct gib_arguments *argu
 {
     if (arguments->words > 1)
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon show\" takes one setting.");
-    const struct gib_setting *one = arguments->words ? find(arguments->word[0], error) : NULL;
+    const struct gib_setting *one =
+        arguments->words ? gib_setting_find(arguments->word[0], error) : NULL;
     if (arguments->words && !one)
         return error->code;
     for (const struct gib_setting *s = gib_setting_table; s->name; s++) {

@@ -20,6 +20,7 @@ static const struct gib_option wrap_options[] = {
      "the function's parameters and result, when nothing else knows them"},
     {"pending", GIB_TAKES_NOTHING, NULL, "wait for a library with this function, do not ask"},
     {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},
+    {"all-or-none", GIB_TAKES_NOTHING, NULL, "patch no function when one of them is refused"},
     {"disabled", GIB_TAKES_NOTHING, NULL, "define the patch, but disabled"},
     {NULL, GIB_TAKES_NOTHING, NULL, NULL},
 };
@@ -40,7 +41,8 @@ static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, N
     "  MODULE?!FUNCTION    the same, now or when the module is loaded\n"                           \
     "  FILE:FUNCTION       declared in this source file: build.c:extract\n"                        \
     "  *ADDRESS            the function at an address or expression\n"                             \
-    "MODULE and FUNCTION may be globs: libc.so.6!str*."
+    "MODULE and FUNCTION may be globs, FUNCTION a regular expression: libc.so.6!str*, "            \
+    "/^str.*cpy$/."
 
 const struct gib_command gib_command_table[] = {
     {"wrap", "LOCATION... [OPTIONS]", "Log every call of a function, with arguments and result.",
@@ -94,19 +96,10 @@ const struct gib_command gib_command_table[] = {
 
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error)
 {
-    const struct gib_command *found = NULL;
-    size_t matches = 0;
-    char list[200] = "";
-    for (const struct gib_command *c = gib_command_table; c->name; c++) {
-        if (!strcmp(c->name, name))
-            return c;
-        if (!*name || strncmp(c->name, name, strlen(name)))
-            continue;
-        found = c;
-        matches++;
-        if (strlen(list) + strlen(c->name) + 3 < sizeof list)
-            strcat(strcat(list, *list ? ", " : ""), c->name);
-    }
+    const void *found = NULL;
+    char list[200];
+    size_t matches = gib_match_name(gib_command_table, sizeof *gib_command_table, name, "", &found,
+                                    list, sizeof list);
     if (matches == 1)
         return found;
     if (matches > 1)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "elf/elf.h"
 
 /* ---- definition ---- */
 
@@ -36,6 +37,8 @@ static char *write_options(const struct gib_patch *p)
         gib_write_word((fputs(" -prototype ", out), out), p->prototype_text);
     if (p->quiet)
         fputs(" -quiet", out);
+    if (p->all_or_none)
+        fputs(" -all-or-none", out);
     fclose(out);
     return text;
 }
@@ -47,6 +50,50 @@ static int positive(const struct gib_arguments *arguments, const char *option, u
     if (gib_argument_given(arguments, option) && (*value == 0 || *value > (1ull << 62)))
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number of at least 1.", option);
     return 0;
+}
+
+/* A function's name up to its parameters, without template arguments. Malloc'ed. */
+static char *bare_name(const char *text)
+{
+    char *name = gib_elf_function_name(text), *out = name;
+    int depth = 0;
+    for (const char *in = name; in && *in && (depth || *in != '('); in++) {
+        depth += *in == '<';
+        if (!depth && *in != ' ')
+            *out++ = *in;
+        depth -= *in == '>' && depth > 0;
+    }
+    if (name)
+        *out = '\0';
+    return name;
+}
+
+static bool is_tail(const char *whole, const char *tail)
+{
+    size_t m = strlen(whole), n = strlen(tail);
+    return m >= n && !strcmp(whole + m - n, tail) &&
+           (m == n || (m - n >= 2 && !strncmp(whole + m - n - 2, "::", 2)));
+}
+
+/* A declaration of another function is a mistake, and arguments would be shown wrong. Addresses
+ * have no name, a glob many, and some names of C++ cannot be declared in C. */
+static int check_declared(const struct gib_location *location, const char *declared,
+                          struct gib_error *error)
+{
+    if (location->kind == GIB_LOCATION_ADDRESS || location->glob ||
+        strstr(location->function, "operator") || strchr(location->function, '~'))
+        return 0;
+    char *one = bare_name(location->function), *other = bare_name(declared);
+    bool same = one && other && (is_tail(one, other) || is_tail(other, one));
+    int failed = 0;
+    if (!same)
+        failed = gib_fail(error, GIB_E_SYNTAX, 0,
+                          "-prototype declares \"%.60s\", but the patch is on \"%.60s\"; write "
+                          "that name in the declaration.",
+                          declared, one ? one : location->function);
+    free(one);
+    free(other);
+    return failed;
 }
 
 static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -68,6 +115,7 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
     p->count_only = gib_argument_given(arguments, "count");
     p->temporary = gib_argument_given(arguments, "temporary");
     p->quiet = gib_argument_given(arguments, "quiet");
+    p->all_or_none = gib_argument_given(arguments, "all-or-none");
     p->enabled = !gib_argument_given(arguments, "disabled");
     if (gib_argument_given(arguments, "backtrace")) {
         uint64_t depth = gib_argument_number(arguments, "backtrace", DEPTH);
@@ -92,6 +140,8 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
         struct gib_error why;
         if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
             return gib_fail(error, why.code, 0, "-prototype: %.240s.", why.message);
+        if ((failed = check_declared(&p->location, p->prototype->name, error)))
+            return failed;
         p->prototype_text = strdup(prototype);
     }
     p->options = write_options(p);
@@ -117,6 +167,44 @@ static int check_thread(struct gib_engine *engine, const struct gib_patch *patch
 
 /* ---- what happens to it ---- */
 
+/* " Did you mean X?", or nothing; takes `name`. */
+static char *suggestion(char *name)
+{
+    char *text = name ? gib_format(" Did you mean %.60s?", name) : strdup("");
+    free(name);
+    return text;
+}
+
+char *gib_not_found(struct gib_engine *engine, const struct gib_location *location)
+{
+    const char *function = location->function;
+    char *hint, *sentence;
+    if (location->module && !gib_module_known(engine, location->module, false)) {
+        hint = suggestion(gib_module_nearest(engine, location->module));
+        sentence = gib_format("No module named \"%.60s\" is loaded.%s", location->module,
+                              hint ? hint : "");
+    } else if (location->kind == GIB_LOCATION_FILE) {
+        hint = NULL;
+        sentence = gib_format("No function \"%.60s\" of a source file \"%.60s\" found; debug "
+                              "information must name the file.",
+                              function, location->file);
+    } else {
+        char *nearest = gib_location_nearest(engine, function);
+        if (nearest && !strcmp(nearest, function)) { /* in another module */
+            free(nearest);
+            nearest = NULL;
+        }
+        hint = suggestion(nearest);
+        sentence = location->module
+                       ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
+                                    location->module, hint ? hint : "")
+                       : gib_format("Function \"%.60s\" not found in any loaded module.%s",
+                                    function, hint ? hint : "");
+    }
+    free(hint);
+    return sentence;
+}
+
 /* The function is nowhere: wait for it, ask, or say so. */
 static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch,
                           const struct gib_arguments *arguments, struct gib_error *error)
@@ -124,27 +212,16 @@ static int decide_pending(struct gib_engine *engine, const struct gib_patch *pat
     if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") ||
         engine->settings.pending == 1)
         return 0;
-    char *nearest = gib_location_nearest(engine, patch->location.function);
-    char *hint = nearest ? gib_format(" Did you mean %s?", nearest) : NULL;
-    char *sentence =
-        patch->location.module
-            ? gib_format("Function \"%s\" not found in a loaded module \"%s\".%s",
-                         patch->location.function, patch->location.module, hint ? hint : "")
-            : gib_format("Function \"%s\" not found in any loaded module.%s",
-                         patch->location.function, hint ? hint : "");
+    char *sentence = gib_not_found(engine, &patch->location);
     int answer = 0;
-    if (sentence && engine->settings.pending == 2 && arguments->interactive) {
-        char *question = gib_format(
-            "%s\nMake the patch pending on future shared library load? (y or [n]) ", sentence);
-        answer = question ? engine->ops.query(engine->context, question) : 0;
-        free(question);
-    }
+    if (sentence && engine->settings.pending == 2 && arguments->interactive)
+        answer =
+            gib_ask(engine, "%s\nMake the patch pending on future shared library load? (y or [n]) ",
+                    sentence);
     int failed = answer == 1
                      ? 0
-                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%.180s Use -pending to wait for it.",
+                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%s Use -pending to wait for it.",
                                 sentence ? sentence : "Function not found.");
-    free(nearest);
-    free(hint);
     free(sentence);
     return failed;
 }
@@ -162,6 +239,20 @@ static void show_others(struct gib_engine *engine, const struct gib_patch *patch
     }
 }
 
+/* A module that is not there may come, or be misspelt. */
+static void warn_from(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    if (!patch->from || !engine->process || gib_module_known(engine, patch->from, false))
+        return;
+    char *nearest = gib_module_nearest(engine, patch->from);
+    gib_print(engine,
+              "  No module named \"%.100s\" is loaded yet; until one is, the patch sees no "
+              "call.%s%s%s\n",
+              patch->from, nearest ? " Did you mean " : "", nearest ? nearest : "",
+              nearest ? "?" : "");
+    free(nearest);
+}
+
 static void announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -175,8 +266,15 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
         gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
                   patch->location.text, sites);
     show_others(engine, patch, sites == 1 ? site : NULL);
+    warn_from(engine, patch);
+    if (patch->thread && !engine->process)
+        gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
+                  patch->thread);
     if (patch->refused)
         gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+    if (patch->delayed)
+        gib_print(engine, "  %zu delayed, tried again at each stop: %s\n", patch->delayed,
+                  patch->delay.message);
 }
 
 /* Makes one patch real, or pending; on failure the caller takes it away again. */
@@ -186,12 +284,13 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
     struct gib_found_list found = {NULL, 0};
     if (!engine->process)
         return 0;
+    gib_patch_find_threads(engine);
     int failed = gib_location_resolve(engine, patch, 0, &found, error);
     if (failed)
         return failed;
     size_t count = found.count;
     if (count)
-        failed = gib_patch_apply(engine, patch, &found, count == 1, error);
+        failed = gib_patch_apply(engine, patch, &found, error);
     gib_found_free(&found);
     if (failed && gib_patch_sites(engine, patch, NULL))
         failed = 0; /* some of many: announce() says how many were refused */

@@ -10,7 +10,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line)
+bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place)
 {
     Dwarf_Die unit;
     Dwarf_Lines *lines;
@@ -34,13 +34,24 @@ bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsign
         return false;
     Dwarf_Line *row = dwarf_onesrcline(lines, low - 1);
     bool end;
-    int number;
+    int number, column;
     const char *path = dwarf_linesrc(row, NULL, NULL);
     if (dwarf_lineendsequence(row, &end) || end || dwarf_lineno(row, &number) || number <= 0 ||
         !path)
         return false;
-    *file = base_name(path);
-    *line = number;
+    place->path = path;
+    place->line = number;
+    place->column = !dwarf_linecol(row, &column) && column > 0 ? column : 0;
+    return true;
+}
+
+bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line)
+{
+    struct gib_elf_place place;
+    if (!gib_elf_place(elf, vaddr, &place))
+        return false;
+    *file = base_name(place.path);
+    *line = place.line;
     return true;
 }
 
@@ -72,5 +83,54 @@ bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file)
     for (; low < count && symbols[low].value == vaddr; low++)
         if (symbols[low].file && ends_with(symbols[low].file, file))
             return true;
+    return false;
+}
+
+/* Location lists begin with a form of their own (DWARF 4: sec_offset, 5: loclistx too). */
+static bool has_location_lists(Dwarf_Die *function)
+{
+    Dwarf_Die child;
+    Dwarf_Attribute location;
+    for (bool more = gib_die_first(function, &child); more; more = gib_die_next(&child)) {
+        unsigned form =
+            dwarf_attr(&child, DW_AT_location, &location) ? dwarf_whatform(&location) : 0;
+        if (form == DW_FORM_sec_offset || form == DW_FORM_loclistx || form == DW_FORM_data4)
+            return true;
+    }
+    return false;
+}
+
+bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body)
+{
+    /* push %rbp; mov %rsp,%rbp in gcc's encoding, perhaps behind endbr64 */
+    static const uint8_t frame[] = {0x55, 0x48, 0x89, 0xe5}, endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    uint8_t code[8];
+    size_t size = gib_elf_read(elf, vaddr, code, sizeof code);
+    size_t at = size >= 4 && !memcmp(code, endbr64, 4) ? 4 : 0;
+    if (size < at + 4 || memcmp(code + at, frame, 4))
+        return false;
+    Dwarf_Die die, unit;
+    Dwarf_Attribute attribute;
+    if (!gib_elf_subprogram(elf, vaddr, &die) || has_location_lists(&die) ||
+        !dwarf_diecu(&die, &unit, NULL, NULL))
+        return false;
+    const char *producer =
+        dwarf_attr(&unit, DW_AT_producer, &attribute) ? dwarf_formstring(&attribute) : NULL;
+    if (!producer || strncmp(producer, "GNU ", 4))
+        return false;
+    /* The next line behind the frame's set-up, if the set-up ends in the middle of one. */
+    uint64_t start, end, behind = vaddr + at + 4;
+    Dwarf_Lines *lines;
+    size_t count;
+    if (!gib_elf_function_range(elf, vaddr, &start, &end) ||
+        dwarf_getsrclines(&unit, &lines, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        Dwarf_Addr address;
+        if (dwarf_lineaddr(dwarf_onesrcline(lines, i), &address) || address < behind)
+            continue;
+        *body = address;
+        return address < end;
+    }
     return false;
 }

@@ -87,6 +87,29 @@ char *gib_elf_function_name(const char *symbol);
  * when none does. */
 const struct gib_elf_symbol *gib_elf_symbol_at(struct gib_elf *elf, uint64_t vaddr);
 
+/* An address of code that the file names. One address may have several kinds. */
+enum gib_elf_label_kind {
+    GIB_ELF_LABEL_FUNCTION, /* an FDE begins here */
+    GIB_ELF_LABEL_SYMBOL,   /* of any type, also an assembler's label without one */
+    GIB_ELF_LABEL_POINTER,  /* data holds this address */
+    GIB_ELF_LABEL_NUMBER, /* the same in a program at a fixed address; may be a number by chance */
+};
+struct gib_elf_label {
+    uint64_t vaddr;
+    enum gib_elf_label_kind kind;
+};
+/* The labels in [low, high), sorted; *count of them, NULL when there are none. Valid until close.
+ * Built on first use. */
+const struct gib_elf_label *gib_elf_labels(struct gib_elf *elf, uint64_t low, uint64_t high,
+                                           size_t *count);
+
+/* A place for what a layer above finds out about the file; *destroy is called with it on close. */
+struct gib_elf_attachment {
+    void *data;
+    void (*destroy)(void *data);
+};
+struct gib_elf_attachment *gib_elf_attachment(struct gib_elf *elf);
+
 /* Whether a symbol named `name` is undefined in .dynsym, that is, imported. */
 bool gib_elf_imports(struct gib_elf *elf, const char *name);
 
@@ -102,6 +125,19 @@ size_t gib_elf_read(struct gib_elf *elf, uint64_t vaddr, void *buffer, size_t si
  * valid until close. False when not known. Also works for programs whose compiler wrote no
  * .debug_aranges (clang). */
 bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line);
+
+/* Where GDB stops for `break FUNCTION`, when it decides that by the function's first instructions:
+ * behind the set-up of a frame in gcc's unoptimised code. False for all other code: clang's, which
+ * says it in the line table; code with location lists, where the entry is as good; code without
+ * debug information (GDB's amd64_analyze_prologue and find_function_start_sal). */
+bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body);
+
+/* The same with the whole path, and the column, 0 when not known. */
+struct gib_elf_place {
+    const char *path;
+    unsigned line, column;
+};
+bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place);
 
 /* Whether the function whose entry is vaddr is declared in a source file whose path ends with
  * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by

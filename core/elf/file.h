@@ -111,6 +111,11 @@ struct gib_elf {
     struct gib_unwind_row *rows;
     size_t row_count;
 
+    bool labels_read;
+    struct gib_elf_label *labels; /* by address, then kind */
+    size_t label_count;
+    struct gib_elf_attachment attachment;
+
     bool ifuncs_read;
     struct gib_ifunc_slot {
         uint64_t resolver, slot;
@@ -134,6 +139,11 @@ bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value);
 /* The bytes of the file at vaddr: *size of them up to the end of the segment; NULL when there are
  * none. */
 const uint8_t *gib_elf_at(const struct gib_elf *elf, uint64_t vaddr, size_t *size);
+
+/* relocations.c */
+/* Calls visit for each dynamic relocation that is not in DT_RELR; stops when it returns true. */
+typedef bool gib_visit_relocation(struct gib_elf *elf, const Elf64_Rela *relocation, void *context);
+bool gib_elf_visit_relocations(struct gib_elf *elf, gib_visit_relocation *visit, void *context);
 
 /* debug_file.c */
 /* The separate debug file; NULL when there is none. */

@@ -314,6 +314,9 @@ void gib_elf_close(struct gib_elf *elf)
     free(elf->fdes);
     free(elf->rows);
     free(elf->ifuncs);
+    free(elf->labels);
+    if (elf->attachment.destroy)
+        elf->attachment.destroy(elf->attachment.data);
     gib_hash_free(&elf->names);
     gib_hash_free(&elf->alias_names);
     gib_hash_free(&elf->import_names);
@@ -329,6 +332,11 @@ void gib_elf_close(struct gib_elf *elf)
     free(elf->segments);
     free(elf->debug_directories);
     free(elf);
+}
+
+struct gib_elf_attachment *gib_elf_attachment(struct gib_elf *elf)
+{
+    return &elf->attachment;
 }
 
 const struct gib_elf_info *gib_elf_info(const struct gib_elf *elf)

@@ -14,11 +14,8 @@ static uint32_t relative(const struct gib_elf *elf)
     return elf->info.machine == EM_AARCH64 ? R_AARCH64_RELATIVE : R_X86_64_RELATIVE;
 }
 
-/* Calls visit for each relocation of a table; stops when it returns true. */
-typedef bool visit_relocation(struct gib_elf *elf, const Elf64_Rela *relocation, void *context);
-
 static bool visit_table(struct gib_elf *elf, const uint8_t *table, size_t size,
-                        visit_relocation *visit, void *context)
+                        gib_visit_relocation *visit, void *context)
 {
     for (; table && size >= sizeof(Elf64_Rela); size -= sizeof(Elf64_Rela)) {
         Elf64_Rela relocation;
@@ -30,7 +27,7 @@ static bool visit_table(struct gib_elf *elf, const uint8_t *table, size_t size,
     return false;
 }
 
-static bool visit_relocations(struct gib_elf *elf, visit_relocation *visit, void *context)
+bool gib_elf_visit_relocations(struct gib_elf *elf, gib_visit_relocation *visit, void *context)
 {
     /* A static program has no dynamic section, so sections first; a file without sections has one.
      */
@@ -96,7 +93,7 @@ size_t gib_elf_ifunc_slots(struct gib_elf *elf, uint64_t resolver,
     if (!elf->ifuncs_read) {
         struct ifuncs ifuncs = {0};
         elf->ifuncs_read = true;
-        visit_relocations(elf, add_ifunc, &ifuncs);
+        gib_elf_visit_relocations(elf, add_ifunc, &ifuncs);
         if (elf->ifunc_count)
             qsort(elf->ifuncs, elf->ifunc_count, sizeof *elf->ifuncs, by_resolver);
     }
@@ -166,7 +163,7 @@ bool gib_elf_relative_slot(struct gib_elf *elf, uint64_t *slot, uint64_t *value)
         search.data.sh_size = 0;
     if (!gib_image_section(&elf->image, ".data.rel.ro", &search.read_only))
         search.read_only.sh_size = 0;
-    visit_relocations(elf, consider_relative, &search);
+    gib_elf_visit_relocations(elf, consider_relative, &search);
     if (!search.found && !first_relr(elf, &search))
         return false;
     *slot = search.slot;

@@ -19,7 +19,15 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
              struct gib_error *error)
@@ -30,9 +38,51 @@ int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t s
                     "Cannot read %zu bytes at 0x%" PRIx64 " of the target.", size, address);
 }
 
+void gib_begin_change(struct gib_engine *engine)
+{
+    engine->page.valid = false;
+    engine->progress = now_ms() + 1000;
+}
+
+void gib_end_change(struct gib_engine *engine)
+{
+    engine->page.valid = false;
+    engine->progress = 0;
+}
+
+int gib_read_code(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
+                  struct gib_error *error)
+{
+    enum { PAGE = sizeof engine->page.bytes };
+    uint64_t page = address & ~(uint64_t)(PAGE - 1);
+    if (address + size > page + PAGE)
+        return gib_read(engine, address, buffer, size, error);
+    if (!engine->page.valid || engine->page.address != page) {
+        engine->page.valid = false;
+        if (gib_read(engine, page, engine->page.bytes, PAGE, error))
+            return gib_read(engine, address, buffer, size, error);
+        engine->page.valid = true;
+        engine->page.address = page;
+    }
+    memcpy(buffer, engine->page.bytes + (address - page), size);
+    return 0;
+}
+
+void gib_show_progress(struct gib_engine *engine, const char *doing, size_t done, size_t total)
+{
+    if (!engine->progress || done % 256 || now_ms() < engine->progress)
+        return;
+    engine->progress = now_ms() + 1000;
+    char *text = gib_format("gibbon: %s, %zu of %zu functions.\n", doing, done, total);
+    if (text)
+        engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+    free(text);
+}
+
 int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, size_t size,
               struct gib_error *error)
 {
+    engine->page.valid = false;
     if (size == 0 || engine->ops.write(engine->context, address, buffer, size) == 0)
         return 0;
     return gib_fail(error, GIB_E_TARGET, address,

@@ -6,4 +6,10 @@
 gib_agent_image_start:
     .incbin GIBBON_AGENT_BIN
 gib_agent_image_end:
+/* The same as a file, with symbols and call frames: not for the target. */
+    .globl gib_agent_elf_start, gib_agent_elf_end
+    .hidden gib_agent_elf_start, gib_agent_elf_end
+gib_agent_elf_start:
+    .incbin GIBBON_AGENT_ELF
+gib_agent_elf_end:
     .section .note.GNU-stack, "", @progbits

@@ -1,5 +1,5 @@
 /*
- * apply.c: puts patches on functions and takes them off.
+ * apply.c: puts patches on functions (remove.c takes them off).
  *
  * A change is prepared where nobody can run it (thunks in an arena, sites in shared memory), then
  * made by one transaction of a few bytes a function, the detours. Enabling and disabling afterwards
@@ -8,161 +8,23 @@
 #include "engine/internal.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- threads and breakpoints in the way ---- */
-
-static int check_breakpoints(struct gib_engine *engine, const struct gib_site_state *site,
-                             struct gib_error *error)
+static int by_entry(const void *a, const void *b)
 {
-    struct gib_target_breakpoint *breakpoint;
-    size_t count;
-    int failed = gib_target_breakpoints(engine, &breakpoint, &count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < count && !failed; i++) {
-        uint64_t address = breakpoint[i].address;
-        if (address > site->address && address < site->address + site->consumed)
-            failed = gib_fail(error, GIB_E_BUSY, address,
-                              "Breakpoint %d is at 0x%" PRIx64
-                              ", inside the first %u bytes of %.60s, which a "
-                              "patch replaces; delete it, or set it on *0x%" PRIx64 ".",
-                              breakpoint[i].number, address,
-                              (unsigned)(site->address - site->entry + site->consumed),
-                              site->function, site->entry);
-    }
-    free(breakpoint);
-    return failed;
+    const struct gib_site_state *x = a, *y = b;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
 }
-
-/* All threads, and every word on their stacks that could be an address in a module, sorted. Read
- * once for any number of sites. */
-struct stack_word {
-    uint64_t word;
-    int32_t tid;
-};
-struct stopped {
-    struct gib_target_thread *threads;
-    size_t count;
-    struct stack_word *words;
-    size_t word_count, room;
-    uint64_t low, high; /* of all modules */
-    int32_t tid;
-};
-
-static bool keep_word(uint64_t word, void *context)
-{
-    struct stopped *s = context;
-    if (word < s->low || word >= s->high)
-        return true;
-    if (s->word_count == s->room) {
-        size_t room = s->room ? s->room * 2 : 1024;
-        struct stack_word *grown = realloc(s->words, room * sizeof *grown);
-        if (!grown)
-            return false;
-        s->words = grown;
-        s->room = room;
-    }
-    s->words[s->word_count++] = (struct stack_word){word, s->tid};
-    return true;
-}
-
-static int by_word(const void *a, const void *b)
-{
-    const struct stack_word *x = a, *y = b;
-    return x->word < y->word ? -1 : x->word > y->word;
-}
-
-static void forget_stopped(struct stopped *s)
-{
-    free(s->threads);
-    free(s->words);
-    memset(s, 0, sizeof *s);
-}
-
-static int look_at_threads(struct gib_engine *engine, struct stopped *s, struct gib_error *error)
-{
-    struct gib_modules *modules = engine->process->modules;
-    memset(s, 0, sizeof *s);
-    int failed = gib_target_threads(engine, &s->threads, &s->count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < gib_modules_count(modules); i++) {
-        const struct gib_module *module = gib_modules_get(modules, i);
-        if (!s->high || module->start < s->low)
-            s->low = module->start;
-        if (module->end > s->high)
-            s->high = module->end;
-    }
-    for (size_t i = 0; i < s->count; i++) {
-        s->tid = s->threads[i].tid;
-        gib_scan_stack(engine, s->threads[i].sp, keep_word, s);
-    }
-    if (s->word_count)
-        qsort(s->words, s->word_count, sizeof *s->words, by_word);
-    return 0;
-}
-
-/* An address inside the window on a stack: a call made there, or a signal that came there. The
- * thread would come back into the middle of the detour. */
-static int check_stacks(const struct gib_site_state *site, const struct stopped *s,
-                        struct gib_error *error)
-{
-    size_t low = 0, high = s->word_count; /* the first word behind site->address */
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->words[middle].word <= site->address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == s->word_count || s->words[low].word >= site->address + site->consumed)
-        return 0;
-    return gib_fail(
-        error, GIB_E_BUSY, s->words[low].word,
-        "Thread %d will come back into the first instructions of %.60s, from a call or a "
-        "signal handler; try again when it has.",
-        s->words[low].tid, site->function);
-}
-
-/* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
- * inside. */
-static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
-{
-    if (pc <= site->address || pc >= site->address + site->consumed)
-        return 0;
-    for (size_t i = 0; i < site->boundaries; i++)
-        if (site->boundary[i].original == pc - site->address)
-            return site->trampoline + site->boundary[i].copy;
-    return UINT64_MAX;
-}
-
-static int check_threads(const struct gib_site_state *site, const struct stopped *stopped,
-                         struct gib_error *error)
-{
-    for (size_t i = 0; i < stopped->count; i++) {
-        const struct gib_target_thread *thread = &stopped->threads[i];
-        if (moved_pc(site, thread->pc) == UINT64_MAX)
-            return gib_fail(error, GIB_E_BUSY, thread->pc,
-                            "Thread %d is stopped in the padding at 0x%" PRIx64
-                            " that a patch of %.60s replaces.",
-                            thread->tid, thread->pc, site->function);
-    }
-    return check_stacks(site, stopped, error);
-}
-
-/* ---- applying ---- */
 
 /* A site whose patches were all deleted is not taken up again: its calls are still in the log under
  * their numbers. */
 static struct gib_site_state *site_at(struct gib_process *process, uint64_t entry)
 {
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == entry && !process->site[i]->module->gone &&
-            gib_site_in_use(process->site[i]))
-            return process->site[i];
-    return NULL;
+    struct gib_site_state key = {.entry = entry};
+    struct gib_site_state **found = tfind(&key, &process->site_tree, by_entry);
+    return found && !(*found)->module->gone && gib_site_in_use(*found) ? *found : NULL;
 }
 
 static bool add_site(struct gib_process *process, struct gib_site_state *site)
@@ -176,6 +38,14 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
             return false;
         process->site = grown;
     }
+    if (!gib_places_add(&process->places, site->address, site->consumed, process->site_count) ||
+        (site->island &&
+         !gib_places_add(&process->places, site->island, GIB_DETOUR_SIZE, process->site_count)))
+        return false;
+    struct gib_site_state **newest = tsearch(site, &process->site_tree, by_entry);
+    if (!newest)
+        return false;
+    *newest = site;
     site->index = process->site_count;
     process->site[process->site_count++] = site;
     return true;
@@ -217,7 +87,7 @@ static int link_patch(struct gib_process *process, struct gib_site_state *site,
 /* A site with its trampoline in an arena, known to the process; nothing in the target's own memory
  * changes. */
 static int new_site(struct gib_engine *engine, const struct gib_found *found,
-                    const struct gib_patch *patch, const struct stopped *stopped,
+                    const struct gib_patch *patch, const struct gib_stopped *stopped,
                     struct gib_site_state **out, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
@@ -236,8 +106,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
     if ((failed = gib_site_plan(engine, process, found, patch, &site, &copy, at, error)))
         return failed;
-    if ((failed = check_breakpoints(engine, site, error)) ||
-        (failed = check_threads(site, stopped, error)) ||
+    if ((failed = gib_check_threads(site, stopped, error)) ||
         (failed = gib_arena_write(engine, process, at, copy.code, copy.size, error))) {
         gib_site_free(site);
         return failed;
@@ -249,13 +118,14 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     }
     site->trampoline = at;
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, copy.size, GIB_MADE_TRAMPOLINE);
     *out = site;
     return 0;
 }
 
 /* Prepares one site; nothing in the target's own memory changes. */
 static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch,
-                   const struct gib_found *found, const struct stopped *stopped,
+                   const struct gib_found *found, const struct gib_stopped *stopped,
                    struct pending_site *out, struct gib_error *error)
 {
     struct gib_site_state *site = site_at(process, found->address);
@@ -265,8 +135,7 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed && ((failed = check_breakpoints(engine, site, error)) ||
-                                    (failed = check_threads(site, stopped, error)))) {
+    } else if (!site->installed && (failed = gib_check_threads(site, stopped, error))) {
         return failed;
     }
     if (site->internal)
@@ -293,8 +162,9 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     return failed;
 }
 
-static void restore_pending(struct pending_site *p)
+static void restore_pending(struct gib_engine *engine, struct pending_site *p)
 {
+    struct gib_error ignored;
     struct gib_site_state *site = p->site;
     site->chain[p->place] = (struct gib_chain_link){NULL, 0};
     site->kind = p->before.kind;
@@ -302,59 +172,34 @@ static void restore_pending(struct pending_site *p)
     site->active = p->before.active;
     memcpy(site->detour, p->before.detour, sizeof site->detour);
     memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
-}
-
-static void plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
-                       const uint8_t *expected, const uint8_t *bytes, uint8_t size)
-{
-    struct gib_write_plan *w = &writes[*n];
-    if (!memcmp(expected, bytes, size))
-        return;
-    w->address = address;
-    w->size = size;
-    memcpy(w->expected, expected, size);
-    memcpy(w->bytes, bytes, size);
-    ++*n;
-}
-
-static int move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                        const struct stopped *stopped, struct gib_error *error)
-{
-    for (size_t k = 0; !site->installed && k < stopped->count; k++) {
-        uint64_t pc = moved_pc(site, stopped->threads[k].pc);
-        if (pc && pc != UINT64_MAX &&
-            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
-            return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
-                            "Thread %d is inside the first instructions of %.60s and could not be "
-                            "moved to their copy.",
-                            stopped->threads[k].tid, site->function);
-    }
-    return 0;
+    if (site->installed)
+        gib_site_connect(engine, engine->process, site, &ignored);
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process,
-                  struct pending_site *pending, size_t count, const struct stopped *stopped,
+                  struct pending_site *pending, size_t count, const struct gib_stopped *stopped,
                   struct gib_error *error)
 {
     struct gib_write_plan *writes = calloc(2 * count + 1, sizeof *writes);
     if (!writes)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) {
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
-        plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
-                   site->detour, site->detour_size);
+        failed = gib_site_connect(engine, process, site, error);
+        gib_plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
+                       site->detour, site->detour_size);
         if (site->island)
-            plan_write(writes, &n, site->island,
-                       site->installed ? before->island_jump : site->island_original,
-                       site->island_jump, GIB_DETOUR_SIZE);
+            gib_plan_write(writes, &n, site->island,
+                           site->installed ? before->island_jump : site->island_original,
+                           site->island_jump, GIB_DETOUR_SIZE);
     }
     /* First the threads: the copy they go to does the same, with or without the detour. */
-    int failed = 0;
     for (size_t i = 0; i < count && !failed; i++)
-        failed = move_threads(engine, pending[i].site, stopped, error);
+        failed = gib_move_threads(engine, pending[i].site, stopped, error);
     if (!failed)
         failed = gib_transaction(engine, writes, n, error);
     free(writes);
@@ -370,156 +215,63 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
-/* Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its
- * lookup is a function like any other, and gets a site of Gibbon's own. Where that cannot be, no
- * thunk calls through. */
-struct unwinder_search {
-    struct gib_engine *engine;
-    struct gib_module *module;
-    const struct stopped *stopped;
-    enum gib_thunk_kind kind;
-    bool done;
-};
-static void guard_one(const struct gib_elf_symbol *symbol, void *context)
+int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
+                       enum gib_thunk_kind kind, const struct gib_stopped *stopped,
+                       struct gib_error *error)
 {
-    struct unwinder_search *s = context;
-    struct gib_process *process = s->engine->process;
-    struct gib_found found = {s->module, s->module->bias + symbol->value, (char *)symbol->name, 0};
-    struct pending_site pending = {.place = -1};
-    struct gib_error ignored;
+    struct gib_process *process = engine->process;
     struct gib_site_state *site;
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == found.address && process->site[i]->internal &&
-            process->site[i]->installed) {
-            s->done = true;
-            return;
-        }
-    if (symbol->ifunc || new_site(s->engine, &found, NULL, s->stopped, &site, &ignored))
-        return;
+    int failed = new_site(engine, found, NULL, stopped, &site, error);
+    if (failed)
+        return failed;
     site->internal = true;
-    site->kind = s->kind;
-    pending.site = site;
-    pending.before = *site;
-    if (gib_site_thunk(s->engine, process, site, &ignored) == 0 &&
-        commit(s->engine, process, &pending, 1, s->stopped, &ignored) == 0)
-        s->done = true;
+    site->kind = kind;
+    struct pending_site pending = {.site = site, .before = *site, .place = -1};
+    failed = gib_site_thunk(engine, process, site, error);
+    return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
 }
 
-static void ignore_symbol(const struct gib_elf_symbol *symbol, void *context)
-{
-    (void)symbol;
-    (void)context;
-}
-static bool defines(const struct gib_module *module, const char *function)
-{
-    return gib_elf_find(module->elf, function, ignore_symbol, NULL) > 0;
-}
-
-/* Whether exceptions are handled by code of this module that could not be told of thunks. */
-static bool is_unguarded(const struct gib_process *process, const struct gib_module *module,
-                         bool guarded)
-{
-    /* LLVM's does not ask the function that it exports, the other libunwind has none. */
-    if (defines(module, "_Unwind_RaiseException") &&
-        (!guarded || defines(module, "unw_getcontext") || defines(module, "__unw_getcontext")))
-        return true;
-    if (guarded || gib_elf_imports(module->elf, "_Unwind_Resume") ||
-        gib_elf_imports(module->elf, "_Unwind_RaiseException") ||
-        (process->finds_objects && gib_elf_imports(module->elf, "_dl_find_object")))
-        return false;
-    /* An unwinder inside, and nobody says where: it is part of a stripped program. */
-    bool own = gib_elf_imports(module->elf, "dl_iterate_phdr") ||
-               (module->main && !gib_elf_info(module->elf)->has_interpreter);
-    return own && gib_elf_has_personality(module->elf);
-}
-
-/* Sites made before get a thunk that jumps as well. */
-static void give_up_results(struct gib_engine *engine, const struct gib_module *module,
-                            const struct stopped *stopped)
+int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                         struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     struct pending_site *pending = calloc(process->site_count + 1ul, sizeof *pending);
-    struct gib_error error = {0};
     size_t ready = 0;
-    process->unguarded = true;
-    for (uint32_t i = 0; pending && i < process->site_count; i++) {
+    int failed = pending ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    for (uint32_t i = 0; !failed && i < process->site_count; i++) {
         struct gib_site_state *site = process->site[i];
         site->unguarded = true;
         if (!site->installed || site->module->gone || !gib_site_in_use(site) ||
             site->kind != GIB_THUNK_CALL_THROUGH)
             continue;
         pending[ready].site = site;
-        pending[ready].before = *site;
+        pending[ready++].before = *site;
         site->kind = GIB_THUNK_ENTRY_ONLY;
-        if (gib_site_thunk(engine, process, site, &error) == 0)
-            ready++;
-        else
-            *site = pending[ready].before;
+        failed = gib_site_thunk(engine, process, site, error);
     }
-    if (pending && commit(engine, process, pending, ready, stopped, &error))
-        for (size_t i = 0; i < ready; i++)
-            *pending[i].site = pending[i].before;
-    free(pending);
-    gib_warn(engine,
-             "gibbon: %s unwinds exceptions itself, and cannot be told of patched functions. So "
-             "that they pass, calls are logged at entry, without results.\n",
-             module->name);
-    if (error.message[0])
-        gib_warn(engine, "gibbon: not all of them: %s\n", error.message);
-}
-
-static void guard_module(struct gib_engine *engine, struct gib_module *module,
-                         const struct stopped *stopped)
-{
-    struct gib_process *process = engine->process;
-    struct unwinder_search search = {engine, module, stopped, GIB_THUNK_FIND_OBJECT, false};
-    gib_elf_find(module->elf, "_dl_find_object", guard_one, &search);
-    process->finds_objects |= search.done;
-    search.kind = GIB_THUNK_FIND_FDE;
-    search.done = false;
-    gib_elf_find(module->elf, "_Unwind_Find_FDE", guard_one, &search);
-    module->guarded = search.done;
-}
-
-void gib_guard_unwinders(struct gib_engine *engine)
-{
-    struct gib_process *process = engine->process;
-    struct stopped stopped;
-    size_t count = gib_modules_count(process->modules);
-    if (process->modules_guarded == count || look_at_threads(engine, &stopped, NULL))
-        return;
-    gib_modules_lock(process->modules);
-    for (size_t i = process->modules_guarded; i < count; i++) {
-        struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->elf && !module->gone)
-            guard_module(engine, module, &stopped);
-    }
-    /* All of them first: libc's lookup serves the others. */
-    for (size_t i = process->modules_guarded; i < count && !process->unguarded; i++) {
-        const struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->elf && !module->gone && is_unguarded(process, module, module->guarded))
-            give_up_results(engine, module, &stopped);
-    }
-    process->modules_guarded = count;
-    gib_modules_unlock(process->modules);
-    forget_stopped(&stopped);
-}
-
-int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
-                    const struct gib_found_list *found, bool strict, struct gib_error *error)
-{
-    struct gib_process *process = engine->process;
-    struct stopped stopped = {0};
-    size_t ready = 0;
-    int failed = gib_install(engine, process, error);
     if (!failed)
-        failed = look_at_threads(engine, &stopped, error);
-    struct pending_site *pending =
-        failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
-    if (!pending) {
-        forget_stopped(&stopped);
-        return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
+        failed = commit(engine, process, pending, ready, stopped, error);
+    for (size_t i = 0; i < ready && failed; i++)
+        *pending[i].site = pending[i].before;
+    free(pending);
+    return failed;
+}
+
+/* What of one function's failure: *fatal when it ends everything. */
+static void count_refusal(struct gib_patch *patch, const struct gib_error *why, bool strict,
+                          bool *fatal)
+{
+    bool later = why->code == GIB_E_BUSY && !patch->all_or_none;
+    if (later && patch->delayed++ == 0)
+        patch->delay = *why;
+    if (!later && patch->refused++ == 0)
+        patch->trouble = *why;
+    *fatal = !later && strict;
+}
+
+static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
+{
+    struct gib_process *process = engine->process;
     if (!patch->state) {
         patch->state = ++process->patches;
         process->shared->patch[patch->state] = (struct gib_patch_state){
@@ -527,109 +279,73 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     }
     gib_update_agent(engine, process);
     gib_guard_unwinders(engine);
-    for (size_t i = 0; i < found->count && !(failed && strict); i++) {
+}
+
+static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
+                     const struct gib_found_list *found, struct gib_stopped *stopped,
+                     struct pending_site *pending, struct gib_error *error)
+{
+    struct gib_process *process = engine->process;
+    bool fatal = false, strict = found->count == 1 || patch->all_or_none;
+    size_t ready = 0;
+    int failed = 0;
+    prepare_patch(engine, patch);
+    for (size_t i = 0; i < found->count && !fatal; i++) {
         struct gib_error why = {0};
+        gib_show_progress(engine, "preparing", i, found->count);
         if (found->item[i].resolver) {
             failed =
                 gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
             continue;
         }
         int result =
-            prepare(engine, process, patch, &found->item[i], &stopped, &pending[ready], &why);
-        if (result == 0) {
+            prepare(engine, process, patch, &found->item[i], stopped, &pending[ready], &why);
+        if (result == 0)
             ready++;
-        } else if (result > 0) {
+        if (result <= 0)
+            continue;
+        count_refusal(patch, &why, strict, &fatal);
+        if (patch->refused) {
             failed = result;
-            if (patch->refused++ == 0)
-                patch->trouble = why;
             if (error)
-                *error = why;
+                *error = patch->trouble;
         }
     }
-    if (strict && failed) {
+    if (fatal) {
         for (size_t i = 0; i < ready; i++)
-            restore_pending(&pending[i]);
-    } else {
-        /* What was refused is told when nothing else came of the patch; else `list` tells. */
-        if (ready || patch->placed)
-            failed = commit(engine, process, pending, ready, &stopped, error);
-        for (size_t i = 0; i < ready && failed; i++) {
-            restore_pending(&pending[i]);
-            gib_site_publish(engine, process, pending[i].site);
-            gib_log_register(engine, pending[i].site);
-        }
+            restore_pending(engine, &pending[i]);
+        return failed;
     }
+    /* What was refused is told when nothing else came of it; else `list` tells. */
+    struct gib_error why;
+    int wrong = commit(engine, process, pending, ready, stopped, &why);
+    for (size_t i = 0; i < ready && wrong; i++) {
+        restore_pending(engine, &pending[i]);
+        gib_site_publish(engine, process, pending[i].site);
+        gib_log_register(engine, pending[i].site);
+    }
+    if (wrong && error)
+        *error = why;
+    return wrong ? wrong : ready ? 0 : failed;
+}
+
+int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
+                    const struct gib_found_list *found, struct gib_error *error)
+{
+    struct gib_stopped stopped = {0};
+    gib_begin_change(engine);
+    int failed = gib_install(engine, engine->process, error);
+    if (!failed)
+        failed = gib_look_at_threads(engine, &stopped, error);
+    struct pending_site *pending =
+        failed ? NULL : calloc(found->count ? found->count : 1, sizeof *pending);
+    if (pending)
+        failed = apply_all(engine, patch, found, &stopped, pending, error);
+    else if (!failed)
+        failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     free(pending);
-    forget_stopped(&stopped);
-    return failed;
-}
-
-/* ---- taking off ---- */
-
-/* Restores the entries of all sites for which `wanted` says so, in one transaction. */
-static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)
-{
-    struct gib_process *process = engine->process;
-    struct gib_write_plan *writes = calloc(2ul * process->site_count + 1, sizeof *writes);
-    if (!writes)
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    size_t n = 0;
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        struct gib_site_state *site = process->site[i];
-        if (!site->installed || site->module->gone || (!all && gib_site_in_use(site)))
-            continue;
-        plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
-        if (site->island)
-            plan_write(writes, &n, site->island, site->island_jump, site->island_original,
-                       GIB_DETOUR_SIZE);
-    }
-    int failed = gib_transaction(engine, writes, n, error);
-    free(writes);
-    for (uint32_t i = 0; i < process->site_count && !failed; i++)
-        if (all || !gib_site_in_use(process->site[i]))
-            process->site[i]->installed = false;
-    return failed;
-}
-
-int gib_restore_all(struct gib_engine *engine, struct gib_error *error)
-{
-    return engine->process && engine->process->installed ? restore_sites(engine, true, error) : 0;
-}
-
-int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
-{
-    struct gib_process *process = engine->process;
-    if (!process || !process->installed)
-        return 0;
-    struct gib_chain_link *removed =
-        calloc(process->site_count ? process->site_count : 1, sizeof *removed);
-    int *place = calloc(process->site_count ? process->site_count : 1, sizeof *place);
-    if (!removed || !place) {
-        free(removed);
-        free(place);
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        place[i] = -1;
-        for (int k = 0; k < GIB_MAX_ACTIONS; k++) {
-            if (process->site[i]->chain[k].patch == patch) {
-                removed[i] = process->site[i]->chain[k];
-                place[i] = k;
-                process->site[i]->chain[k].patch = NULL;
-            }
-        }
-    }
-    int failed = restore_sites(engine, false, error);
-    for (uint32_t i = 0; i < process->site_count; i++) {
-        if (place[i] < 0)
-            continue;
-        if (failed)
-            process->site[i]->chain[place[i]] = removed[i];
-        else
-            gib_site_publish(engine, process, process->site[i]);
-    }
-    free(removed);
-    free(place);
+    gib_forget_stopped(&stopped);
+    gib_end_change(engine);
     return failed;
 }
 

@@ -197,6 +197,31 @@ static void delete_spent(struct gib_engine *engine)
     }
 }
 
+/* A misspelt function or module only shows when the process has ended and no module had it. */
+static void report_unplaced(struct gib_engine *engine)
+{
+    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        if (patch->placed && patch->from && !gib_module_known(engine, patch->from, true)) {
+            char *like = gib_module_nearest(engine, patch->from);
+            gib_warn(engine,
+                     "gibbon: patch %d saw no call, since no module named %s was loaded.%s%s%s\n",
+                     patch->number, patch->from, like ? " Did you mean " : "", like ? like : "",
+                     like ? "?" : "");
+            free(like);
+        }
+        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
+            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
+            continue;
+        char *nearest = gib_location_nearest(engine, patch->location.function);
+        gib_warn(engine,
+                 "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
+                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
+                 nearest ? nearest : "", nearest ? "?" : "");
+        free(nearest);
+    }
+}
+
 int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive,
                        struct gib_error *error)
 {
@@ -207,8 +232,10 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     pthread_mutex_lock(&engine->lock);
     /* LLDB takes a moment to notice that a process it killed is gone. */
     if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
-                            gib_tracer_of(engine->process->pid) == -1))
+                            gib_tracer_of(engine->process->pid) == -1)) {
+        report_unplaced(engine);
         gib_process_end(engine);
+    }
     show_log(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
         gib_resolve_pending(engine); /* something may have happened that no event told of */
@@ -216,6 +243,10 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     int failed = gib_command_execute(engine, text, interactive, error);
+    if (failed)
+        gib_error_clean(error);
+    gib_describe_code(engine);
+    gib_check_breakpoints(engine);
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }
@@ -235,8 +266,9 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     bool found = false;
     pthread_mutex_lock(&engine->lock);
     struct gib_process *process = engine->process;
-    if (process && process->installed && pc >= process->shared->arena_low &&
-        pc < process->shared->arena_high) {
+    /* The symbol files say it better, as soon as the debugger has them. */
+    if (process && process->installed && process->code_described < process->code_count &&
+        pc >= process->shared->arena_low && pc < process->shared->arena_high) {
         for (uint32_t i = 0; i < process->site_count && !found; i++) {
             const struct gib_site_state *site = process->site[i];
             found = !site->internal && pc > site->thunk + PROLOGUE &&
@@ -247,67 +279,28 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
     return found;
 }
 
-/* Breakpoints that were set inside a detour would make the target execute half of it. */
-static void check_new_breakpoints(struct gib_engine *engine)
-{
-    struct gib_target_breakpoint *breakpoint;
-    struct gib_process *process = engine->process;
-    size_t count;
-    if (!process || !process->installed ||
-        gib_target_breakpoints(engine, &breakpoint, &count, NULL))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        for (uint32_t k = 0; k < process->site_count; k++) {
-            struct gib_site_state *site = process->site[k];
-            if (!site->installed || breakpoint[i].address <= site->address ||
-                breakpoint[i].address >= site->address + site->consumed)
-                continue;
-            bool moved = engine->ops.move_breakpoint(engine->context, breakpoint[i].number,
-                                                     breakpoint[i].address, site->entry) == 0;
-            gib_warn(engine,
-                     moved ? "gibbon: breakpoint %d was inside the patched entry of %s; it now "
-                             "stops at the entry itself, 0x%llx.\n"
-                           : "gibbon: breakpoint %d is inside the patched entry of %s and would "
-                             "crash the program; delete it, or set it on *0x%llx.\n",
-                     breakpoint[i].number, site->function, (unsigned long long)site->entry);
-        }
-    }
-    free(breakpoint);
-}
-
-/* A misspelt function only shows when the process has ended and no module had it. */
-static void report_unplaced(struct gib_engine *engine)
-{
-    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
-        const struct gib_patch *patch = engine->patch[i];
-        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
-            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
-            continue;
-        char *nearest = gib_location_nearest(engine, patch->location.function);
-        gib_warn(engine,
-                 "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
-                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
-                 nearest ? nearest : "", nearest ? "?" : "");
-        free(nearest);
-    }
-}
-
 void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)
 {
     pthread_mutex_lock(&engine->lock);
     switch (event) {
     case GIB_EVENT_LOADED:
         gib_resolve_pending(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_STOPPED:
         show_log(engine);
         gib_resolve_pending(engine);
+        gib_patch_retry(engine);
         delete_spent(engine);
+        gib_describe_code(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
         if (!gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
+        gib_describe_code(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_EXITED:
         report_unplaced(engine);
@@ -322,7 +315,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_engine_flush(engine);
         break;
     case GIB_EVENT_BREAKPOINT:
-        check_new_breakpoints(engine);
+        gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_RESUMED:
         break;

@@ -27,11 +27,44 @@ char *gib_format(const char *format, ...)
     return size < 0 ? NULL : text;
 }
 
-static void show(struct gib_engine *engine, enum gib_print_style style, const char *format,
-                 va_list arguments)
+/* What the user typed and what the target is called may hold anything; none of it may act on the
+ * terminal. Malloc'ed. */
+static char *harmless(const char *text, bool lines)
+{
+    char *clean = NULL;
+    size_t size;
+    FILE *out = open_memstream(&clean, &size);
+    if (!out)
+        return NULL;
+    gib_escape_message(out, text, lines);
+    fclose(out);
+    return clean;
+}
+
+void gib_error_clean(struct gib_error *error)
+{
+    char *text = harmless(error->message, false);
+    if (!text)
+        return;
+    snprintf(error->message, sizeof error->message, "%s", text);
+    free(text);
+}
+
+static char *format_clean(const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0)
+        return NULL;
+    char *clean = harmless(text, true);
+    free(text);
+    return clean;
+}
+
+static void show(struct gib_engine *engine, enum gib_print_style style, const char *format,
+                 va_list arguments)
+{
+    char *text = format_clean(format, arguments);
+    if (!text)
         return;
     engine->ops.print(engine->context, text, style);
     free(text);
@@ -51,4 +84,15 @@ void gib_warn(struct gib_engine *engine, const char *format, ...)
     va_start(arguments, format);
     show(engine, GIB_PRINT_WARNING, format, arguments);
     va_end(arguments);
+}
+
+int gib_ask(struct gib_engine *engine, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *question = format_clean(format, arguments);
+    va_end(arguments);
+    int answer = question ? engine->ops.query(engine->context, question) : -1;
+    free(question);
+    return answer;
 }

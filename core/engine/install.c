@@ -24,9 +24,9 @@ static uint64_t page_up(uint64_t value)
 }
 
 /* A system call whose failure ends the installation, with a sentence that says what was tried. */
-static int call(struct gib_engine *engine, const char *what, long number, uint64_t a, uint64_t b,
-                uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
-                struct gib_error *error)
+int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,
+                    uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
+                    struct gib_error *error)
 {
     const uint64_t arguments[6] = {a, b, c, d, e, f};
     int failed = gib_target_syscall(engine, number, arguments, result, error);
@@ -77,11 +77,11 @@ static int create_memory(struct gib_engine *engine, uint64_t *fd, struct gib_err
         struct gib_module *module = gib_modules_get(engine->process->modules, 0);
         place = module ? module->start : 0;
     }
-    int failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC | EXEC, 0, 0,
-                      0, 0, fd, error);
+    int failed = gib_system_call(engine, "create shared memory", SYS_memfd_create, place,
+                                 CLOEXEC | EXEC, 0, 0, 0, 0, fd, error);
     if (failed) /* before Linux 6.3 there is no MFD_EXEC, and memory is executable without it */
-        failed = call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC, 0, 0, 0, 0,
-                      fd, error);
+        failed = gib_system_call(engine, "create shared memory", SYS_memfd_create, place, CLOEXEC,
+                                 0, 0, 0, 0, fd, error);
     if (on_stack)
         gib_write(engine, place, saved, 8, &ignored);
     return failed;
@@ -138,229 +138,29 @@ static int map_in_target(struct gib_engine *engine, struct gib_process *process,
     uint64_t far = far_hint(process->pid, l->data_size), farther = far + l->data_size;
     const char *what = "map shared memory";
     uint64_t ignored;
-    int failed = call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
+    int failed = gib_system_call(engine, what, SYS_mmap, far, l->data_size, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_NORESERVE, fd, 0, &process->data, error);
+    if (!failed)
+        failed = gib_system_call(engine, what, SYS_mmap, farther, l->size - l->data_size,
+                                 PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_NORESERVE, fd,
+                                 l->data_size, &process->alias, error);
+    if (!failed)
+        failed = gib_system_call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)),
+                                 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1,
+                                 0, &process->hash, error);
     if (!failed)
         failed =
-            call(engine, what, SYS_mmap, farther, l->size - l->data_size, PROT_READ | PROT_EXEC,
-                 MAP_PRIVATE | MAP_NORESERVE, fd, l->data_size, &process->alias, error);
-    if (!failed)
-        failed = call(engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_hash)),
-                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0,
-                      &process->hash, error);
-    if (!failed)
-        failed = call(engine, "prepare for fork", SYS_madvise, process->hash,
-                      page_up(sizeof(struct gib_hash)), WIPEONFORK, 0, 0, 0, &ignored, error);
+            gib_system_call(engine, "prepare for fork", SYS_madvise, process->hash,
+                            page_up(sizeof(struct gib_hash)), WIPEONFORK, 0, 0, 0, &ignored, error);
     /* Not fatal: a core file would only be larger. */
     struct gib_error unimportant;
     if (!failed) {
-        call(engine, what, SYS_madvise, process->data, l->data_size, DONTDUMP, 0, 0, 0, &ignored,
-             &unimportant);
-        call(engine, what, SYS_madvise, process->alias, l->size - l->data_size, DONTDUMP, 0, 0, 0,
-             &ignored, &unimportant);
+        gib_system_call(engine, what, SYS_madvise, process->data, l->data_size, DONTDUMP, 0, 0, 0,
+                        &ignored, &unimportant);
+        gib_system_call(engine, what, SYS_madvise, process->alias, l->size - l->data_size, DONTDUMP,
+                        0, 0, 0, &ignored, &unimportant);
     }
     return failed;
-}
-
-/* ---- arenas ---- */
-
-/* The end of a free range of `size` bytes that is wholly within 2 GiB of [low, high), below if
- * possible: above a program its heap grows, above the libraries the stack does. */
-static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size)
-{
-    enum { GUARD = 1 << 16, HEAP = 1 << 28 };
-    const uint64_t reach = (2ull << 30) - (64u << 20);
-    char name[64];
-    snprintf(name, sizeof name, "/proc/%d/maps", pid);
-    FILE *maps = fopen(name, "re");
-    if (!maps)
-        return 0;
-    uint64_t before = 0x10000, below = 0, above = 0, start, end;
-    char *line = NULL;
-    size_t room = 0;
-    bool more = true;
-    while (more) {
-        more = getline(&line, &room, maps) > 0;
-        if (!more)
-            start = end = 0x7ffffffff000;
-        else if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 || start > 0x7ffffffff000)
-            continue;
-        uint64_t first = before + GUARD, last = start - GUARD; /* the usable part of this gap */
-        bool stack_above = more && strstr(line, "[stack]");
-        if (start > before && last > first && last - first >= size) {
-            uint64_t top = last - size;
-            if (last <= low && high - top < reach)
-                below = top;
-            uint64_t bottom = first > high + HEAP ? first : high + HEAP;
-            if (!above && !stack_above && bottom + size <= last && bottom >= high &&
-                bottom + size - low < reach)
-                above = bottom;
-        }
-        before = end > before ? end : before;
-    }
-    free(line);
-    fclose(maps);
-    uint64_t chosen = below ? below : above;
-    return chosen & ~4095ull;
-}
-
-/*
- * The target maps arenas privately: it sees what we write to the file, except on pages where its
- * debugger has ever set a breakpoint. So the bytes are looked at once more, and written through the
- * debugger when they did not arrive.
- */
-int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
-                    const void *bytes, size_t size, struct gib_error *error)
-{
-    uint8_t seen[1024];
-    for (uint32_t i = 0; i < process->arena_count; i++) {
-        const struct gib_arena *arena = &process->arena[i];
-        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
-            memcpy((char *)process->shared + arena->offset + (address - arena->start), bytes, size);
-    }
-    if (process->memory_fd < 0) {
-        char path[64];
-        snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
-        process->memory_fd = open(path, O_RDONLY | O_CLOEXEC);
-    }
-    for (size_t done = 0; done < size; done += sizeof seen) {
-        size_t piece = size - done < sizeof seen ? size - done : sizeof seen;
-        const uint8_t *wanted = (const uint8_t *)bytes + done;
-        bool read = process->memory_fd >= 0 && pread(process->memory_fd, seen, piece,
-                                                     (off_t)(address + done)) == (ssize_t)piece;
-        if (read && !memcmp(seen, wanted, piece))
-            continue;
-        int failed = gib_write(engine, address + done, wanted, piece, error);
-        if (failed)
-            return failed;
-    }
-    return 0;
-}
-
-/*
- * A detour is e9 and four bytes of distance. Debuggers put breakpoints of their own, unseen by us,
- * behind a function's prologue (`step`, `advance`, `break f` in compiled code without debug
- * information): that is very often the detour's last byte. When that byte is 0xcc anyway, a trap
- * instruction, writing one there changes nothing. So thunks are placed where the distance is
- * 0xccXXXXXX, 816 to 832 MiB below the function, if memory is free there.
- */
-enum { IMMUNE_NEAR = 0x33000000, IMMUNE_FAR = 0x34000000 };
-
-static bool is_immune(const struct gib_arena *arena, const struct gib_module *module)
-{
-    return arena->start + GIB_ARENA_SIZE + IMMUNE_NEAR <= module->start &&
-           arena->start + IMMUNE_FAR >= module->end;
-}
-
-static uint64_t immune_place(int32_t pid, const struct gib_module *module)
-{
-    uint64_t start, end, place = (module->start - IMMUNE_NEAR - GIB_ARENA_SIZE) & ~4095ull;
-    char name[64], *line = NULL;
-    size_t room = 0;
-    if (module->start < IMMUNE_NEAR + 2ull * GIB_ARENA_SIZE || place + IMMUNE_FAR < module->end)
-        return 0;
-    snprintf(name, sizeof name, "/proc/%d/maps", pid);
-    FILE *maps = fopen(name, "re");
-    bool taken = !maps;
-    while (maps && getline(&line, &room, maps) > 0)
-        taken |= sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 &&
-                 start < place + GIB_ARENA_SIZE && end > place;
-    free(line);
-    if (maps)
-        fclose(maps);
-    return taken ? 0 : place;
-}
-
-/* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come
- * between. */
-static int new_arena(struct gib_engine *engine, struct gib_process *process,
-                     const struct gib_module *module, struct gib_error *error)
-{
-    enum { FIXED_NOREPLACE = 0x100000 };
-    if (process->arena_count == GIB_MAX_ARENAS)
-        return gib_fail(error, GIB_E_SPACE, 0, "All %d arenas of this process are in use.",
-                        GIB_MAX_ARENAS);
-    uint64_t got, place = immune_place(process->pid, module);
-    if (!place)
-        place = find_gap(process->pid, module->start, module->end, GIB_ARENA_SIZE);
-    if (!place)
-        return gib_fail(error, GIB_E_SPACE, module->start,
-                        "No free memory within 2 GiB of %s for a trampoline.", module->name);
-    int failed =
-        call(engine, "reserve memory for trampolines", SYS_mmap, place, GIB_ARENA_SIZE, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | FIXED_NOREPLACE, (uint64_t)-1, 0, &got, error);
-    if (failed)
-        return failed;
-    if (got != place) { /* a kernel older than 4.17 takes the flag for a hint */
-        struct gib_error ignored;
-        call(engine, "", SYS_munmap, got, GIB_ARENA_SIZE, 0, 0, 0, 0, &got, &ignored);
-        return gib_fail(error, GIB_E_SPACE, module->start,
-                        "Memory for a trampoline could not be placed near %s.", module->name);
-    }
-    uint64_t slice = (uint64_t)process->arena_count * GIB_ARENA_SIZE;
-    /* A slice of the code part moves here; so no file descriptor has to stay in the target. It is
-     * private: a debugger can set breakpoints in it. */
-    failed =
-        call(engine, "move memory for trampolines", SYS_mremap, process->alias + slice,
-             GIB_ARENA_SIZE, GIB_ARENA_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place, 0, &got, error);
-    if (failed)
-        return failed;
-    struct gib_arena *arena = &process->arena[process->arena_count];
-    uint64_t data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
-    *arena = (struct gib_arena){place, data_size + slice, GIB_ARENA_HEAD};
-    struct gib_shared *shared = process->shared;
-    shared->arena[process->arena_count] = (struct gib_range){place, place + GIB_ARENA_SIZE};
-    if (!process->arena_count || place < shared->arena_low)
-        shared->arena_low = place;
-    if (place + GIB_ARENA_SIZE > shared->arena_high)
-        shared->arena_high = place + GIB_ARENA_SIZE;
-    shared->arena_count = ++process->arena_count;
-    uint8_t head[GIB_ARENA_HEAD];
-    gib_thunk_unwind_entry(place, GIB_ARENA_SIZE, head);
-    return gib_arena_write(engine, process, place, head, sizeof head, error);
-}
-
-static bool reaches(const struct gib_arena *arena, const struct gib_module *module)
-{
-    const uint64_t reach = (2ull << 30) - (16u << 20);
-    uint64_t low = arena->start < module->start ? arena->start : module->start;
-    uint64_t high =
-        arena->start + GIB_ARENA_SIZE > module->end ? arena->start + GIB_ARENA_SIZE : module->end;
-    return high - low < reach;
-}
-
-static struct gib_arena *
-find_arena(struct gib_process *process, const struct gib_module *module, uint64_t size,
-           bool (*good)(const struct gib_arena *, const struct gib_module *))
-{
-    for (uint32_t i = 0; i < process->arena_count; i++) {
-        struct gib_arena *arena = &process->arena[i];
-        if (good(arena, module) && arena->used + size <= GIB_ARENA_SIZE)
-            return arena;
-    }
-    return NULL;
-}
-
-int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
-                   const struct gib_module *module, uint64_t size, struct gib_arena **arena,
-                   struct gib_error *error)
-{
-    enum { ENOUGH = 48 }; /* the rest is for modules that no arena reaches */
-    *arena = find_arena(process, module, size, is_immune);
-    bool better = !*arena && process->arena_count < ENOUGH && immune_place(process->pid, module);
-    if (!*arena && !better)
-        *arena = find_arena(process, module, size, reaches);
-    if (*arena)
-        return 0;
-    int failed = new_arena(engine, process, module, error);
-    if (failed)
-        return failed;
-    *arena = find_arena(process, module, size, reaches);
-    if (better)
-        *arena = find_arena(process, module, size, is_immune);
-    return *arena ? 0
-                  : gib_fail(error, GIB_E_SPACE, module->start,
-                             "Trampolines for %s do not fit into one arena.", module->name);
 }
 
 /* ---- the agent ---- */
@@ -445,7 +245,7 @@ int gib_install(struct gib_engine *engine, struct gib_process *process, struct g
     if (!(failed = open_memory(process, fd, l.size, error)))
         failed = map_in_target(engine, process, fd, &l, error);
     struct gib_error unimportant;
-    call(engine, "close a file", SYS_close, fd, 0, 0, 0, 0, 0, &ignored, &unimportant);
+    gib_system_call(engine, "close a file", SYS_close, fd, 0, 0, 0, 0, 0, &ignored, &unimportant);
     if (!failed) {
         fill_shared(engine, process, &l);
         failed = place_agent(engine, process, error);
@@ -470,16 +270,17 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process)
     struct gib_error ignored;
     uint64_t result, data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
     for (uint32_t i = 0; i < process->arena_count; i++)
-        call(engine, "", SYS_munmap, process->arena[i].start, GIB_ARENA_SIZE, 0, 0, 0, 0, &result,
-             &ignored);
+        gib_system_call(engine, "", SYS_munmap, process->arena[i].start, GIB_ARENA_SIZE, 0, 0, 0, 0,
+                        &result, &ignored);
     if (process->alias)
-        call(engine, "", SYS_munmap, process->alias, (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE, 0,
-             0, 0, 0, &result, &ignored);
+        gib_system_call(engine, "", SYS_munmap, process->alias,
+                        (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE, 0, 0, 0, 0, &result, &ignored);
     if (process->data)
-        call(engine, "", SYS_munmap, process->data, data_size, 0, 0, 0, 0, &result, &ignored);
+        gib_system_call(engine, "", SYS_munmap, process->data, data_size, 0, 0, 0, 0, &result,
+                        &ignored);
     if (process->hash)
-        call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0, 0, 0, 0,
-             &result, &ignored);
+        gib_system_call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0,
+                        0, 0, 0, &result, &ignored);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)

@@ -9,6 +9,7 @@
 #define GIBBON_ENGINE_INTERNAL_H
 
 #include <pthread.h>
+#include <regex.h>
 #include <stdarg.h>
 #include "agent/layout.h"
 #include "code/x86_64/stack_use.h"
@@ -29,20 +30,23 @@ struct gib_location {
     enum gib_location_kind kind;
     char *module;   /* before the `!`, may be a glob; NULL: any */
     char *file;     /* FILE: before the colon */
-    char *function; /* name, glob, or the expression of an ADDRESS */
+    char *function; /* name, glob, regular expression without its slashes, or the expression of an
+                       ADDRESS */
     bool optional;  /* `module?!`: pending without a question */
     bool glob;      /* the function is a glob */
+    regex_t *regex; /* POSIX extended, found anywhere in a name as by `rbreak`; NULL: none */
 };
 
 struct gib_patch {
     int number;
     struct gib_location location;
     char *options; /* as typed, for `save` and `list`; "" when there are none */
-    bool enabled, count_only, temporary, quiet;
+    bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
-    int thread; /* as typed: a debugger's number or a tid; 0: any */
-    char *from; /* module, NULL: any */
+    int thread;  /* as typed: a debugger's number or a tid; 0: any */
+    int32_t tid; /* of that thread in the current process, 0: it has not been seen */
+    char *from;  /* module, NULL: any */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */
@@ -51,8 +55,9 @@ struct gib_patch {
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
     bool spent;                               /* -temporary and called, or -times reached */
-    size_t refused;                           /* sites that could not be patched */
-    struct gib_error trouble;                 /* of the first of them */
+    size_t refused;                           /* sites that cannot be patched */
+    size_t delayed;                           /* sites that can be when a thread has left them */
+    struct gib_error trouble, delay;          /* of the first of each */
     uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
@@ -62,6 +67,7 @@ struct gib_arena {
     uint64_t start;  /* address in the target */
     uint64_t offset; /* in the shared memory */
     uint64_t used;
+    bool stubs; /* only jumps to thunks, each where its detour needs it */
 };
 
 struct gib_chain_link {
@@ -76,12 +82,14 @@ struct gib_site_state {
     uint64_t entry;   /* the function's address */
     uint64_t address; /* where the detour is: behind endbr64 */
     struct gib_module *module;
-    char *function; /* shown name */
+    char *symbol;   /* its name in the file */
+    char *function; /* the same for people: C++ names demangled */
     uint8_t original[GIB_DETOUR_SIZE], detour[GIB_DETOUR_SIZE];
     uint8_t detour_size; /* 5: jmp rel32 to the thunk; 2: jmp rel8 to the island, which has the long
                             jump */
     uint64_t island;     /* address, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
+    uint64_t stub; /* address of the jump between detour and thunk, 0: none (arena.c) */
     uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
     uint32_t thunk_size;
     uint32_t consumed; /* displaced bytes */
@@ -98,9 +106,36 @@ struct gib_site_state {
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
 
+/* A piece of code in an arena, for the debugger's eyes. */
+struct gib_made_code {
+    uint64_t address;
+    uint32_t size;
+    uint32_t site; /* index */
+    enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_TRAMPOLINE } kind;
+};
+
 struct gib_watch_state {
     uint64_t address;
     uint64_t resolver; /* whose return this is */
+};
+
+/* A breakpoint of the user that a stand-in stops for. */
+struct gib_moved_breakpoint {
+    int32_t number;
+    uint64_t from;  /* address of the location */
+    uint64_t entry; /* of the site in the way */
+};
+
+/* places.c: sites by the pages that their windows and islands touch. */
+struct gib_place {
+    uint64_t page;
+    uint32_t site, next;
+};
+struct gib_places {
+    struct gib_place *place;
+    uint32_t *bucket;
+    uint32_t count;
+    size_t room, bucket_count;
 };
 
 struct gib_process {
@@ -120,16 +155,26 @@ struct gib_process {
     uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
     uint64_t stub;                /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
-    uint32_t arena_count;
+    uint32_t arena_count, no_stubs_count;
+    uint64_t no_stubs[GIB_MAX_ARENAS]; /* where stubs were wanted, but the place is taken */
     struct gib_site_state **site;
+    void *site_tree; /* tsearch(3), by entry: the newest site of each */
+    struct gib_places places;
     uint32_t site_count, counters, patches, ranges, unwind_modules;
+    struct gib_range range[GIB_MAX_RANGES]; /* of -from: our copy of the shared table */
     uint64_t unwind_used;
+    bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
     bool finds_objects;     /* libc's _dl_find_object knows them */
     bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
     struct gib_watch_state watch[64];
     size_t watch_count;
+    struct gib_moved_breakpoint *moved;
+    size_t moved_count;
+    struct gib_made_code *code; /* all thunks and trampolines */
+    size_t code_count, code_described;
+    bool code_has_lines; /* what is described */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
@@ -158,8 +203,14 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;             /* the last string returned */
-    bool busy;               /* inside a change: nested events wait */
+    char *reply; /* the last string returned */
+    bool busy;   /* inside a change: nested events wait */
+    struct {     /* the page of code read last; valid inside one change */
+        bool valid;
+        uint64_t address;
+        uint8_t bytes[4096];
+    } page;
+    int64_t progress;        /* ms, when a line of progress is due; 0: no change is under way */
     struct gib_engine *next; /* of all engines of this debugger */
 };
 
@@ -170,6 +221,12 @@ __attribute__((format(printf, 2, 3))) void gib_print(struct gib_engine *engine, 
                                                      ...);
 __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, const char *format,
                                                     ...);
+/* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
+__attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
+                                                  ...);
+/* Before an error leaves the engine: control characters in it are escaped, as in all that is
+ * printed. */
+void gib_error_clean(struct gib_error *error);
 char *gib_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* access.c: the one place that touches the target. */
@@ -177,6 +234,14 @@ int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t s
              struct gib_error *error);
 int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, size_t size,
               struct gib_error *error);
+/* The same for code, of which neighbouring functions are read one after the other: by whole pages.
+ * Only between gib_begin_change and gib_end_change. */
+int gib_read_code(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
+                  struct gib_error *error);
+void gib_begin_change(struct gib_engine *engine);
+void gib_end_change(struct gib_engine *engine);
+/* A line about long work, after a second and then once a second. */
+void gib_show_progress(struct gib_engine *engine, const char *doing, size_t done, size_t total);
 /* A system call in the selected thread; *result is what the kernel returned, negative errors
  * included. */
 int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6],
@@ -202,12 +267,22 @@ struct gib_write_plan {
     uint8_t expected[8], bytes[8];
     uint8_t size;
 };
+/* Adds a write to the plan, unless nothing would change. */
+void gib_plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
+                    const uint8_t *expected, const uint8_t *bytes, uint8_t size);
 /* All writes, or none: GIB_E_CHANGED when some byte is not as expected. Sorts the array. */
 int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
                     struct gib_error *error);
 
 /* install.c */
 int gib_install(struct gib_engine *engine, struct gib_process *process, struct gib_error *error);
+void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
+/* A system call of the target's for us; on failure "The target could not WHAT for Gibbon". */
+int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,
+                    uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
+                    struct gib_error *error);
+
+/* arena.c */
 /* An arena within reach of every byte of the module, with `size` bytes left. */
 int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
                    const struct gib_module *module, uint64_t size, struct gib_arena **arena,
@@ -215,7 +290,11 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
 /* Writes into an arena, so that the target sees it. */
 int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                     const void *bytes, size_t size, struct gib_error *error);
-void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
+/* Where a jump of five bytes makes a detour at this address immune to breakpoints; 0: the place is
+ * taken. */
+uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);
+
+/* process.c */
 void gib_update_agent(
     struct gib_engine *engine,
     struct gib_process *process); /* settings, errno, thread pointer, stable ranges, unwind rows */
@@ -228,6 +307,7 @@ struct gib_found {
     uint64_t address;
     char *name;
     uint64_t resolver; /* IFUNC whose implementation is not known yet: watch this */
+    size_t order;      /* in which it was found */
 };
 struct gib_found_list {
     struct gib_found *item;
@@ -240,14 +320,58 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
                          struct gib_found_list *out, struct gib_error *error);
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
+/* The same for a module that the process has or had. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name);
+/* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
+
+/* places.c */
+/* False: out of memory. */
+bool gib_places_add(struct gib_places *places, uint64_t address, size_t size, uint32_t site);
+/* Calls `visit` for sites that may use bytes of [address, address + size), some perhaps twice,
+ * until one is true. */
+bool gib_places_visit(const struct gib_places *places, uint64_t address, size_t size,
+                      bool (*visit)(uint32_t site, void *context), void *context);
+void gib_places_free(struct gib_places *places);
 
 /* neighbours.c: vaddrs of the file. */
-/* Whether code outside the function branches strictly into its first `consumed` bytes. */
-bool gib_entered_elsewhere(struct gib_elf *elf, uint64_t vaddr, uint32_t consumed);
-/* Five bytes of dead padding that a two-byte jump at vaddr reaches, 0: none. `taken` says which are
- * in use. */
-uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr,
-                         bool (*taken)(uint64_t vaddr, void *context), void *context);
+/* Some bytes of the file's code: a function from the detour's place on. */
+struct gib_stretch {
+    struct gib_elf *elf;
+    uint64_t vaddr;
+    const uint8_t *code;
+    size_t size;
+};
+/* Whether something outside the stretch leads strictly into its first `consumed` bytes, or a table
+ * of the function to them; then *reason gets a sentence without its end. */
+bool gib_is_entered(const struct gib_stretch *stretch, size_t consumed, char *reason,
+                    size_t reason_size);
+/* Whether `size` bytes are in use by another patch, or not what the file says. */
+typedef bool gib_bytes_taken(uint64_t vaddr, size_t size, void *context);
+/* Five bytes of padding between functions that a two-byte jump at vaddr reaches, 0: none. */
+uint64_t gib_island_near(struct gib_elf *elf, uint64_t vaddr, gib_bytes_taken *taken,
+                         void *context);
+/* The last five bytes of the pad that a compiler was told to leave before the function `entry`, 0:
+ * it has none. */
+uint64_t gib_own_pad(struct gib_elf *elf, uint64_t entry);
+
+/* entry.c: the detour of one function; files only. */
+struct gib_entry {
+    struct gib_stretch stretch; /* stretch.code is malloc'ed: gib_entry_free */
+    uint64_t entry;             /* vaddr of the function; stretch.vaddr is behind its endbr64 */
+    uint8_t detour_size;        /* 5, or 2 with an island */
+    uint64_t island;            /* vaddr, 0: none */
+    uint8_t island_original[GIB_DETOUR_SIZE];
+    bool has_call; /* the copy has a call that returns into it */
+    struct gib_relocation copy;
+};
+/* Reads the function at `entry` and the padding behind it. */
+int gib_entry_read(struct gib_elf *elf, uint64_t entry, struct gib_entry *out,
+                   struct gib_error *error);
+/* Chooses the smallest detour, for the file loaded at `bias` and a copy at address `to`. */
+int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_bytes_taken *taken,
+                     void *context, struct gib_error *error);
+void gib_entry_free(struct gib_entry *entry);
 
 /* plan.c */
 bool gib_is_entry_only(const char *function);
@@ -273,25 +397,89 @@ bool gib_site_in_use(const struct gib_site_state *site);
 /* Writes what the agent does at this site, and its active word. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
+/* Modules came or went: sites with -from are published again. */
+void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
 enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
-/* A new thunk of site->kind in an arena, and the detour to it. */
+/* Tells the log what the site's records look like. */
+void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
+/* Leads the site's stub, if it has one, to its thunk. */
+int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_error *error);
+/* A new thunk of site->kind in an arena, and the detour to it (or to the stub, not yet connected).
+ */
 int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_error *error);
 
-/* apply.c */
-/* Puts the patch on the functions found. With strict, the first refusal undoes everything; else
- * refusals are counted. */
-int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
-                    const struct gib_found_list *found, bool strict, struct gib_error *error);
+/* obstacles.c */
+/* All threads, and every word on their stacks that could be an address in a module, sorted. Read
+ * once for any number of sites. */
+struct stack_word {
+    uint64_t word;
+    int32_t tid;
+};
+struct gib_stopped {
+    struct gib_target_thread *threads;
+    size_t count;
+    struct stack_word *words;
+    size_t word_count, room;
+    uint64_t low, high; /* of all modules */
+    int32_t tid;
+};
+
+/* Reads all threads and their stacks. Free with gib_forget_stopped. */
+int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *stopped,
+                        struct gib_error *error);
+void gib_forget_stopped(struct gib_stopped *stopped);
+/* 0, or GIB_E_BUSY: a thread cannot be moved out of the bytes to be replaced, or will come back
+ * into them. */
+int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
+                      struct gib_error *error);
+/* Threads inside the bytes go on in their copy. */
+int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
+                     const struct gib_stopped *stopped, struct gib_error *error);
+
+/* breakpoints.c */
+/* Stand-ins for those of the user's breakpoints that are in replaced bytes and have none yet. */
+void gib_check_breakpoints(struct gib_engine *engine);
+/* Gives breakpoints in the function at `entry`, or all of them (0), their own places back. */
+void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
+
+/* guard.c */
 /* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
 void gib_guard_unwinders(struct gib_engine *engine);
-/* Takes the patch off all its sites. */
-int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
+
+/* apply.c */
+/* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
+ * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
+ * everything. */
+int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
+                    const struct gib_found_list *found, struct gib_error *error);
+/* Tries again where threads were in the way. */
+void gib_patch_retry(struct gib_engine *engine);
+/* A site of Gibbon's own, without a patch of the user's. */
+int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
+                       enum gib_thunk_kind kind, const struct gib_stopped *stopped,
+                       struct gib_error *error);
+/* Gives all sites that call through a thunk that jumps. All, or none. */
+int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                         struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
 void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
+
+/* remove.c */
+/* Takes the patch off all its sites. */
+int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 /* Restores every site; for detach. */
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
-void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
+
+/* describe.c: symbols for our own code. */
+/* Code of the site is in an arena now. */
+void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
+                   size_t size, enum gib_made_kind kind);
+/* Gives the debugger a symbol file of all code that came since the last time. */
+void gib_describe_code(struct gib_engine *engine);
+/* Takes them all back. */
+void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process);
 
 /* process.c */
 struct gib_process *
@@ -316,6 +504,8 @@ void gib_release(struct gib_engine *engine);
 void gib_release_detached(struct gib_engine *engine);
 
 /* patch.c */
+/* Finds the threads that -thread means; a number may be that of a thread to come. */
+void gib_patch_find_threads(struct gib_engine *engine);
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);
 void gib_patch_free(struct gib_patch *patch);
 int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch);

@@ -10,6 +10,13 @@
 
 /* ---- parsing ---- */
 
+/* `/regex/` */
+static bool is_regex(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 2 && text[0] == '/' && text[size - 1] == '/';
+}
+
 static bool is_glob(const char *text)
 {
     /* A C++ parameter list or operator has stars of its own. */
@@ -22,6 +29,9 @@ void gib_location_free(struct gib_location *location)
     free(location->module);
     free(location->file);
     free(location->function);
+    if (location->regex)
+        regfree(location->regex);
+    free(location->regex);
     memset(location, 0, sizeof *location);
 }
 
@@ -38,16 +48,35 @@ static const char *file_colon(const char *text)
     return NULL;
 }
 
+static int parse_regex(const char *text, struct gib_location *out, struct gib_error *error)
+{
+    out->function = strndup(text + 1, strlen(text) - 2);
+    out->regex = calloc(1, sizeof *out->regex);
+    int failed = out->function && out->regex
+                     ? regcomp(out->regex, out->function, REG_EXTENDED | REG_NOSUB)
+                     : REG_ESPACE;
+    if (!failed)
+        return 0;
+    char why[80] = "out of memory";
+    if (out->regex)
+        regerror(failed, out->regex, why, sizeof why);
+    free(out->regex);
+    out->regex = NULL;
+    gib_location_free(out);
+    return gib_fail(error, GIB_E_SYNTAX, 0, "%.100s is no regular expression: %s.", text, why);
+}
+
 int gib_location_parse(const char *text, struct gib_location *out, struct gib_error *error)
 {
     memset(out, 0, sizeof *out);
     out->text = strdup(text);
-    const char *rest = text, *bang = strchr(text, '!');
-    if (text[0] == '/' && strlen(text) > 1 && text[strlen(text) - 1] == '/' && !bang) {
+    const char *rest = text, *bang = is_regex(text) ? NULL : strchr(text, '!');
+    if (*text && text[strspn(text, "*")] == '\0') {
         gib_location_free(out);
         return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "Regular expressions are not supported yet; a glob, \"%.60s*\", is.",
-                        "libc.so.6!str");
+                        "\"%.20s\" is no location: *ADDRESS needs an address or expression, and a "
+                        "glob for every function needs a module, as in libm.so.6!*.",
+                        text);
     }
     /* `*foo` is an address, `*foo*` cannot be one. */
     bool stars =
@@ -75,6 +104,8 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
                 "\"%.80s\" is no location: MODULE!FUNCTION needs a module and a function.", text);
         }
     }
+    if (is_regex(rest))
+        return parse_regex(rest, out, error);
     const char *colon = file_colon(rest);
     if (colon) {
         out->kind = GIB_LOCATION_FILE;
@@ -92,6 +123,14 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
         gib_location_free(out);
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"%.80s\" is no location: a function is missing.",
                         text);
+    }
+    if (is_regex(rest))
+        return parse_regex(rest, out, error);
+    if (*rest >= '0' && *rest <= '9') {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.60s\" is no function; an address is written with a star, *%.60s.",
+                        text, rest);
     }
     out->function = strdup(rest);
     out->glob = is_glob(rest);
@@ -118,9 +157,6 @@ struct search {
 static void add(struct search *s, uint64_t address, const char *name, uint64_t resolver)
 {
     struct gib_found_list *out = s->out;
-    for (size_t i = 0; i < out->count; i++)
-        if (out->item[i].address == address && out->item[i].resolver == resolver)
-            return;
     if ((out->count & (out->count - 1)) == 0) {
         struct gib_found *grown =
             realloc(out->item, (out->count ? out->count * 2 : 1) * sizeof *grown);
@@ -128,7 +164,43 @@ static void add(struct search *s, uint64_t address, const char *name, uint64_t r
             return;
         out->item = grown;
     }
-    out->item[out->count++] = (struct gib_found){s->module, address, strdup(name), resolver};
+    out->item[out->count++] =
+        (struct gib_found){s->module, address, strdup(name), resolver, out->count};
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct gib_found *x = a, *y = b;
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    if (x->resolver != y->resolver)
+        return x->resolver < y->resolver ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct gib_found *x = a, *y = b;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* A function has one place in the list, under the name that was found first. */
+static void drop_aliases(struct gib_found_list *list)
+{
+    size_t kept = 0;
+    if (list->count < 2)
+        return;
+    qsort(list->item, list->count, sizeof *list->item, by_place);
+    for (size_t i = 0; i < list->count; i++) {
+        struct gib_found *last = kept ? &list->item[kept - 1] : NULL;
+        if (last && last->address == list->item[i].address &&
+            last->resolver == list->item[i].resolver)
+            free(list->item[i].name);
+        else
+            list->item[kept++] = list->item[i];
+    }
+    list->count = kept;
+    qsort(list->item, list->count, sizeof *list->item, by_order);
 }
 
 struct slots {
@@ -220,28 +292,38 @@ static void visit(const struct gib_elf_symbol *symbol, void *context)
         add(s, s->module->bias + symbol->value, symbol->name, 0);
 }
 
-/* Clones (`f.part.0`) are not what a glob means. */
-static bool glob_matches(const char *glob, const char *symbol)
+static bool name_matches(const struct gib_location *location, const char *name)
+{
+    if (location->regex)
+        return !regexec(location->regex, name, 0, NULL, 0);
+    return !fnmatch(location->function, name, 0);
+}
+
+/* Clones (`f.part.0`) are not what a pattern means. */
+static bool pattern_matches(const struct gib_location *location, const char *symbol)
 {
     if (strchr(symbol, '.'))
         return false;
-    if (!fnmatch(glob, symbol, 0))
-        return true;
     if (symbol[0] != '_' || symbol[1] != 'Z')
-        return false;
+        return name_matches(location, symbol);
     char *name = gib_elf_function_name(symbol);
-    bool matches = name && !fnmatch(glob, name, 0);
+    bool matches = (name && name_matches(location, name)) || name_matches(location, symbol);
     free(name);
     return matches;
 }
 
-static void search_glob(struct search *s)
+static void search_pattern(struct search *s)
 {
     const struct gib_elf_symbol *symbols;
     size_t count = gib_elf_functions(s->module->elf, &symbols);
     for (size_t i = 0; i < count; i++)
-        if (glob_matches(s->location->function, symbols[i].name))
+        if (pattern_matches(s->location, symbols[i].name))
             visit(&symbols[i], s);
+}
+
+static bool ends_sentence(const char *text)
+{
+    return *text && strchr(".!?", text[strlen(text) - 1]);
 }
 
 static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
@@ -250,7 +332,8 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     char text[256] = "";
     if (!patch->address_known) {
         if (engine->ops.evaluate(engine->context, patch->location.function, &patch->address, text))
-            return gib_fail(error, GIB_E_NOT_FOUND, 0, "%.200s", text);
+            return gib_fail(error, GIB_E_NOT_FOUND, 0, "\"%.60s\" has no value here: %.150s%s",
+                            patch->location.text, text, ends_sentence(text) ? "" : ".");
         patch->address_known = true;
     }
     struct gib_module *module = gib_modules_at(engine->process->modules, patch->address);
@@ -264,11 +347,16 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     snprintf(name, sizeof name, "*0x%" PRIx64, patch->address);
     const struct gib_elf_symbol *symbol =
         module->elf ? gib_elf_symbol_at(module->elf, patch->address - module->bias) : NULL;
-    if (symbol && symbol->value + module->bias != patch->address)
-        return gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
-                        "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
-                        "; a patch goes on a function's entry.",
-                        patch->address, symbol->name, symbol->value + module->bias);
+    if (symbol && symbol->value + module->bias != patch->address) {
+        char *shown = gib_elf_demangle(symbol->name);
+        int failed =
+            gib_fail(error, GIB_E_UNSUPPORTED, patch->address,
+                     "0x%" PRIx64 " is inside %.100s, which begins at 0x%" PRIx64
+                     "; a patch goes on a function's entry.",
+                     patch->address, shown ? shown : symbol->name, symbol->value + module->bias);
+        free(shown);
+        return failed;
+    }
     if (symbol && symbol->ifunc)
         add_ifunc(&s, symbol);
     else
@@ -295,12 +383,13 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
             (location->module && !gib_module_matches(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
-        if (location->glob)
-            search_glob(&s);
+        if (location->glob || location->regex)
+            search_pattern(&s);
         else
             gib_elf_find(module->elf, location->function, visit, &s);
     }
     gib_modules_unlock(modules);
+    drop_aliases(out);
     return 0;
 }
 
@@ -332,9 +421,26 @@ static unsigned distance(const char *a, const char *b, unsigned limit)
     return row[n];
 }
 
+/* C++ names are compared as people write them, when the name looks like one. */
+static unsigned symbol_distance(const char *name, const char *symbol, unsigned limit)
+{
+    bool mangled = !strncmp(symbol, "_Z", 2);
+    if (mangled && strstr(name, "::")) {
+        char *shown = gib_elf_function_name(symbol);
+        unsigned d = shown ? distance(name, shown, limit) : limit + 1;
+        free(shown);
+        return d;
+    }
+    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : distance(name, symbol, limit);
+}
+
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
+    size_t length = strcspn(name, "@"); /* not the versions and PLT entries that debuggers show */
+    char bare[128];
+    snprintf(bare, sizeof bare, "%.*s", (int)(length < sizeof bare ? length : 0), name);
+    name = length && name[length] ? bare : name;
     unsigned best = strlen(name) > 5 ? 2 : 1;
     const char *found = NULL;
     if (!modules)
@@ -345,13 +451,49 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
         const struct gib_elf_symbol *symbols;
         size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
         for (size_t k = 0; k < count; k++) {
-            unsigned d = symbols[k].name[0] == '_' && name[0] != '_'
-                             ? best + 1
-                             : distance(name, symbols[k].name, best);
+            unsigned d = symbol_distance(name, symbols[k].name, best);
             if (d < best || (d == best && !found)) {
                 best = d;
                 found = symbols[k].name;
             }
+        }
+    }
+    char *result = !found               ? NULL
+                   : strstr(name, "::") ? gib_elf_function_name(found)
+                                        : strdup(found);
+    gib_modules_unlock(modules);
+    return result;
+}
+
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
+{
+    struct gib_modules *modules = engine->process->modules;
+    bool known = false;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        known |= (ever || !module->gone) && gib_module_matches(module, wanted);
+    }
+    gib_modules_unlock(modules);
+    return known;
+}
+
+/* "libc" for libc.so.6 is nearer than any slip of the finger. */
+char *gib_module_nearest(struct gib_engine *engine, const char *name)
+{
+    struct gib_modules *modules = engine->process->modules;
+    size_t length = strlen(name);
+    unsigned best = length > 5 ? 3 : 1;
+    const char *found = NULL;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        bool begins = length > 2 && !strncmp(module->name, name, length) &&
+                      strchr(".-_", module->name[length]);
+        unsigned d = begins ? 0 : distance(name, module->name, best);
+        if (d < best || (d == best && !found)) {
+            best = d;
+            found = module->name;
         }
     }
     char *result = found ? strdup(found) : NULL;

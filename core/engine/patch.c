@@ -136,6 +136,31 @@ size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch
     return inside;
 }
 
+void gib_patch_find_threads(struct gib_engine *engine)
+{
+    struct gib_target_thread *threads;
+    size_t count;
+    bool any = false;
+    for (size_t i = 0; i < engine->patch_count; i++)
+        any |= engine->patch[i]->thread != 0;
+    if (!any || gib_target_threads(engine, &threads, &count, NULL))
+        return;
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        int32_t tid = 0, numbered = 0;
+        for (size_t k = 0; k < count && patch->thread; k++) {
+            tid = threads[k].tid == patch->thread ? threads[k].tid : tid;
+            numbered = threads[k].number == patch->thread ? threads[k].tid : numbered;
+        }
+        tid = tid ? tid : numbered;
+        if (!tid || tid == patch->tid)
+            continue;
+        patch->tid = tid;
+        gib_patch_update(engine, patch);
+    }
+    free(threads);
+}
+
 /* -times and -temporary are carried out by the agent; here the definitions follow. */
 void gib_refresh_spent(struct gib_engine *engine)
 {

@@ -107,6 +107,7 @@ void gib_site_free(struct gib_site_state *site)
 {
     if (!site)
         return;
+    free(site->symbol);
     free(site->function);
     gib_prototype_free(site->prototype);
     free(site);
@@ -117,7 +118,7 @@ void gib_site_free(struct gib_site_state *site)
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch)
 {
-    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->function);
+    const struct gib_prototype *shipped = gib_prototypes_find(engine->prototypes, site->symbol);
     struct gib_prototype *chosen = NULL;
     if (patch && patch->prototype)
         chosen = gib_prototype_copy(patch->prototype);
@@ -131,56 +132,49 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     if (chosen && shipped && chosen->variadic == GIB_VARIADIC_UNKNOWN &&
         shipped->parameter_count == chosen->parameter_count)
         chosen->variadic = shipped->variadic;
+    if (chosen)
+        gib_prototypes_annotate(engine->prototypes, chosen, shipped);
     gib_prototype_free(site->prototype);
     site->prototype = chosen;
     gib_convention_make(chosen, &site->convention);
     gib_convention_adjust(&site->convention, &site->stack_use, chosen && !chosen->unspecified);
 }
 
-/* The function from the detour's place on, from the file, and the padding behind it. *bytes is
- * malloc'ed. */
-static int read_function(struct gib_engine *engine, struct gib_site_state *site, uint8_t **bytes,
-                         size_t *size, struct gib_error *error)
+/* What was there before our own patches. */
+struct hiding {
+    const struct gib_process *process;
+    uint64_t address;
+    uint8_t *memory;
+    size_t size;
+};
+static bool hide_site(uint32_t index, void *context)
 {
-    enum { UNKNOWN = 256, PADDING = 32, LONGEST = 1 << 20 };
-    struct gib_module *module = site->module;
-    uint64_t vaddr = site->address - module->bias, start, end;
-    bool known = gib_elf_function_range(module->elf, vaddr, &start, &end) && end > vaddr;
-    if (!known)
-        end = vaddr + UNKNOWN;
-    if (end - vaddr > LONGEST)
-        end = vaddr + LONGEST;
-    size_t wanted = (size_t)(end - vaddr) + PADDING;
-    *bytes = malloc(wanted);
-    if (!*bytes)
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    *size = gib_elf_read(module->elf, vaddr, *bytes, wanted);
-    size_t body = (size_t)(end - vaddr);
-    if (*size <= body)
-        return *size ? 0
-                     : gib_fail(error, GIB_E_FILE, site->address,
-                                "The bytes at 0x%" PRIx64 " are not in %s.", site->address,
-                                module->path);
-    /* Padding belongs to nobody up to the next function, as long as it is nothing but padding. */
-    size_t limit = *size;
-    *size = body;
-    while (known && *size < limit && !gib_elf_symbol_at(module->elf, vaddr + *size)) {
-        static const uint8_t nop_bytes[] = {0x90, 0xcc, 0x00};
-        if (!memchr(nop_bytes, (*bytes)[*size], sizeof nop_bytes))
-            break;
-        ++*size;
+    struct hiding *h = context;
+    if (index >= h->process->site_count)
+        return false;
+    const struct gib_site_state *site = h->process->site[index];
+    for (uint64_t k = 0; site->installed && k < GIB_DETOUR_SIZE; k++) {
+        if (k < site->detour_size && site->address + k - h->address < h->size)
+            h->memory[site->address + k - h->address] = site->original[k];
+        if (site->island && site->island + k - h->address < h->size)
+            h->memory[site->island + k - h->address] = site->island_original[k];
     }
-    return 0;
+    return false;
 }
 
-static int compare_with_file(struct gib_engine *engine, struct gib_site_state *site,
-                             const uint8_t *file, size_t size, struct gib_error *error)
+static int compare_with_file(struct gib_engine *engine, const struct gib_process *process,
+                             const struct gib_site_state *site, const uint8_t *file, size_t size,
+                             struct gib_error *error)
 {
     uint8_t memory[16];
     size_t n = size < sizeof memory ? size : sizeof memory;
-    int failed = gib_read(engine, site->address, memory, n, error);
+    int failed = gib_read_code(engine, site->address, memory, n, error);
     if (failed || !memcmp(memory, file, n))
         return failed;
+    struct hiding hiding = {process, site->address, memory, n};
+    gib_places_visit(&process->places, site->address, n, hide_site, &hiding);
+    if (!memcmp(memory, file, n))
+        return 0;
     char now[40] = "", then[40] = "";
     for (size_t i = 0; i < n && i < 8; i++) {
         snprintf(now + 3 * i, sizeof now - 3 * i, "%02x ", memory[i]);
@@ -193,69 +187,105 @@ static int compare_with_file(struct gib_engine *engine, struct gib_site_state *s
         site->function, site->address, now, site->module->name, then);
 }
 
-static int relocate(struct gib_site_state *site, const uint8_t *code, size_t size, uint64_t to,
-                    struct gib_relocation *copy, struct gib_error *error)
-{
-    struct gib_relocation_request request = {GIB_ARCH_X86_64, code, size,
-                                             site->address,   to,   site->detour_size};
-    struct gib_error why;
-    int failed = gib_relocate(&request, copy, &why);
-    if (failed)
-        return gib_fail(error, failed, why.address, "%.60s cannot be patched: %.180s",
-                        site->function, why.message);
-    if (gib_entered_elsewhere(site->module->elf, site->address - site->module->bias,
-                              (uint32_t)copy->consumed))
-        return gib_fail(error, GIB_E_BRANCH, site->address,
-                        "%.60s cannot be patched: code of another function jumps into the first "
-                        "%zu bytes at 0x%" PRIx64 ".",
-                        site->function, copy->consumed, site->address);
-    site->has_call = !gib_trampoline_return_home(&request, copy);
-    site->consumed = (uint32_t)copy->consumed;
-    site->boundaries = copy->boundaries;
-    memcpy(site->boundary, copy->boundary, sizeof site->boundary);
-    memcpy(site->original, code, site->detour_size);
-    return 0;
-}
-
-struct islands {
+/* What no detour may use. A site is known to the process before its detour is in memory. */
+struct others {
+    struct gib_engine *engine;
     const struct gib_process *process;
-    uint64_t bias;
+    const struct gib_site_state *planned;
 };
-static bool island_taken(uint64_t vaddr, void *context)
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-    const struct islands *islands = context;
-    uint64_t address = vaddr + islands->bias;
-    for (uint32_t i = 0; i < islands->process->site_count; i++) {
-        const struct gib_site_state *site = islands->process->site[i];
-        if (site->installed && site->island < address + GIB_DETOUR_SIZE &&
-            address < site->island + GIB_DETOUR_SIZE)
-            return true;
-        if (site->installed && site->address < address + GIB_DETOUR_SIZE &&
-            address < site->address + site->consumed)
-            return true;
-    }
-    return false;
+    return a < b + b_size && b < a + a_size;
 }
 
-/* Five bytes if they are free of others' jumps, else two and an island. */
-static int choose_detour(struct gib_process *process, struct gib_site_state *site,
-                         const uint8_t *code, size_t size, uint64_t to, struct gib_relocation *copy,
+struct claim {
+    const struct others *others;
+    uint64_t address;
+    size_t size;
+};
+static bool is_claimed(uint32_t index, void *context)
+{
+    const struct claim *c = context;
+    if (index >= c->others->process->site_count)
+        return false;
+    const struct gib_site_state *site = c->others->process->site[index];
+    if ((!site->installed && !gib_site_in_use(site)) ||
+        site->address == c->others->planned->address)
+        return false;
+    return overlap(site->address, site->consumed, c->address, c->size) ||
+           (site->island && overlap(site->island, GIB_DETOUR_SIZE, c->address, c->size));
+}
+
+static bool is_taken(uint64_t vaddr, size_t size, void *context)
+{
+    const struct others *others = context;
+    const struct gib_module *module = others->planned->module;
+    uint64_t address = vaddr + module->bias;
+    uint8_t memory[GIB_DETOUR_SIZE], file[GIB_DETOUR_SIZE];
+    struct gib_error ignored;
+    struct claim claim = {others, address, size};
+    if (gib_places_visit(&others->process->places, address, size, is_claimed, &claim))
+        return true;
+    /* An island of somebody else's; a window was compared already. */
+    return address != others->planned->address &&
+           (size > sizeof memory || gib_elf_read(module->elf, vaddr, file, size) != size ||
+            gib_read(others->engine, address, memory, size, &ignored) ||
+            memcmp(memory, file, size));
+}
+
+static void take_over(struct gib_site_state *site, const struct gib_entry *entry)
+{
+    uint64_t bias = site->module->bias;
+    site->detour_size = entry->detour_size;
+    site->has_call = entry->has_call;
+    site->consumed = (uint32_t)entry->copy.consumed;
+    site->boundaries = entry->copy.boundaries;
+    memcpy(site->boundary, entry->copy.boundary, sizeof site->boundary);
+    memcpy(site->original, entry->stretch.code, site->detour_size);
+    site->island = entry->island ? entry->island + bias : 0;
+    memcpy(site->island_original, entry->island_original, sizeof site->island_original);
+}
+
+/* The reason is told to its end; a long name gives way. */
+static void refuse(const struct gib_site_state *site, int code, const struct gib_error *why,
+                   struct gib_error *error)
+{
+    size_t length = strlen(why->message);
+    int room = (int)sizeof error->message - 23 - (int)length;
+    bool ends = length && why->message[length - 1] == '.';
+    gib_fail(error, code, why->address, "%.*s cannot be patched: %s%s", room < 16 ? 16 : room,
+             site->function, why->message, ends ? "" : ".");
+}
+
+static int choose_detour(struct gib_engine *engine, struct gib_process *process,
+                         struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
 {
-    site->detour_size = GIB_DETOUR_SIZE;
-    int failed = relocate(site, code, size, to, copy, error);
-    if (failed != GIB_E_BRANCH && failed != GIB_E_TOO_SHORT)
-        return failed;
-    struct islands islands = {process, site->module->bias};
-    uint64_t island = gib_island_near(site->module->elf, site->address - site->module->bias,
-                                      island_taken, &islands);
+    struct gib_entry entry;
     struct gib_error why;
-    site->detour_size = 2;
-    if (!island || relocate(site, code, size, to, copy, &why))
-        return failed; /* the first reason is the one to tell */
-    site->island = island + site->module->bias;
-    gib_elf_read(site->module->elf, island, site->island_original, GIB_DETOUR_SIZE);
-    return 0;
+    struct others others = {engine, process, site};
+    struct gib_module *module = site->module;
+    if (!module || !module->elf)
+        return gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
+                        site->function);
+    if (!to)
+        to = module->start - (1 << 20);
+    int failed = gib_entry_read(module->elf, site->entry - module->bias, &entry, &why);
+    if (failed)
+        return gib_fail(error, failed, site->entry, "The bytes at 0x%" PRIx64 " are not in %s.",
+                        site->entry, module->path);
+    site->address = entry.stretch.vaddr + module->bias;
+    failed =
+        compare_with_file(engine, process, site, entry.stretch.code, entry.stretch.size, error);
+    if (!failed && (failed = gib_entry_choose(&entry, module->bias, to, is_taken, &others, &why)))
+        refuse(site, failed, &why, error);
+    if (!failed) {
+        take_over(site, &entry);
+        *copy = entry.copy;
+    }
+    gib_entry_free(&entry);
+    return failed;
 }
 
 int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
@@ -263,35 +293,21 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
                   struct gib_site_state **out, struct gib_relocation *copy, uint64_t trampoline_at,
                   struct gib_error *error)
 {
-    static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
     struct gib_site_state *site = calloc(1, sizeof *site);
-    if (!site || !(site->function = strdup(found->name))) {
-        free(site);
+    if (!site || !(site->symbol = strdup(found->name)) ||
+        !(site->function = gib_elf_demangle(found->name))) {
+        gib_site_free(site);
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
     site->entry = site->address = found->address;
     site->module = found->module;
-    uint8_t *code = NULL, entry[4];
-    size_t size = 0;
     gib_modules_lock(process->modules);
-    int failed = 0;
-    if (!site->module || !site->module->elf)
-        failed = gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
-                          found->name);
-    else if (gib_elf_read(site->module->elf, site->entry - site->module->bias, entry, 4) == 4 &&
-             !memcmp(entry, endbr64, 4))
-        site->address += 4; /* the landing pad stays: indirect calls must still find it */
-    if (!failed && !(failed = read_function(engine, site, &code, &size, error)) &&
-        !(failed = compare_with_file(engine, site, code, size, error)))
-        failed = choose_detour(process, site, code, size,
-                               trampoline_at ? trampoline_at : site->module->start - (1 << 20),
-                               copy, error);
+    int failed = choose_detour(engine, process, site, copy, trampoline_at, error);
     if (!failed) {
         gib_site_study(process, site);
         gib_site_choose_prototype(engine, site, patch);
     }
     gib_modules_unlock(process->modules);
-    free(code);
     if (failed) {
         gib_site_free(site);
         return failed;

@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <inttypes.h>
+#include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,13 +210,19 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
         patch->address_known = false;
-        patch->refused = 0;
+        patch->refused = patch->delayed = 0;
         patch->placed = false;
+        patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
             patch->spent = false;
     }
     return process;
+}
+
+/* The array of sites owns them. */
+static void leave_site(void *site)
+{
 }
 
 void gib_process_end(struct gib_engine *engine)
@@ -231,7 +238,10 @@ void gib_process_end(struct gib_engine *engine)
     for (size_t i = 0; i < engine->patch_count; i++) /* shown until the next run */
         engine->patch[i]->earlier_calls =
             gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    gib_return_breakpoints(engine, 0);
+    free(process->moved);
     engine->process = NULL;
+    gib_describe_nothing(engine, process);
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
     if (process->exit_watch)
@@ -246,6 +256,8 @@ void gib_process_end(struct gib_engine *engine)
     for (uint32_t i = 0; i < process->site_count; i++)
         gib_site_free(process->site[i]);
     free(process->site);
+    tdestroy(process->site_tree, leave_site);
+    gib_places_free(&process->places);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
@@ -283,9 +295,14 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
-    if (engine->process && (gib_tracer_of(pid) == -1 ||
-                            gib_modules_update(engine->process->modules, pid) < 0))
-        gib_process_end(engine);
+    if (engine->process) {
+        int changes =
+            gib_tracer_of(pid) == -1 ? -1 : gib_modules_update(engine->process->modules, pid);
+        if (changes < 0)
+            gib_process_end(engine);
+        else
+            engine->process->modules_changed |= changes > 0;
+    }
     return engine->process;
 }
 
@@ -326,11 +343,15 @@ void gib_resolve_pending(struct gib_engine *engine)
         return;
     engine->busy = true;
     forget_gone_sites(process);
+    gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {
         gib_update_agent(engine, process);
         gib_guard_unwinders(engine);
     }
+    if (process->installed && process->modules_changed)
+        gib_sites_follow_modules(engine, process);
+    process->modules_changed = false;
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;
@@ -340,13 +361,40 @@ void gib_resolve_pending(struct gib_engine *engine)
             continue;
         if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 &&
             found.count) {
-            if (gib_patch_apply(engine, patch, &found, false, &error) && error.message[0])
+            if (gib_patch_apply(engine, patch, &found, &error) && error.message[0])
                 gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                          error.message);
         }
         gib_found_free(&found);
     }
     process->modules_seen = count;
+    engine->busy = false;
+}
+
+void gib_patch_retry(struct gib_engine *engine)
+{
+    if (engine->busy || !engine->process)
+        return;
+    engine->busy = true;
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        struct gib_found_list found;
+        struct gib_error error = {0};
+        size_t before = patch->delayed;
+        if (!before || patch->spent)
+            continue;
+        patch->delayed = 0;
+        if (gib_location_resolve(engine, patch, 0, &found, &error) ||
+            gib_patch_apply(engine, patch, &found, &error))
+            gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
+                     error.message);
+        else if (patch->delayed < before)
+            gib_print(engine,
+                      "gibbon: patch %d waited for a thread, and is on %zu more function%s now.\n",
+                      patch->number, before - patch->delayed,
+                      before - patch->delayed == 1 ? "" : "s");
+        gib_found_free(&found);
+    }
     engine->busy = false;
 }
 
@@ -405,11 +453,17 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
 }
 
 /* A resolver is about to return: rax is the implementation that everybody will call. False: no
- * resolver of ours is there. */
+ * watch but the loader's is there. */
 bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
 {
     struct gib_process *process = engine->process;
     uint64_t chosen = 0, resolver = 0;
+    if (process && process->exit_watch && address == process->exit_watch) {
+        /* Once only: a debugger steps over a trap that stays, and with a signal every tenth of a
+         * millisecond it never gets over it. */
+        engine->ops.watch(engine->context, NULL, address, false);
+        return true;
+    }
     for (size_t i = 0; process && i < process->watch_count; i++)
         if (process->watch[i].address == address)
             resolver = process->watch[i].resolver;
@@ -440,7 +494,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             found->resolver = 0;
             found->module = gib_modules_at(process->modules, chosen);
             one = (struct gib_found_list){found, 1};
-            if (gib_patch_apply(engine, patch, &one, false, &error) && error.message[0])
+            if (gib_patch_apply(engine, patch, &one, &error) && error.message[0])
                 gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                          error.message);
         }

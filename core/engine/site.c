@@ -2,6 +2,7 @@
  * site.c: a patched entry as the agent sees it: what to record there, and the thunk that calls the
  * agent.
  */
+#include "engine/shape.h"
 #include "engine/internal.h"
 
 #include <inttypes.h>
@@ -25,68 +26,10 @@ static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
     return (struct gib_site *)((char *)process->shared + process->shared->sites) + index;
 }
 
-static uint8_t errno_rule(const struct gib_prototype *prototype)
-{
-    if (!prototype || prototype->failure == GIB_FAILURE_NONE)
-        return GIB_ERRNO_NO;
-    enum gib_type_kind kind = prototype->result.kind;
-    bool pointer = kind == GIB_TYPE_POINTER || kind == GIB_TYPE_STRING;
-    bool maybe = prototype->failure == GIB_FAILURE_ERRNO_MAYBE;
-    if (pointer)
-        return maybe ? GIB_ERRNO_NULL_CHANGED : GIB_ERRNO_NULL;
-    if (kind != GIB_TYPE_INT && kind != GIB_TYPE_ENUM)
-        return GIB_ERRNO_NO;
-    return maybe ? GIB_ERRNO_MINUS_ONE_CHANGED : GIB_ERRNO_MINUS_ONE;
-}
-
-/* The longest record the site can write, in lines. */
-static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
-{
-    uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size =
-        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
-    size += s->strings * text;
-    size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
-    size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
-    size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
-    size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
-    size += s->errno_rule ? 16 : 0;
-    return (size + 8 + GIB_LINE - 1) / GIB_LINE;
-}
-
-static void fill_arguments(struct gib_site *s, const struct gib_site_state *site)
-{
-    const struct gib_prototype *prototype = site->prototype;
-    const struct gib_convention *c = &site->convention;
-    s->words = c->words;
-    memcpy(s->source, c->source, sizeof s->source);
-    s->named_gpr = c->named_gpr;
-    s->named_xmm = c->named_xmm;
-    s->named_stack = c->named_stack;
-    s->strings = 0;
-    if (!prototype || prototype->unspecified)
-        return;
-    for (size_t i = 0; i < prototype->parameter_count && i < c->parameters; i++) {
-        if (prototype->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
-            s->strings < GIB_MAX_STRINGS)
-            s->string[s->strings++] = c->parameter[i].first;
-    }
-    size_t last = prototype->parameter_count - 1;
-    if (prototype->parameter_count && last < c->parameters && c->parameter[last].count) {
-        s->last_named = c->parameter[last].first;
-        if (prototype->variadic == GIB_VARIADIC_PRINTF &&
-            prototype->parameters[last].type.kind == GIB_TYPE_STRING)
-            s->flags |= GIB_SITE_PRINTF;
-        if (prototype->variadic == GIB_VARIADIC_OPEN)
-            s->flags |= GIB_SITE_OPEN;
-    }
-}
-
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
-static void fill_action(struct gib_engine *engine, struct gib_process *process,
-                        struct gib_action *a, const struct gib_chain_link *link)
+static void fill_action(struct gib_process *process, struct gib_action *a,
+                        const struct gib_chain_link *link)
 {
     const struct gib_patch *patch = link->patch;
     memset(a, 0, sizeof *a);
@@ -104,18 +47,7 @@ static void fill_action(struct gib_engine *engine, struct gib_process *process,
         a->flags |= GIB_ACTION_LIMITS;
     if (patch->thread) {
         a->flags |= GIB_ACTION_THREAD;
-        a->thread = patch->thread;
-        struct gib_target_thread *threads;
-        size_t count;
-        if (gib_target_threads(engine, &threads, &count, NULL) == 0) {
-            bool is_tid = false;
-            for (size_t i = 0; i < count; i++)
-                is_tid |= threads[i].tid == patch->thread;
-            for (size_t i = 0; i < count && !is_tid; i++)
-                if (threads[i].number == patch->thread)
-                    a->thread = threads[i].tid;
-            free(threads);
-        }
+        a->thread = patch->tid; /* 0 is nobody's */
     }
     if (patch->from) {
         a->flags |= GIB_ACTION_FROM;
@@ -123,21 +55,44 @@ static void fill_action(struct gib_engine *engine, struct gib_process *process,
     }
 }
 
+/* The ranges of the modules that a -from means now. The table only grows, since the agent may be
+ * reading it: ranges that stand there already are used again. */
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first)
 {
     struct gib_shared *shared = process->shared;
-    uint16_t count = 0;
-    *first = (uint16_t)process->ranges;
-    for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
+    size_t count = 0, room = gib_modules_count(process->modules);
+    struct gib_range *range = calloc(room ? room : 1, sizeof *range);
+    for (size_t i = 0; range && i < room; i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
-        if (module->gone || !gib_module_matches(module, wanted) ||
-            process->ranges == GIB_MAX_RANGES)
-            continue;
-        shared->range[process->ranges++] = (struct gib_range){module->start, module->end};
-        count++;
+        if (!module->gone && gib_module_matches(module, wanted))
+            range[count++] = (struct gib_range){module->start, module->end};
     }
-    shared->range_count = process->ranges;
-    return count;
+    size_t size = count * sizeof *range, at = 0;
+    while (at + count <= process->ranges && memcmp(&process->range[at], range, size))
+        at++;
+    if (at + count > process->ranges) {
+        at = process->ranges;
+        if (at + count > GIB_MAX_RANGES)
+            count = GIB_MAX_RANGES - at;
+        memcpy(&process->range[at], range, count * sizeof *range);
+        memcpy(&shared->range[at], range, count * sizeof *range);
+        process->ranges = (uint32_t)(at + count);
+        shared->range_count = process->ranges;
+    }
+    free(range);
+    *first = (uint16_t)at;
+    return (uint16_t)count;
+}
+
+void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process)
+{
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        bool from = false;
+        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
+            from |= process->site[i]->chain[k].patch && process->site[i]->chain[k].patch->from;
+        if (from)
+            gib_site_publish(engine, process, process->site[i]);
+    }
 }
 
 /* Functions of ld.so run before it has set up thread-local storage. */
@@ -146,33 +101,15 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
-/* Nearly every patch is one action without filters on a function that takes up to six integers:
- * then a record is a copy of registers. */
-static void choose_fast_path(const struct gib_process *process, const struct gib_site_state *site,
-                             struct gib_site *s)
+/* What a record of this site holds. It stays as it is as long as the site exists. */
+static void fill_shape(const struct gib_process *process, const struct gib_site_state *site,
+                       struct gib_site *s)
 {
-    const struct gib_action *only = NULL;
-    size_t used = 0, place = 0;
-    for (size_t i = 0; i < s->actions; i++) {
-        if (!site->chain[i].patch)
-            continue;
-        only = &s->action[i];
-        place = i;
-        used++;
-    }
-    bool plain = used == 1 && only->flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) &&
-                 s->words <= 6 && !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy < GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && process->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1u << place;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 |
-                (uint64_t)s->simple_accepted << 56;
-    s->counter_offset = (uint32_t)(process->shared->counters_offset + 8ull * only->counter);
+    memset(s, 0, sizeof *s);
+    s->index = site->index;
+    s->thread_pointer = (uint8_t)thread_pointer(process, site);
+    gib_shape_function(s, site->prototype, &site->convention);
+    s->flags |= site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
 }
 
 /* Writes what the agent does at this site; its detour may be live: the count of actions is written
@@ -181,38 +118,22 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site)
 {
     struct gib_site *s = shared_site(process, site->index), fresh;
-    memset(&fresh, 0, sizeof fresh);
-    fresh.index = site->index;
-    fresh.thread_pointer = (uint8_t)thread_pointer(process, site);
-    fresh.flags = site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
-    fresh.stack_copy = site->convention.stack_copy;
-    fresh.result = site->convention.result;
-    fill_arguments(&fresh, site);
-    if (site->prototype) {
-        fresh.result_size =
-            (uint8_t)(site->prototype->result.size < 255 ? site->prototype->result.size : 255);
-        fresh.result_string = site->prototype->result.kind == GIB_TYPE_STRING;
-    }
-    fresh.errno_rule = errno_rule(site->prototype);
-    bool active = false, backtrace = false;
+    fill_shape(process, site, &fresh);
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (!site->chain[i].patch)
             continue;
-        fill_action(engine, process, &fresh.action[i], &site->chain[i]);
+        fill_action(process, &fresh.action[i], &site->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
-        active |= (fresh.action[i].flags & GIB_ACTION_ENABLED) != 0;
-        backtrace |= site->chain[i].patch->backtrace > 0;
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
         limit = engine->settings.string_limit;
-    fresh.lines = record_lines(&fresh, limit, backtrace);
-    choose_fast_path(process, site, &fresh);
+    fresh.lines = gib_shape_lines(&fresh, limit);
+    uint32_t gate = gib_site_gate(&fresh, process->shared);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
     struct gib_error ignored;
-    uint32_t word = active;
-    gib_arena_write(engine, process, site->active, &word, sizeof word, &ignored);
+    gib_arena_write(engine, process, site->active, &gate, sizeof gate, &ignored);
 }
 
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site)
@@ -220,7 +141,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
         return;
-    shown->function = gib_elf_function_name(site->function);
+    shown->function = gib_elf_function_name(site->symbol);
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;
@@ -273,6 +194,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
         first = site->chain[i].patch ? &site->chain[i] : NULL;
+    struct gib_site shape;
+    fill_shape(process, site, &shape);
     struct gib_thunk_request request = {
         .kind = site->kind,
         .address = at + 16,
@@ -281,6 +204,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
+        .texts = process->agent + image->texts,
         .find_fde = process->agent +
                     (site->kind == GIB_THUNK_FIND_OBJECT ? image->find_object : image->find_fde),
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
@@ -291,8 +215,9 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                       site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
+        .hash = process->hash,
+        .shape = &shape,
         .thread_pointer = thread_pointer(process, site),
-        .hash_slots = process->hash + offsetof(struct gib_hash, slot),
         .counter = first ? first->counter : 0,
         .counter_offset = (uint32_t)(shared->counters_offset + 8ull * (first ? first->counter : 0)),
     };
@@ -307,10 +232,25 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     site->active = at;
     site->thunk = request.address;
     site->thunk_size = (uint32_t)size;
+    gib_code_made(process, site, site->thunk, size, GIB_MADE_THUNK);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
-    if (!site->island)
-        return gib_detour_make(site->address, site->thunk, site->detour, error);
-    site->detour[0] = 0xeb; /* jmp rel8 */
-    site->detour[1] = (uint8_t)(site->island - (site->address + 2));
-    return gib_detour_make(site->island, site->thunk, site->island_jump, error);
+    uint64_t from = site->island ? site->island : site->address;
+    uint8_t *jump = site->island ? site->island_jump : site->detour;
+    if (!site->installed && !site->stub && (site->stub = gib_stub_place(engine, process, from)))
+        gib_code_made(process, site, site->stub, GIB_DETOUR_SIZE, GIB_MADE_STUB);
+    if (site->island) {
+        site->detour[0] = 0xeb; /* jmp rel8 */
+        site->detour[1] = (uint8_t)(site->island - (site->address + 2));
+    }
+    return gib_detour_make(from, site->stub ? site->stub : site->thunk, jump, error);
+}
+
+int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_error *error)
+{
+    uint8_t jump[GIB_DETOUR_SIZE];
+    if (!site->stub)
+        return 0;
+    int failed = gib_detour_make(site->stub, site->thunk, jump, error);
+    return failed ? failed : gib_arena_write(engine, process, site->stub, jump, sizeof jump, error);
 }

@@ -54,6 +54,6 @@ void gib_site_study(const struct gib_process *process, struct gib_site_state *si
 /* By what it is known for, or by what it does. */
 bool gib_site_entry_only(const struct gib_site_state *site)
 {
-    return gib_is_entry_only(site->function) || site->stack_use.looks_back ||
+    return gib_is_entry_only(site->symbol) || site->stack_use.looks_back ||
            site->stack_use.switches || site->unguarded;
 }

@@ -74,3 +74,16 @@ int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, si
     }
     return 0;
 }
+
+void gib_plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
+                    const uint8_t *expected, const uint8_t *bytes, uint8_t size)
+{
+    struct gib_write_plan *w = &writes[*n];
+    if (!memcmp(expected, bytes, size))
+        return;
+    w->address = address;
+    w->size = size;
+    memcpy(w->expected, expected, size);
+    memcpy(w->bytes, bytes, size);
+    ++*n;
+}

@@ -36,15 +36,18 @@ static bool is_control(uint32_t c)
            c >= 0xe0000;
 }
 
-void gib_escape_text(FILE *out, const char *bytes, size_t size)
+/* What is in `keep` stays, what is in `plain` gets a backslash and its letter, other controls their
+ * bytes in octal. */
+static void escape(FILE *out, const char *bytes, size_t size, const char *keep, const char *plain,
+                   const char *letter)
 {
-    static const char plain[] = "\a\b\f\n\r\t\v\"\\", letter[] = "abfnrtv\"\\";
-    fputc('"', out);
     for (size_t i = 0; i < size;) {
         uint32_t point = 0;
         size_t length = decode((const unsigned char *)bytes + i, size - i, &point);
         const char *named = length == 1 && point ? strchr(plain, (int)point) : NULL;
-        if (named) {
+        if (length == 1 && point && strchr(keep, (int)point)) {
+            fputc(bytes[i], out);
+        } else if (named) {
             fprintf(out, "\\%c", letter[named - plain]);
         } else if (length && !is_control(point)) {
             fwrite(bytes + i, 1, length, out);
@@ -59,7 +62,18 @@ void gib_escape_text(FILE *out, const char *bytes, size_t size)
         }
         i += length ? length : 1;
     }
+}
+
+void gib_escape_text(FILE *out, const char *bytes, size_t size)
+{
     fputc('"', out);
+    escape(out, bytes, size, "", "\a\b\f\n\r\t\v\"\\", "abfnrtv\"\\");
+    fputc('"', out);
+}
+
+void gib_escape_message(FILE *out, const char *text, bool lines)
+{
+    escape(out, text, strlen(text), lines ? "\n" : "", "\a\b\f\n\r\t\v", "abfnrtv");
 }
 
 void gib_escape_name(FILE *out, const char *name)

@@ -10,7 +10,8 @@ struct gib_log_process {
     struct gib_modules *modules;
     struct gib_log_site **site;
     uint32_t site_count;
-    uint64_t first; /* time stamp of its first record, 0: none yet */
+    bool names_changed; /* since it was decided which sites are ambiguous */
+    uint64_t first;     /* time stamp of its first record, 0: none yet */
 };
 
 struct gib_reader;

@@ -83,6 +83,7 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
                 site->action[i] = before->action[i];
         free_site(before);
         process->site[index] = site;
+        process->names_changed = true;
     }
     pthread_mutex_unlock(&log->lock);
 }
@@ -189,12 +190,55 @@ const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_
     return NULL;
 }
 
+static bool is_patched(const struct gib_log_site *site)
+{
+    bool patched = false;
+    for (int i = 0; i < GIB_MAX_ACTIONS; i++)
+        patched |= site->action[i].patch != 0;
+    return patched;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct gib_log_site *x = *(struct gib_log_site *const *)a,
+                              *y = *(struct gib_log_site *const *)b;
+    int order = strcmp(x->function, y->function);
+    return order ? order : strcmp(x->module, y->module);
+}
+
+/* Sites that need their module's name to be told apart. Decided for all at once, when the first
+ * line is rendered after a change. */
+static void find_ambiguous(struct gib_log_process *process)
+{
+    struct gib_log_site **sorted =
+        calloc(process->site_count + 1ull, sizeof(struct gib_log_site *));
+    size_t count = 0;
+    for (uint32_t i = 0; sorted && i < process->site_count; i++)
+        if (process->site[i] && is_patched(process->site[i]))
+            sorted[count++] = process->site[i];
+    if (count)
+        qsort(sorted, count, sizeof *sorted, by_name);
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count; end++)
+            if (strcmp(sorted[end]->function, sorted[first]->function))
+                break;
+        /* Sorted by module as well: one module if the first and the last are of the same. */
+        bool several = strcmp(sorted[first]->module, sorted[end - 1]->module) != 0;
+        for (size_t i = first; i < end; i++)
+            sorted[i]->ambiguous = several;
+    }
+    free(sorted);
+    process->names_changed = false;
+}
+
 /* Ticks to seconds; the first record of the process is 0. */
 static bool make_view(struct gib_log *log, const struct gib_call *call, struct gib_log_view *view)
 {
     if (call->process == 0 || call->process > log->process_count)
         return false;
-    const struct gib_log_process *process = &log->process[call->process - 1];
+    struct gib_log_process *process = &log->process[call->process - 1];
+    if (process->names_changed)
+        find_ambiguous(process);
     *view = (struct gib_log_view){
         .call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
     if (call->status == GIB_CALL_LOST)

@@ -27,6 +27,7 @@ struct gib_log_site {
     char *module;
     struct gib_prototype *prototype; /* NULL: raw words */
     struct gib_convention convention;
+    bool ambiguous; /* a patched function of another module has the same name; kept by the log */
     struct {
         int patch; /* the user's number, 0: none */
         bool quiet;
@@ -131,6 +132,10 @@ void gib_escape_text(FILE *out, const char *bytes, size_t size);
 /* The same for a name (a symbol, a path): no quotes, anything but printable characters becomes `?`.
  */
 void gib_escape_name(FILE *out, const char *name);
+/* The same for a message of Gibbon's own, which may hold what the user typed or names of the
+ * target: no quotes, and backslashes stay. `lines`: line ends are the message's own and stay, too.
+ */
+void gib_escape_message(FILE *out, const char *text, bool lines);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's
  * surrogateescape does. */
 void gib_escape_json(FILE *out, const char *bytes, size_t size);

@@ -108,26 +108,35 @@ static void write_backtrace(const struct gib_log_view *view, FILE *out)
         fputs("    (more frames follow)\n", out);
 }
 
+static void write_function(const struct gib_log_view *view, FILE *out)
+{
+    if (view->site->ambiguous) {
+        gib_escape_name(out, view->site->module);
+        fputc('!', out);
+    }
+    gib_escape_name(out, view->site->function);
+}
+
 void gib_log_text(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_call *call = view->call;
     if (call->status == GIB_CALL_LOST) {
         fprintf(out,
-                "gibbon: [%d] %" PRIu64 " records lost: the target was faster than the reader; a "
+                "gibbon: [%d] %" PRIu64 " record%s lost: the target was faster than the reader; a "
                 "larger ring helps (gibbon set ring-size)\n",
-                call->tid, view->record->word[0]);
+                call->tid, view->record->word[0], view->record->word[0] == 1 ? "" : "s");
         return;
     }
     fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);
     if (call->status == GIB_CALL_RESUMED) {
         fputs("<... ", out);
-        gib_escape_name(out, view->site->function);
+        write_function(view, out);
         fputs(" resumed>", out);
         write_result(view, out);
         fputc('\n', out);
         return;
     }
-    gib_escape_name(out, view->site->function);
+    write_function(view, out);
     fputc('(', out);
     write_arguments(view, out);
     fputc(')', out);

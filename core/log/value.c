@@ -25,6 +25,49 @@ static uint64_t zero_extend(uint64_t value, uint32_t size)
     return size >= 8 ? value : value & ((1ull << 8 * size) - 1);
 }
 
+static void write_plain(FILE *out, const struct gib_type *type, uint64_t value)
+{
+    if (type->is_signed)
+        fprintf(out, "%" PRId64, sign_extend(value, type->size));
+    else
+        fprintf(out, "%" PRIu64, value);
+}
+
+static const char *name_of(const struct gib_type *type, uint64_t value)
+{
+    for (size_t i = 0; i < type->enumerator_count; i++)
+        if (zero_extend((uint64_t)type->enumerators[i].value, type->size) == value)
+            return type->enumerators[i].name;
+    return NULL;
+}
+
+/* O_WRONLY|O_CREAT|0x1000000: the field by its name, then the flags, those of several bits first in
+ * the list; bits without a name stay a number. A field without a name makes all of it one. */
+static void write_names(FILE *out, const struct gib_type *type, uint64_t value)
+{
+    uint64_t field = value & type->field, left = value & ~type->field;
+    const char *name = name_of(type, field), *between = "";
+    if (!name && (field || !left)) {
+        write_plain(out, type, value);
+        return;
+    }
+    if (name && (type->field || !left)) {
+        gib_escape_name(out, name);
+        between = "|";
+    }
+    for (size_t i = 0; i < type->enumerator_count; i++) {
+        uint64_t flag = (uint64_t)type->enumerators[i].value;
+        if (!flag || flag & type->field || (left & flag) != flag)
+            continue;
+        fputs(between, out);
+        gib_escape_name(out, type->enumerators[i].name);
+        between = "|";
+        left &= ~flag;
+    }
+    if (left)
+        fprintf(out, "%s0x%" PRIx64, between, left);
+}
+
 static void write_integer(FILE *out, enum gib_value_form form, const struct gib_type *type,
                           const uint64_t word[2])
 {
@@ -39,10 +82,12 @@ static void write_integer(FILE *out, enum gib_value_form form, const struct gib_
                 word[1], word[0]);
         return;
     }
-    if (type->is_signed)
-        fprintf(out, "%" PRId64, sign_extend(word[0], type->size));
+    if (form == GIB_VALUE_TEXT && type->notation == GIB_NOTATION_OCTAL)
+        fprintf(out, "%#" PRIo64, zero_extend(word[0], type->size));
+    else if (form == GIB_VALUE_TEXT && type->notation == GIB_NOTATION_NAMES)
+        write_names(out, type, zero_extend(word[0], type->size));
     else
-        fprintf(out, "%" PRIu64, zero_extend(word[0], type->size));
+        write_plain(out, type, zero_extend(word[0], type->size));
 }
 
 /* The fewest digits that read back as the same number. */

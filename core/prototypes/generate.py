@@ -5,7 +5,8 @@ A developer runs it after an upgrade of libc6-dev; its output is committed. Need
 manpages-dev for the failure conventions. Nothing in it is from memory: names and types come from the
 preprocessed headers, sizes and enumerators from gcc, classes of records from the calling convention clang
 applies to them, the list of functions from what the shared libraries export. Which functions set errno is
-first read from the manual pages (manual.py), then corrected by the reviewed list in annotations.txt.
+first read from the manual pages (manual.py), then corrected by the reviewed list in annotations.txt;
+flags.txt lists constants that have no type of their own.
 """
 import os
 import re
@@ -319,9 +320,8 @@ TYPES_HEADING = """\
 """
 
 
-def function_lines(headers, exported, origin):
+def function_lines(headers, exported, origin, annotations):
     alias = headers.public_alias()
-    annotations = manual.Annotations(os.path.join(HERE, "annotations.txt"))
     lines = []
     for name in sorted(headers.functions):
         if name not in exported:
@@ -331,12 +331,22 @@ def function_lines(headers, exported, origin):
         parameters = with_plain_names([alias.get(t, t) for t in parameters], headers.typedefs)
         note = annotations.of(origin.get(name, name), fails=before != ["void"], meaning=meaning)
         lines.append(spell(before + [name] + parameters) + ";" + (f" // {note}" if note else ""))
-    for name in annotations.unused(headers.functions):
-        print(f"annotations.txt: {name} is not a function of these headers", file=sys.stderr)
+    for name in annotations.unused(headers.functions | headers.typedefs):
+        print(f"annotations.txt: {name} is not in these headers", file=sys.stderr)
     return lines
 
 
-def type_lines(headers, include_lines, function_text):
+def flag_lines(include_lines):
+    """The sets of flags.txt, with the values the compiler has for them."""
+    with open(os.path.join(HERE, "flags.txt"), encoding="ascii") as lines:
+        text = re.sub(r"#.*", "", lines.read())
+    sets = re.findall(r"^(\w+)(?: field=(-?\d+))?: (.*(?:\n .*)*)", text, re.M)
+    values = enumerator_values(include_lines, sorted({name for _, _, names in sets for name in names.split()}))
+    return [f"flags {name} {{ " + ", ".join(f"{n} = {values[n]}" for n in names.split()) + " };"
+            + (f" // field={field}" if field else "") for name, field, names in sets]
+
+
+def type_lines(headers, include_lines, function_text, annotations):
     shown = {n for n in headers.typedefs if not n.startswith("_")}
     pending = [t for t in TOKEN.findall(function_text) if t in headers.typedefs] + list(shown)
     while pending:
@@ -366,6 +376,8 @@ def type_lines(headers, include_lines, function_text):
             text = text.replace("{}", enumerators(name))
         elif name in BYTES:
             text += " // bytes"
+        elif "octal" in annotations.by_name.get(name, ()):
+            text += " // octal"
         lines.append(text)
     return sorted(lines)
 
@@ -376,8 +388,10 @@ def main():
     headers = Headers(include_lines)
     exported = exported_functions()
     origin = add_aliases(headers.functions, exported)
-    functions = function_lines(headers, exported, origin)
-    types = type_lines(headers, include_lines, "\n".join(functions))
+    annotations = manual.Annotations(os.path.join(HERE, "annotations.txt"))
+    functions = function_lines(headers, exported, origin, annotations)
+    types = type_lines(headers, include_lines, "\n".join(functions), annotations)
+    types = sorted(types + flag_lines(include_lines))
     write("libc.proto", FUNCTIONS_HEADING, functions)
     write("types.proto", TYPES_HEADING, types)
     write("headers.txt", "", names)  # for the test that asks the compiler again

@@ -6,6 +6,7 @@
  *   declarator.c `*(*name[3])(int)` -> a name and a list of derivations
  *   parse.c     a whole declaration -> struct gib_prototype
  *   type.c      base and derivations -> struct gib_type
+ *   notation.c  which integers are modes and flags
  *   store.c     the data files, indexed by name
  */
 #ifndef GIBBON_PROTOTYPES_INTERNAL_H
@@ -106,6 +107,7 @@ struct gib_base {
     const char *enum_body; /* behind the `{`, in the declaration or the store */
     bool unknown; /* a name, or a record, without known layout: only pointers to it are usable */
     bool bytes;   /* a character type that holds numbers (uint8_t): no text */
+    bool octal;   /* a typedef says that people write its numbers in octal */
     bool numeric; /* signed char, unsigned char: a number by itself, but text through a pointer */
 };
 
@@ -126,6 +128,14 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
                     const struct gib_derivation *derived, size_t count, bool decay,
                     struct gib_type *out);
 void gib_type_release(struct gib_type *type);
+/* Appends the enumerators of a body, which begins behind its brace. 0 or GIB_E_MEMORY. */
+int gib_read_enumerators(const char *body, struct gib_type *type);
+/* False when out of memory; then *to owns what was copied so far. */
+bool gib_copy_enumerators(struct gib_type *to, const struct gib_type *from);
+/* `how=open_flags` behind a function: its parameter `how` is written with the names of
+ * that set. False when the word is no such annotation. 0 or GIB_E_MEMORY in *code. */
+bool gib_annotate_parameter(struct gib_prototypes *store, struct gib_prototype *prototype,
+                            const char *word, size_t length, int *code);
 /* Size and signedness of an enumeration from its body. */
 void gib_enum_layout(const char *body, struct gib_type *type);
 
@@ -138,6 +148,7 @@ enum gib_entry_kind {
     GIB_ENTRY_STRUCT,
     GIB_ENTRY_UNION,
     GIB_ENTRY_ENUM,
+    GIB_ENTRY_FLAGS, /* names of constants that are no enumeration in C */
 };
 
 /* The line of a data file that declares the name, or NULL. */

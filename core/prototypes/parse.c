@@ -112,8 +112,9 @@ static int skip_trailer(struct gib_parser *parser)
 
 /* `// errno? printf` behind a declaration: what its C type cannot say. Unknown words are a comment.
  */
-static void read_annotations(const struct gib_parser *parser, struct gib_prototype *prototype)
+static int read_annotations(struct gib_parser *parser, struct gib_prototype *prototype)
 {
+    int code = 0;
     const char *at = parser->lexer.note, *end = at ? at + parser->lexer.note_length : NULL;
     while (at && at < end) {
         const char *word = at;
@@ -129,9 +130,13 @@ static void read_annotations(const struct gib_parser *parser, struct gib_prototy
             prototype->variadic = GIB_VARIADIC_PRINTF;
         else if (prototype->variadic && prototype->parameter_count && gib_token_is(&token, "open"))
             prototype->variadic = GIB_VARIADIC_OPEN;
+        else if (gib_annotate_parameter(parser->store, prototype, word, token.length, &code) &&
+                 code)
+            return gib_parser_memory(parser);
         while (at < end && *at <= ' ')
             at++;
     }
+    return 0;
 }
 
 static int finish_function(struct gib_parser *parser, const struct gib_base *base,
@@ -155,9 +160,9 @@ static int finish_function(struct gib_parser *parser, const struct gib_base *bas
     prototype->name = strndup(declarator->name.text, declarator->name.length);
     if (!prototype->name)
         return gib_parser_memory(parser);
-    read_annotations(parser, prototype);
-    return gib_type_finish(parser, base, derived->items + 1, derived->count - 1, false,
+    code = gib_type_finish(parser, base, derived->items + 1, derived->count - 1, false,
                            &prototype->result);
+    return code ? code : read_annotations(parser, prototype);
 }
 
 static int parse(struct gib_parser *parser, struct gib_prototype **out)
@@ -225,6 +230,13 @@ static bool copy_type(struct gib_type *to, const struct gib_type *from)
     to->enumerator_count = 0;
     if (!copy_text(&to->name, from->name))
         return false;
+    return gib_copy_enumerators(to, from);
+}
+
+bool gib_copy_enumerators(struct gib_type *to, const struct gib_type *from)
+{
+    to->enumerators = NULL;
+    to->enumerator_count = 0;
     if (!from->enumerator_count)
         return true;
     to->enumerators = calloc(from->enumerator_count, sizeof *to->enumerators);

@@ -36,6 +36,13 @@ enum gib_abi_class {
     GIB_CLASS_MEMORY,
 };
 
+/* How a person writes an integer. Programs that read a log get the number. */
+enum gib_notation {
+    GIB_NOTATION_DECIMAL,
+    GIB_NOTATION_OCTAL, /* a file's mode */
+    GIB_NOTATION_NAMES, /* flags, or one of several constants: in the type's enumerators */
+};
+
 struct gib_enumerator {
     char *name;
     int64_t value;
@@ -54,7 +61,9 @@ struct gib_type {
     enum gib_abi_class eightbyte[2];
     bool known_layout;
     char *name; /* as in C, "const char *", "struct stat *", "size_t"; may be NULL */
-    struct gib_enumerator *enumerators; /* ENUM only, in the order of declaration */
+    enum gib_notation notation;         /* INT only */
+    uint64_t field;                     /* NAMES: bits that are one number; the others are flags */
+    struct gib_enumerator *enumerators; /* ENUM and NAMES only, in the order of declaration */
     size_t enumerator_count;
 };
 
@@ -109,6 +118,11 @@ void gib_prototypes_close(struct gib_prototypes *store);
  * "__open64_2"-like names are looked up literally; the caller tries aliases. */
 const struct gib_prototype *gib_prototypes_find(struct gib_prototypes *store, const char *function);
 
+/* What the store knows of how integers are written: of types by the names of typedefs (mode_t), and
+ * of parameters by `shipped`, a prototype of the same function (NULL: none). */
+void gib_prototypes_annotate(struct gib_prototypes *store, struct gib_prototype *prototype,
+                             const struct gib_prototype *shipped);
+
 /* How many functions the store knows. */
 size_t gib_prototypes_count(const struct gib_prototypes *store);
 
@@ -117,10 +131,10 @@ size_t gib_prototypes_count(const struct gib_prototypes *store);
  * ...)`, with or without the semicolon, and with the typedefs of the store (size_t, mode_t,
  * FILE...). Parameters may be unnamed; arrays and functions decay; `f` may also be a
  * pointer-returning or function-pointer-taking function. A comment behind it may hold the
- * annotations of the data files (data/README.md): `// errno? printf`. `store` may be NULL: then
- * there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a sentence that
- * names the column and what was expected, or GIB_E_NOT_FOUND for a type by value whose layout is
- * not known; *out is untouched then.
+ * annotations of the data files (data/README.md): `// errno? printf`, `// how=open_flags`. `store`
+ * may be NULL: then there are no typedefs. 0 and *out (owned by the caller), or GIB_E_SYNTAX with a
+ * sentence that names the column and what was expected, or GIB_E_NOT_FOUND for a type by value
+ * whose layout is not known; *out is untouched then.
  */
 int gib_prototype_parse(struct gib_prototypes *store, const char *declaration,
                         struct gib_prototype **out, struct gib_error *error);

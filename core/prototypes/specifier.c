@@ -251,11 +251,11 @@ static void set_va_list(struct gib_base *base)
     base->derived.count = 1;
 }
 
-/* Does the line's comment say that the characters of this type are numbers? */
-static bool says_bytes(const char *line)
+/* Does the line's comment have this word? `bytes`: its characters are numbers; `octal`. */
+static bool says(const char *line, const char *word)
 {
     const char *note = strstr(line, "//");
-    return note && strstr(note, "bytes");
+    return note && strstr(note, word);
 }
 
 static int resolve_typedef(struct gib_parser *parser, const char *line, struct gib_base *base)
@@ -282,7 +282,8 @@ static int resolve_typedef(struct gib_parser *parser, const char *line, struct g
     memcpy(all.items + all.count, base->derived.items, base->derived.count * sizeof *all.items);
     all.count += base->derived.count;
     base->derived = all;
-    base->bytes = base->bytes || says_bytes(line);
+    base->bytes = base->bytes || says(line, "bytes");
+    base->octal = base->octal || says(line, "octal");
     return 0;
 }
 

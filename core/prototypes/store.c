@@ -116,14 +116,16 @@ static const char *name_before(const char *line, const char *end, size_t *length
     return start;
 }
 
-/* `struct x {`, `union x {`, `enum x {`: the tag. */
+/* `struct x {`, `union x {`, `enum x {`, `flags x {`: the tag. */
 static const char *tag_name(const char *line, enum gib_entry_kind *kind, size_t *length)
 {
     static const struct {
         const char *word;
         enum gib_entry_kind kind;
-    } words[] = {
-        {"struct ", GIB_ENTRY_STRUCT}, {"union ", GIB_ENTRY_UNION}, {"enum ", GIB_ENTRY_ENUM}};
+    } words[] = {{"struct ", GIB_ENTRY_STRUCT},
+                 {"union ", GIB_ENTRY_UNION},
+                 {"enum ", GIB_ENTRY_ENUM},
+                 {"flags ", GIB_ENTRY_FLAGS}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t skip = strlen(words[i].word);
         if (strncmp(line, words[i].word, skip) != 0)

@@ -52,7 +52,7 @@ static int add_enumerator(struct gib_type *type, const struct gib_token *name, i
     return grown[type->enumerator_count++].name ? 0 : GIB_E_MEMORY;
 }
 
-static int read_enumerators(const char *body, struct gib_type *type)
+int gib_read_enumerators(const char *body, struct gib_type *type)
 {
     struct gib_lexer lexer;
     gib_lexer_begin(&lexer, body);
@@ -213,6 +213,8 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
         /* Only plain `char` is a character; the others hold numbers. */
         if (out->kind == GIB_TYPE_CHAR && (base->bytes || base->numeric))
             out->kind = GIB_TYPE_INT;
+        if (out->kind == GIB_TYPE_INT && base->octal)
+            out->notation = GIB_NOTATION_OCTAL;
     }
     /* An array is spelled as the pointer it becomes, but a typedef of one by its name. */
     size_t from_typedef = base->derived.count;
@@ -220,7 +222,8 @@ int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
     out->name = spelling(base, all.items, spelled);
     if (!out->name)
         return gib_parser_memory(parser);
-    if (out->kind == GIB_TYPE_ENUM && base->enum_body && read_enumerators(base->enum_body, out)) {
+    if (out->kind == GIB_TYPE_ENUM && base->enum_body &&
+        gib_read_enumerators(base->enum_body, out)) {
         gib_type_release(out);
         return gib_parser_memory(parser);
     }

@@ -4,7 +4,7 @@ import os
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 1
+INTERFACE = 2
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT = range(7)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -19,11 +19,11 @@ class Thread(Structure):
 
 
 class Breakpoint(Structure):
-    _fields_ = [("number", c_int32), ("address", c_uint64)]
+    _fields_ = [("number", c_int32), ("address", c_uint64), ("exact", c_bool)]
 
 
 class Operations(Structure):
-    _fields_ = [("size", c_size_t), ("tells_exit", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
+    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool), ("knows_statements", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
         ("pid", c_int32, ()),
         ("state", c_int, ()),
         ("program", c_void_p, ()),
@@ -34,9 +34,10 @@ class Operations(Structure):
         ("set_pc", c_int, (c_int32, c_uint64)),
         ("get_register", c_int, (c_char_p, POINTER(c_uint64))),
         ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
-        ("move_breakpoint", c_int, (c_int32, c_uint64, c_uint64)),
+        ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
+        ("symbols", c_int, (c_char_p,)),
         ("print", None, (c_char_p, c_int)),
         ("query", c_int, (c_char_p,)),
         ("wake", None, ()),
@@ -57,6 +58,15 @@ def find_library():
 
 class GibbonError(Exception):
     """A command failed; the text is the engine's sentence."""
+
+
+def encoded(text):
+    """Names of files need not be UTF-8; the debuggers keep such bytes as surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decoded(text):
+    return text.decode("utf-8", "surrogateescape")
 
 
 class Engine:
@@ -82,8 +92,8 @@ class Engine:
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         self.front_end = front_end
-        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit)
-        for name, kind in Operations._fields_[2:]:
+        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues, front_end.knows_statements)
+        for name, kind in Operations._fields_[4:]:
             setattr(self.operations, name, kind(self._adapter(name, kind)))
         self.handle = library.gib_engine_new(byref(self.operations), None, debugger.encode())
         if not self.handle:
@@ -92,7 +102,8 @@ class Engine:
     def _adapter(self, name, kind):
         method = getattr(self.front_end, name)
         adapters = {"program": self._program, "read": self._read, "write": self._write, "threads": self._fill,
-                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value}
+                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value,
+                    "print": self._show, "query": self._show}
         adapter = adapters.get(name, self._plain)
         failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1
         if name == "program":
@@ -106,14 +117,15 @@ class Engine:
                     import traceback
                     traceback.print_exc()
                 if name == "evaluate":
-                    ctypes.memmove(arguments[2], str(error).encode()[:255] + b"\0", min(len(str(error).encode()), 255) + 1)
+                    sentence = encoded(str(error))[:255]
+                    ctypes.memmove(arguments[2], sentence + b"\0", len(sentence) + 1)
                 return failure
         return operation
 
     _empty = ctypes.create_string_buffer(b"")
 
     def _program(self, method):
-        self._path = ctypes.create_string_buffer(method().encode())
+        self._path = ctypes.create_string_buffer(encoded(method()))
         return ctypes.addressof(self._path)
 
     @staticmethod
@@ -137,27 +149,32 @@ class Engine:
 
     @staticmethod
     def _evaluate(method, expression, value, _error):
-        value[0] = method(expression.decode()) & 0xffffffffffffffff
+        value[0] = method(decoded(expression)) & 0xffffffffffffffff
         return 0
 
     @staticmethod
     def _value(method, argument, value):
-        value[0] = method(argument.decode() if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
+        value[0] = method(decoded(argument) if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
         return 0
 
     @staticmethod
     def _plain(method, *arguments):
-        result = method(*(a.decode("utf-8", "replace") if isinstance(a, bytes) else a for a in arguments))
+        result = method(*(decoded(a) if isinstance(a, bytes) else a for a in arguments))
+        return 0 if result is None else int(result)
+
+    @staticmethod
+    def _show(method, text, *style):
+        result = method(text.decode("utf-8", "replace"), *style)  # a terminal may take other bytes for commands
         return 0 if result is None else int(result)
 
     def command(self, text, interactive):
         error = Error()
-        if self.library.gib_engine_command(self.handle, text.encode(), interactive, byref(error)):
+        if self.library.gib_engine_command(self.handle, encoded(text), interactive, byref(error)):
             raise GibbonError(error.message.decode("utf-8", "replace"))
 
     def complete(self, text):
         functions = c_bool(False)
-        words = self.library.gib_engine_complete(self.handle, text.encode(), byref(functions)).decode()
+        words = self.library.gib_engine_complete(self.handle, encoded(text), byref(functions)).decode("utf-8", "replace")
         return words.split("\n") if words else [], functions.value
 
     def commands(self):
@@ -167,7 +184,7 @@ class Engine:
         return [line.split("\t") for line in self.library.gib_engine_settings(self.handle).decode().split("\n")]
 
     def help(self, command=""):
-        return (self.library.gib_engine_help(self.handle, command.encode()) or b"").decode()
+        return (self.library.gib_engine_help(self.handle, encoded(command)) or b"").decode()
 
     def is_thunk(self, pc):
         return bool(self.handle) and self.library.gib_engine_is_thunk(self.handle, pc)

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include "unit/agent_fixture.h"
 
-enum { CALLS = 5000, ROUNDS = 301 };
+enum { CALLS = 2000, ROUNDS = 601 };
 
 NOT_INLINED static long work(long a, long b, long c, long d, long e, long f)
 {
@@ -66,7 +66,6 @@ static void read_all(void)
     for (uint32_t i = 0; i < agent.shared->threads_used; i++) {
         struct gib_thread *t = agent_block(&agent, i);
         t->read = t->read_cache = t->head;
-        t->limit = t->head + agent.shared->ring_size;
     }
 }
 
@@ -94,7 +93,7 @@ static struct row {
     enum text text;
     bool hand, disabled;
     void *thunk;
-    double sample[ROUNDS];
+    double sample[ROUNDS], plain[ROUNDS];
 } rows[] = {
     {.name = "floor", .hand = true},
     {.name = "2-integers", .declaration = "long f(long a, long b)"},
@@ -131,6 +130,15 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Lower quartile of the patched rounds minus that of the plain ones. Other programs only ever make
+ * a round slower, and take the quiet quarter of the rounds of each row alike. */
+static double added(struct row *row)
+{
+    qsort(row->sample, ROUNDS, sizeof(double), by_value);
+    qsort(row->plain, ROUNDS, sizeof(double), by_value);
+    return row->sample[ROUNDS / 4] - row->plain[ROUNDS / 4];
+}
+
 int main(int argc, char **argv)
 {
     extern const char __executable_start[], __etext[];
@@ -156,14 +164,14 @@ int main(int argc, char **argv)
                 once(&rows[i], true);
         return 0;
     }
-    for (int round = 0; round < ROUNDS; round++)
-        for (int i = 0; i < ROW_COUNT; i++)
-            rows[i].sample[round] = once(&rows[i], true) - once(&rows[i], false);
-    for (int i = 0; i < ROW_COUNT; i++) {
-        qsort(rows[i].sample, ROUNDS, sizeof(double), by_value);
-        double median = rows[i].sample[ROUNDS / 2];
-        printf("%-18s %7.1f ns added  %5.2f x floor\n", rows[i].name, median,
-               median / rows[0].sample[ROUNDS / 2]);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < ROW_COUNT; i++) {
+            rows[i].sample[round] = once(&rows[i], true);
+            rows[i].plain[round] = once(&rows[i], false);
+        }
     }
+    for (int i = 0; i < ROW_COUNT; i++)
+        printf("%-18s %7.1f ns added  %5.2f x floor\n", rows[i].name, added(&rows[i]),
+               added(&rows[i]) / added(&rows[0]));
     return 0;
 }

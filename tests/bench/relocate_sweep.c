@@ -1,13 +1,19 @@
 /*
- * How many functions of real programs can be patched: relocates the entry window (5 bytes, behind
- * an endbr64) of every sized function of the ELF files given, to 1 MiB below their first segment.
+ * How many functions of real programs can be patched: chooses the detour of every function of the
+ * ELF files given, relocates the displaced instructions to 1 MiB below the file's first segment,
+ * and checks what a copy promises. A directory stands for the files below it.
  *
- *   relocate_sweep [-v] [-m MIN_BYTES] FILE...      -v prints every refusal
+ *   relocate_sweep [-v] [-r] [-s N -o PREFIX] FILE|DIRECTORY...
+ *
+ *   -v  prints every refusal
+ *   -r  the relocator alone, with 5 bytes: no islands, no look at other functions
+ *   -s  writes every Nth window and its copy to PREFIX.original, PREFIX.copy and PREFIX.index, for
+ *       relocate_objdump.py to compare
  */
-#include "gibbon/relocate.h"
+#include "code/x86_64/branches.h"
+#include "engine/internal.h"
 
-#include <fcntl.h>
-#include <gelf.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,23 +23,17 @@
 /* Where a file is taken to be loaded: addresses from 0 would make copies wrap around. */
 #define LOADED 0x555500000000ULL
 
-struct function {
-    uint64_t address, size;
-};
-
-struct functions {
-    struct function *item;
-    size_t count, capacity;
-};
+enum { SLOT = 512 }; /* bytes of one window or copy in the files of -o */
 
 struct tally {
-    size_t files, functions, relocated, refused[GIB_E_REFUSED + 1];
+    size_t files, functions, patched, islands, refused[GIB_E_REFUSED + 1], wrong, written;
     double seconds;
-    uint64_t to; /* where the present file's copies go */
 };
 
-static bool verbose;
-static size_t min_bytes = 5;
+static bool verbose, relocator_alone;
+static size_t sample;
+static FILE *originals, *copies, *index_file;
+static struct tally by_symbol, by_unwind_table; /* functions whose size a symbol tells, or an FDE */
 
 static const char *const reasons[GIB_E_REFUSED + 1] = {
     [GIB_E_DECODE] = "no known instruction",     [GIB_E_UNSUPPORTED] = "cannot be relocated safely",
@@ -41,189 +41,140 @@ static const char *const reasons[GIB_E_REFUSED + 1] = {
     [GIB_E_RANGE] = "data out of reach",         [GIB_E_SPACE] = "too long a copy",
 };
 
-static void add_function(struct functions *functions, uint64_t address, uint64_t size)
+static bool never_taken(uint64_t vaddr, size_t size, void *context)
 {
-    if (functions->count == functions->capacity) {
-        functions->capacity = functions->capacity ? 2 * functions->capacity : 1024;
-        functions->item = realloc(functions->item, functions->capacity * sizeof *functions->item);
-        if (!functions->item)
-            abort();
-    }
-    functions->item[functions->count++] = (struct function){address, size};
+    return false;
 }
 
-static int by_address(const void *a, const void *b)
+static const char *broken_promise(const struct gib_entry *entry)
 {
-    const struct function *x = a, *y = b;
-    return x->address != y->address ? (x->address > y->address) - (x->address < y->address)
-                                    : (x->size < y->size) - (x->size > y->size);
+    const struct gib_relocation *copy = &entry->copy;
+    const struct gib_relocation_boundary *end = &copy->boundary[copy->boundaries - 1];
+    if (copy->boundaries < 2 || copy->boundary[0].original || copy->boundary[0].copy)
+        return "the first boundary is not 0:0";
+    if (copy->consumed < entry->detour_size || copy->consumed > entry->stretch.size)
+        return "consumed is out of range";
+    if (end->original != copy->consumed || end->copy > copy->size ||
+        copy->size > sizeof copy->code || copy->falls_through != (copy->size > end->copy))
+        return "the last boundary is not the end";
+    for (size_t i = 1; i < copy->boundaries; i++)
+        if (copy->boundary[i].original <= copy->boundary[i - 1].original ||
+            copy->boundary[i].copy <= copy->boundary[i - 1].copy)
+            return "boundaries do not rise";
+    size_t count;
+    uint64_t vaddr = entry->stretch.vaddr;
+    const struct gib_elf_label *label =
+        gib_elf_labels(entry->stretch.elf, vaddr + 1, vaddr + copy->consumed, &count);
+    for (size_t i = 0; i < count && !relocator_alone; i++)
+        if (label[i].kind != GIB_ELF_LABEL_NUMBER)
+            return "a label is in the window";
+    if (entry->island && (entry->detour_size != 2 || (int64_t)(entry->island - vaddr - 2) !=
+                                                         (int8_t)(entry->island - vaddr - 2)))
+        return "the island is out of reach";
+    return NULL;
 }
 
-/* Keeps the longest of the symbols of one address. */
-static void sort_and_merge(struct functions *functions)
+static void write_sample(const struct gib_entry *entry, uint64_t to, struct tally *tally)
 {
-    size_t kept = 0;
-    if (functions->count == 0)
-        return;
-    qsort(functions->item, functions->count, sizeof *functions->item, by_address);
-    for (size_t i = 1; i < functions->count; i++)
-        if (functions->item[i].address != functions->item[kept].address)
-            functions->item[++kept] = functions->item[i];
-    functions->count = kept + 1;
+    uint8_t slot[SLOT];
+    const struct gib_relocation *copy = &entry->copy;
+    memset(slot, 0x90, sizeof slot);
+    memcpy(slot, entry->stretch.code, copy->consumed);
+    fwrite(slot, sizeof slot, 1, originals);
+    memset(slot, 0x90, sizeof slot);
+    memcpy(slot, copy->code, copy->size);
+    fwrite(slot, sizeof slot, 1, copies);
+    fprintf(index_file, "%llx %llx %zu %zu %d", (unsigned long long)(LOADED + entry->stretch.vaddr),
+            (unsigned long long)to, copy->consumed, copy->size, copy->falls_through);
+    for (size_t i = 0; i < copy->boundaries; i++)
+        fprintf(index_file, " %u:%u", copy->boundary[i].original, copy->boundary[i].copy);
+    fprintf(index_file, "\n");
+    tally->written++;
 }
 
-static void read_symbols(Elf *elf, struct functions *functions)
+static int choose(struct gib_entry *entry, uint64_t to, struct gib_error *error)
 {
-    GElf_Shdr header;
-    GElf_Sym symbol;
-    for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));) {
-        if (!gelf_getshdr(section, &header) || header.sh_entsize == 0 ||
-            (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM))
-            continue;
-        Elf_Data *data = elf_getdata(section, NULL);
-        for (size_t i = 0; data && i < header.sh_size / header.sh_entsize; i++)
-            if (gelf_getsym(data, (int)i, &symbol) && symbol.st_size > 0 &&
-                symbol.st_shndx != SHN_UNDEF &&
-                (GELF_ST_TYPE(symbol.st_info) == STT_FUNC ||
-                 GELF_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC))
-                add_function(functions, symbol.st_value, symbol.st_size);
-    }
-}
-
-/* Where what may follow the function begins: the next symbol or section, or the segment's end. */
-static uint64_t gap_end(Elf *elf, const struct functions *functions, size_t index,
-                        const GElf_Phdr *segment)
-{
-    GElf_Shdr header;
-    const struct function *function = &functions->item[index];
-    uint64_t end = function->address + function->size;
-    uint64_t limit = segment->p_vaddr + segment->p_filesz;
-    if (index + 1 < functions->count && functions->item[index + 1].address < limit)
-        limit = functions->item[index + 1].address;
-    for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));)
-        if (gelf_getshdr(section, &header) && (header.sh_flags & SHF_ALLOC) &&
-            header.sh_addr >= end && header.sh_addr < limit)
-            limit = header.sh_addr;
-    return limit;
-}
-
-/*
- * The function's size; when that is too short for a window, with the gap behind it, where a
- * debugger may look for padding. Not always: in a stripped file the gap is other functions' code.
- */
-static uint64_t size_to_search(Elf *elf, const struct functions *functions, size_t index,
-                               const GElf_Phdr *segment)
-{
-    const struct function *function = &functions->item[index];
-    const uint64_t endbr64 = 4, longest_padding = 15;
-    if (function->size >= min_bytes + endbr64)
-        return function->size;
-    uint64_t size = gap_end(elf, functions, index, segment) - function->address;
-    uint64_t enough = min_bytes + endbr64 + longest_padding;
-    if (size > enough)
-        size = enough;
-    return size > function->size ? size : function->size;
-}
-
-static void relocate_one(const char *file, Elf *elf, const struct functions *functions,
-                         size_t index, const GElf_Phdr *segment, const uint8_t *bytes,
-                         struct tally *tally)
-{
-    const struct function *function = &functions->item[index];
-    uint64_t offset = function->address - segment->p_vaddr;
-    struct gib_relocation copy;
-    struct gib_error error;
+    if (!relocator_alone)
+        return gib_entry_choose(entry, LOADED, to, never_taken, NULL, error);
     struct gib_relocation_request request = {
         .arch = GIB_ARCH_X86_64,
-        .code = bytes + offset,
-        .code_size = size_to_search(elf, functions, index, segment),
-        .from = LOADED + function->address,
-        .to = tally->to,
-        .min_bytes = min_bytes,
+        .code = entry->stretch.code,
+        .code_size = entry->stretch.size,
+        .from = LOADED + entry->stretch.vaddr,
+        .to = to,
+        .min_bytes = GIB_DETOUR_SIZE,
     };
-    if (offset + request.code_size > segment->p_filesz)
-        return; /* a symbol's size beyond its segment: not a function we could read */
-    if (request.code_size > 4 && !memcmp(request.code, "\xf3\x0f\x1e\xfa", 4)) {
-        request.code += 4;
-        request.from += 4;
-        request.code_size -= 4;
-    }
+    entry->detour_size = GIB_DETOUR_SIZE;
+    return gib_relocate(&request, &entry->copy, error);
+}
+
+static void sweep_function(const char *file, struct gib_elf *elf, uint64_t vaddr, uint64_t to,
+                           struct tally *tally)
+{
+    struct gib_entry entry;
+    struct gib_error error;
+    if (gib_entry_read(elf, vaddr, &entry, &error))
+        return; /* not in the file: not a function we could read */
     tally->functions++;
-    int code = gib_relocate(&request, &copy, &error);
-    if (!code) {
-        tally->relocated++;
-        return;
+    int code = choose(&entry, to, &error);
+    const char *broken = code ? NULL : broken_promise(&entry);
+    if (broken) {
+        tally->wrong++;
+        printf("%s: function 0x%llx: WRONG: %s\n", file, (unsigned long long)vaddr, broken);
+    } else if (!code) {
+        tally->patched++;
+        tally->islands += entry.island != 0;
+        if (sample && tally->patched % sample == 0)
+            write_sample(&entry, to, tally);
+    } else {
+        tally->refused[code]++;
+        if (verbose)
+            printf("%s: function 0x%llx+%zu: %s\n", file, (unsigned long long)vaddr,
+                   entry.stretch.size, error.message);
     }
-    tally->refused[code]++;
-    if (verbose)
-        printf("%s: function 0x%llx+%llu: %s\n", file, (unsigned long long)function->address,
-               (unsigned long long)function->size, error.message);
+    gib_entry_free(&entry);
 }
 
-static void relocate_segment(const char *file, Elf *elf, const GElf_Phdr *segment,
-                             const struct functions *functions, struct tally *tally)
+static void sweep_program(const char *path, struct gib_elf *elf)
 {
-    size_t size;
-    const char *image = elf_rawfile(elf, &size);
-    if (!image || segment->p_offset > size || segment->p_filesz > size - segment->p_offset)
-        return;
-    for (size_t i = 0; i < functions->count; i++)
-        if (functions->item[i].address >= segment->p_vaddr &&
-            functions->item[i].address < segment->p_vaddr + segment->p_filesz)
-            relocate_one(file, elf, functions, i, segment,
-                         (const uint8_t *)image + segment->p_offset, tally);
+    const struct gib_elf_info *info = gib_elf_info(elf);
+    uint64_t to = LOADED + info->segments[0].vaddr - (1 << 20), last = UINT64_MAX, start, end;
+    size_t count;
+    const struct gib_elf_label *label = gib_elf_labels(elf, 0, UINT64_MAX, &count);
+    bool symbols = false, unwind = false;
+    for (size_t i = 0; i < count; i++) {
+        if (label[i].vaddr == last || label[i].kind >= GIB_ELF_LABEL_POINTER ||
+            !gib_elf_function_range(elf, label[i].vaddr, &start, &end) || start != label[i].vaddr)
+            continue;
+        last = start;
+        const struct gib_elf_symbol *symbol = gib_elf_symbol_at(elf, start);
+        bool named = symbol && symbol->value == start && symbol->size;
+        sweep_function(path, elf, start, to, named ? &by_symbol : &by_unwind_table);
+        symbols |= named;
+        unwind |= !named;
+    }
+    by_symbol.files += symbols;
+    by_unwind_table.files += unwind;
 }
 
-static uint64_t first_segment(Elf *elf)
+static int sweep(const char *path, const struct stat *status, int type, struct FTW *where)
 {
-    GElf_Phdr segment;
-    size_t count = 0;
-    uint64_t first = UINT64_MAX;
-    elf_getphdrnum(elf, &count);
-    for (size_t i = 0; i < count; i++)
-        if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_LOAD &&
-            segment.p_vaddr < first)
-            first = segment.p_vaddr;
-    return first;
+    struct gib_error error;
+    struct gib_elf *elf = type == FTW_F ? gib_elf_open(path, NULL, &error) : NULL;
+    if (elf && gib_elf_info(elf)->machine == 62 /* EM_X86_64 */ && gib_elf_info(elf)->segment_count)
+        sweep_program(path, elf);
+    gib_elf_close(elf);
+    return 0;
 }
 
-static void sweep_program(const char *path, Elf *elf, struct tally *tally)
+static void print_tally(const char *title, const struct tally *tally)
 {
-    struct functions functions = {0};
-    GElf_Phdr segment;
-    size_t count = 0;
-    read_symbols(elf, &functions);
-    sort_and_merge(&functions);
-    tally->files++;
-    tally->to = LOADED + first_segment(elf) - (1 << 20);
-    elf_getphdrnum(elf, &count);
-    for (size_t i = 0; i < count; i++)
-        if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_LOAD &&
-            (segment.p_flags & PF_X))
-            relocate_segment(path, elf, &segment, &functions, tally);
-    free(functions.item);
-}
-
-static void sweep(const char *path, struct tally *tally)
-{
-    int file = open(path, O_RDONLY);
-    Elf *elf = file >= 0 ? elf_begin(file, ELF_C_READ_MMAP, NULL) : NULL;
-    GElf_Ehdr header;
-    if (elf && gelf_getehdr(elf, &header) && header.e_machine == EM_X86_64 &&
-        (header.e_type == ET_EXEC || header.e_type == ET_DYN))
-        sweep_program(path, elf, tally);
-    elf_end(elf);
-    if (file >= 0)
-        close(file);
-}
-
-static void print_tally(const struct tally *tally)
-{
-    size_t refused = tally->functions - tally->relocated;
+    size_t refused = tally->functions - tally->patched - tally->wrong;
     double all = tally->functions ? (double)tally->functions : 1;
-    printf("%zu files, %zu functions: %zu relocated, %zu refused (%.4f %%), %.0f ns each\n",
-           tally->files, tally->functions, tally->relocated, refused, 100 * (double)refused / all,
-           1e9 * tally->seconds / all);
+    printf("%s: %zu files, %zu functions: %zu can be patched (%zu by an island), %zu wrong, %zu "
+           "refused (%.4f %%)\n",
+           title, tally->files, tally->functions, tally->patched, tally->islands, tally->wrong,
+           refused, 100 * (double)refused / all);
     for (int code = 0; code <= GIB_E_REFUSED; code++)
         if (tally->refused[code])
             printf("  %8zu  %.4f %%  %s\n", tally->refused[code],
@@ -231,26 +182,51 @@ static void print_tally(const struct tally *tally)
                    reasons[code] ? reasons[code] : "other");
 }
 
+static FILE *open_sample(const char *prefix, const char *suffix)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s.%s", prefix, suffix);
+    FILE *file = fopen(path, "w");
+    if (!file)
+        perror(path), exit(1);
+    return file;
+}
+
 int main(int argc, char **argv)
 {
-    struct tally tally = {0};
     struct timespec start, end;
+    const char *prefix = NULL;
     int option;
-    while ((option = getopt(argc, argv, "vm:")) != -1) {
+    while ((option = getopt(argc, argv, "vrs:o:")) != -1) {
         if (option == 'v')
             verbose = true;
-        else if (option == 'm')
-            min_bytes = strtoul(optarg, NULL, 10);
+        else if (option == 'r')
+            relocator_alone = true;
+        else if (option == 's')
+            sample = strtoul(optarg, NULL, 10);
+        else if (option == 'o')
+            prefix = optarg;
         else
             return 2;
     }
-    elf_version(EV_CURRENT);
+    if (!sample != !prefix || optind == argc)
+        return 2;
+    if (sample) {
+        originals = open_sample(prefix, "original");
+        copies = open_sample(prefix, "copy");
+        index_file = open_sample(prefix, "index");
+    }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     for (int i = optind; i < argc; i++)
-        sweep(argv[i], &tally);
+        nftw(argv[i], sweep, 64, FTW_PHYS);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
-    tally.seconds =
+    print_tally("size known by a symbol", &by_symbol);
+    print_tally("size known by the unwind table only", &by_unwind_table);
+    double seconds =
         (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
-    print_tally(&tally);
-    return tally.functions == 0;
+    printf("%.1f us each\n",
+           1e6 * seconds / (double)(by_symbol.functions + by_unwind_table.functions + 1));
+    if (sample && (fclose(originals) || fclose(copies) || fclose(index_file)))
+        return 1;
+    return by_symbol.wrong || by_unwind_table.wrong || by_symbol.functions == 0;
 }

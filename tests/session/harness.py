@@ -54,11 +54,11 @@ class Result:
         return LOG.findall(self.text)
 
     def calls(self, function):
-        """The log lines of one function."""
-        return [line for line in self.log if re.match(r"gibbon: \[\d+\] [+-][\d.]+ %s\(" % re.escape(function), line)]
+        """The log lines of one function, in whatever module."""
+        return [line for line in self.log if re.match(r"gibbon: \[\d+\] [+-][\d.]+ (\S+!)?%s\(" % re.escape(function), line)]
 
     def bodies(self, function):
-        """Those without thread, time and duration: `f(n=1) = 2`."""
+        """Those without thread, time, module and duration: `f(n=1) = 2`."""
         return [body_of(line) for line in self.calls(function)]
 
     def only(self, function):
@@ -69,7 +69,7 @@ class Result:
 
 
 def body_of(line):
-    return re.sub(r" <[\d.]+(s|ms|us|ns)>$", "", re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ ", "", line))
+    return re.sub(r" <[\d.]+(s|ms|us|ns)>$", "", re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ ([\w.+-]+!)?", "", line))
 
 
 class Debugger:
@@ -119,7 +119,7 @@ def kill_session(process):
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open("/proc/%s/stat" % entry) as file:
+                with open("/proc/%s/stat" % entry, errors="replace") as file:
                     fields = file.read().rsplit(")", 1)[1].split()
                 if int(fields[3]) == process.pid:
                     os.kill(int(entry), signal.SIGKILL)

@@ -152,3 +152,35 @@ def test_failures_are_counted(debugger, target, tmp_path):
 def test_unknown_prototype_word_is_an_error(debugger, target):
     result = debugger.session(target("calls"), ["!gibbon wrap work -prototype 'int work('", "!gibbon wrap work -prototype 'nonsense'", "gibbon list"])
     assert "-prototype" in result[0] and "-prototype" in result[1] and result[2] == "No patches.\n"
+
+
+MODES = {
+    "umask": [r"umask\(mask=022\) = \d+"],
+    "mkdir": [r'mkdir\(path="/tmp", mode=01777\) = -1 EEXIST \(File exists\)'],
+    "open": [r'open\(file="[^"]+", oflag=O_WRONLY\|O_CREAT\|O_TRUNC\|O_CLOEXEC, mode=0640\) = \d+'],
+    "fchmod": [r"fchmod\(fd=\d+, mode=04711\) = 0"],
+    "lseek": [r"lseek\(fd=\d+, offset=0, whence=SEEK_END\) = 0"],
+    "access": [r'access\((name|file)="[^"]+", type=F_OK\) = 0', r'access\((name|file)="[^"]+", type=R_OK\|W_OK\) = 0'],
+    "openat": [r'openat\(fd=AT_FDCWD, file="/nonexistent", oflag=O_RDONLY\|0x40000000\) = -1 ENOENT .*', r'openat\(fd=\d+, file="nonexistent", oflag=O_RDONLY\|O_PATH\) = -1 ENOTDIR .*'],
+    "kill": [r"kill\(pid=\d+, sig=0\) = 0"],
+    "signal": [r"signal\(sig=SIGUSR1, handler=0x1\) = NULL"],
+    "mmap": [r"mmap\(addr=NULL, len=4096, prot=PROT_READ\|PROT_WRITE, flags=MAP_PRIVATE\|MAP_ANONYMOUS, fd=-1, offset=0\) = 0x[0-9a-f]+"],
+    "mprotect": [r"mprotect\(addr=0x[0-9a-f]+, len=4096, prot=PROT_NONE\) = 0"],
+    "socket": [r"socket\(domain=AF_UNIX, type=SOCK_STREAM\|SOCK_CLOEXEC, protocol=0\) = \d+"],
+}
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_modes_and_flags(debugger, target, tmp_path, debug):
+    """People see modes in octal and flags by name, programs get numbers; it does not matter who knows the prototype."""
+    program, log = target("modes", debug=debug, strip=not debug), tmp_path / "log"
+    more = ["mine"] if debug else []
+    result = debugger.session(program, ["gibbon wrap %s -from modes" % " ".join(list(MODES) + more), "run", "gibbon log -save %s -format jsonl" % log], args=[str(tmp_path / "made")])
+    lines = [re.sub(r"^gibbon: \[\d+\] [+-][\d.]+ (\S+!)?| <[\d.]+\w+>$", "", line) for line in result.log]
+    wanted = [pattern for patterns in MODES.values() for pattern in patterns] + [r"mine\(mode=0700, flags=2\) = 450"][:len(more)]
+    for pattern in wanted:
+        assert [line for line in lines if re.fullmatch(pattern, line)], "%s is not in\n%s" % (pattern, "\n".join(lines))
+    assert len(lines) == len(wanted), result.text
+    numbers = {call["function"]: call["arguments"] for call in jsonl(log)}
+    assert numbers["open"]["oflag"] == 0o1000 | 0o100 | 1 | 0o2000000 and numbers["open"]["mode"] == 0o640 and numbers["mkdir"]["mode"] == 0o1777
+    assert numbers["signal"] == {"sig": 10, "handler": "0x1"} and numbers["mmap"]["prot"] == 3

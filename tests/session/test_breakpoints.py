@@ -53,11 +53,65 @@ def test_breakpoints_always_inserted(gdb, target):
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_every_call_stops_at_a_breakpoint_set_on_a_patched_function(debugger, target, cc):
-    """At the entry; arguments of unoptimised code are not in their places yet there (docs/limits.md)."""
+    """Behind the prologue, where the arguments of unoptimised code are in their places, as without the patch."""
     result = debugger.session(target("calls", cc=cc), ["break main", "run", "gibbon wrap work", "break work", "continue", "continue", "continue", "continue"], args=["3"])
-    for step in (4, 5, 6):
-        assert re.search(r"work ?\(i=-?\d+, twice=\d+\)", result[step]), result[step]
+    for step, i in ((4, 0), (5, 1), (6, 2)):
+        assert re.search(r"work ?\(i=%d, twice=%d\)" % (i, 2 * i), result[step]), result[step]
     assert result.out == "3 calls, last 3\n" and len(result.calls("work")) == 3
+
+
+def displaced(debugger, program):
+    """Offsets in work() of the instructions that a patch displaces, but for the first."""
+    result = debugger.session(program, ["break main", "run", "gibbon explain work"], args=["1"])
+    addresses = [int(a, 16) for a in re.findall(r"^    (0x[0-9a-f]+)  ", result[2], re.M)]
+    entry = int(re.search(r"^work at (0x[0-9a-f]+)", result[2], re.M).group(1), 16)
+    return [a - entry for a in addresses[1:]]
+
+
+def break_at(offset):
+    return "break *((char *)work + %d)" % offset, "breakpoint set -a '(char *)work + %d'" % offset
+
+
+def told(debugger):
+    """LLDB tells of new breakpoints in its own time; a command of Gibbon's looks for itself."""
+    return ["gibbon list"] if debugger.name == "lldb" else []
+
+
+@COMPILERS
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_breakpoints_on_every_displaced_instruction(debugger, target, cc, opt, when):
+    """As many hits as without a patch: with one, and after its end."""
+    program = target("saves", cc=cc, opt=opt)
+    offsets = displaced(debugger, program)
+    assert offsets
+    breaks = [break_at(offset) for offset in offsets]
+    patch = ["gibbon wrap work"]
+    result = debugger.session(program, ["break main", "run"] + (breaks + patch if when == "before" else patch + breaks + told(debugger)) + ["continue"] * (2 * len(offsets)) +
+                              ["gibbon delete 1"] + ["continue"] * (len(offsets) + 1), args=["3"])
+    assert hits(result) == 1 + 3 * len(offsets), result.text
+    assert result.out == "3 calls, last 3\n"
+    assert len(result.calls("work")) >= 1
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_conditions_and_counts_of_moved_breakpoints(debugger, target, cc):
+    """A stand-in has what its breakpoint has, what the user changes later, and its end."""
+    program = target("saves", cc=cc)
+    set_it = break_at(displaced(debugger, program)[0])
+    result = debugger.session(program, ["break main", "run", "gibbon wrap work", (set_it[0], set_it[1] + " -N mine"), ("ignore 2 2", "breakpoint modify -i 2 mine")] + told(debugger) +
+                              ["continue", "continue", ("delete 2", "breakpoint delete mine")] + told(debugger) + ["continue"], args=["5"])
+    assert hits(result) == 3, result.text
+    assert result.out == "5 calls, last 5\n"
+
+
+@COMPILERS
+def test_moved_breakpoints_show_their_line(debugger, target, cc, opt):
+    program = target("saves", cc=cc, opt=opt)
+    set_it = break_at(displaced(debugger, program)[0])
+    actions = ["break main", "run", "gibbon wrap work", set_it] + told(debugger) + ["continue", "bt"]
+    shown = debugger.session(program, actions, args=["2"])[len(actions) - 1]
+    assert re.search(r"#0:? .*work.* \S*saves.c:\d+", shown), shown
+    assert re.search(r"main.* \S*saves.c:\d+", shown), shown
 
 
 @pytest.mark.parametrize("cc,opt", [("gcc", "-O0"), ("clang", "-O2")])
@@ -123,3 +177,21 @@ def test_breakpoint_commands_that_continue(debugger, target, tmp_path):
 def test_breakpoint_list_shows_no_breakpoint_of_ours(debugger, target):
     result = debugger.session(target("calls"), ["gibbon wrap work getenv", "break main", "run", ("info breakpoints", "breakpoint list")])
     assert len(re.findall(r"^\d+(?: |:)", result[3], re.M)) == 1, result[3]
+
+
+def test_a_disabled_breakpoint_inside_the_window(debugger, target):
+    """Not in the way while it is disabled; it has its stand-in when it is enabled."""
+    result = debugger.session(target("calls"), ["break main", "run", ("break *((char *) work + 1)", "breakpoint set -a work+1"), ("disable 2", "breakpoint disable 2"), "gibbon wrap work",
+                                                ("enable 2", "breakpoint enable 2"), "gibbon list", "continue", "continue", "continue"], args=["2"])
+    assert re.search(r"^Patch 1: wrap work at 0x", result[4], re.M), result[4]
+    assert "breakpoint 2 is inside the first bytes of work" in result[5] + result[6], result.text
+    assert hits(result) == 3 and result.out == "2 calls, last -2\n", result.text
+
+
+def test_a_moved_breakpoint_keeps_what_belongs_to_it(debugger, target):
+    """Condition and ignore count: of the calls with i 3 and 4 it stops at the second."""
+    result = debugger.session(target("calls"), ["break main", "run", ("break *((char *) work + 1) if $rdi > 2", "breakpoint set -a work+1 -c '$rdi > 2'"), ("ignore 2 1", "breakpoint modify -i 1 2"),
+                                                ("disable 2", "breakpoint disable 2"), "gibbon wrap work", ("enable 2", "breakpoint enable 2"), "gibbon list", "continue", "gibbon stats", "continue"],
+                              args=["5"])
+    assert "breakpoint 2 is inside the first bytes of work" in result[6] + result[7], result.text
+    assert hits(result) == 2 and re.search("^1 +5 ", result[9], re.M) and result.out == "5 calls, last 5\n", result.text

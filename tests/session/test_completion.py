@@ -33,6 +33,14 @@ def test_locations_before_run(gdb, target):
     assert "gibbon wrap work" in work
 
 
+def test_locations_of_every_form(gdb, target):
+    """GDB begins the word it completes in the middle of these."""
+    program = target("cxx.cc")
+    file, address, method, nothing = completions(gdb, program, "gibbon wrap -count cxx.cc:mai", "gibbon explain *mai", "gibbon wrap zoo::try_f", "gibbon wrap ")
+    assert file == ["gibbon wrap -count cxx.cc:main()"] and "gibbon explain *main" in address
+    assert method == ["gibbon wrap zoo::try_fall(int)"] and nothing == []
+
+
 def test_patch_numbers(gdb, target):
     before = [("gibbon wrap work", ""), ("gibbon wrap between", "")]
     delete, disable, lst = completions(gdb, target("calls"), "gibbon delete ", "gibbon disable 2", "gibbon list 1 ", before=before)
@@ -42,6 +50,36 @@ def test_patch_numbers(gdb, target):
 def test_settings_and_help(gdb, target):
     name, help_, gset, value = completions(gdb, target("calls"), "gibbon set string", "gibbon help wr", "set gibbon str", "gibbon log -format js")
     assert name == ["gibbon set string-limit"] and help_ == ["gibbon help wrap"] and gset == ["set gibbon string-limit"] and value == ["gibbon log -format jsonl"]
+
+
+def test_values(gdb, target):
+    """Behind a setting or an option comes what it can be, and nothing else."""
+    lines = {"gibbon set follow ": ["off", "on"], "gibbon set ov w": ["wait"], "set gibbon pending o": ["off", "on"], "gibbon set ring-size ": [], "gibbon set follow on ": [], "gibbon show follow ": [],
+             "gibbon wrap work -thread ": ["1"], "gibbon wrap work -after ": [], "gibbon wrap work -prototype ": [], "gibbon wrap work -from libc": ["libc.so.6"], "gibbon wrap -from=libc": ["-from=libc.so.6"],
+             "gibbon wrap -fr libc.so.6 betw": ["between"], "gibbon wrap -backtrace betw": ["between"], "gibbon log -follow ": ["off", "on"], "gibbon log --form ": ["jsonl", "text"], "gibbon log -format=t": ["-format=text"],
+             "gibbon explain work ": [], "gibbon help wrap ": [], "gibbon version ": [], "gibbon wrap work between -quie": ["-quiet"], "info gibbon ": ["1"], "gibbon log 1 ": [], "gibbon enable ": ["1"]}
+    found = completions(gdb, target("calls"), *lines, before=["break main", "run", ("gibbon wrap work -quiet", "")])
+    for (line, words), got in zip(lines.items(), found):
+        start = line[:len(line) - len(line.rsplit(None, 1)[-1])] if not line.endswith(" ") else line
+        assert [w[len(start):] for w in got] == words, (line, got)
+
+
+def test_files(gdb, target, tmp_path):
+    for name in ("calls.jsonl", "carrier/deep/only", ".hidden", "with space"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    save, log, deep, hidden, full = completions(gdb, target("calls"), "gibbon save ca", "gibbon log -save cal", "gibbon save carr", "gibbon save .h", "gibbon log -save %s/w" % tmp_path)
+    assert save == ["gibbon save calls.jsonl", "gibbon save carrier/"] and log == ["gibbon log -save calls.jsonl"]
+    assert deep == ["gibbon save carrier/deep/only"] and hidden == ["gibbon save .hidden"] and full == []
+
+
+def test_only_functions_that_can_be_meant(gdb, target):
+    """GDB's own list has PLT entries, files, parts and versions of functions; C++ names go on behind their colons."""
+    puts, zoo, file = completions(gdb, target("calls"), "gibbon explain put", "gibbon wrap print", "gibbon wrap calls.c:wo", before=["break main", "run"])
+    assert "gibbon explain puts" in puts and not [w for w in puts + zoo if "@" in w or "[" in w or "." in w]
+    assert file == ["gibbon wrap calls.c:work"]
+    names, = completions(gdb, target("cxx.cc"), "gibbon wrap zoo::f")
+    assert sorted(names) == ["gibbon wrap zoo::fall(int)", "gibbon wrap zoo::feed(char const*)", "gibbon wrap zoo::feed(int)"]
 
 
 def test_commands_in_lldb(lldb):

@@ -68,8 +68,8 @@ def test_no_section_for_a_command_that_does_not_exist(helps):
 def test_every_option_is_documented_and_none_besides(helps):
     documented = sections(COMMANDS)
     for name, text in helps.items():
-        options = re.findall(r"^  (-\w+)", text, flags=re.M)
-        rows = re.findall(r"^\| `(-\w+)", documented[name], flags=re.M)
+        options = re.findall(r"^  (-[\w-]+)", text, flags=re.M)
+        rows = re.findall(r"^\| `(-[\w-]+)", documented[name], flags=re.M)
         assert sorted(rows) == sorted(options), name
 
 

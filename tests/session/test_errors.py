@@ -9,8 +9,12 @@ WRONG = [
     "wrap", "wrap -nonsense work", "wrap work -after", "wrap work -after x", "wrap work -after -1", "wrap work -every 0", "wrap work -times 0", "wrap work -times 99999999999999999999",
     "wrap work -thread", "wrap work -thread 0", "wrap work -thread abc", "wrap work -thread 99999999999", "wrap work -backtrace 0", "wrap work -backtrace 100000", "wrap work -count -backtrace",
     "wrap work -temporary -times 3", "wrap work -t", "wrap work -from", "wrap work -prototype", "wrap work -prototype 'int'", "wrap work -prototype 'int work(int'", "wrap work -prototype 'int work(struct)'",
-    "wrap work -prototype 'unclosed", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo.*/",
+    "wrap work -prototype 'unclosed", "wrap work -prototype 'int wrok(int i)'", "wrap other between -prototype 'int other(int i)'", "wrap zoo::work -prototype 'int other::work(int)'", "wrap 'work", 'wrap "work', "wrap work -count=3", "wrap work if i == 3", "wrap work -quiet=yes", "wrap !work", "wrap calls!", "wrap calls.c:", "wrap calls.c:5", "wrap /wo[/",
     "wrap ''", "wrap work nowhere_at_all", "wrap nowhere_at_all work",
+    "wrap work -from -count", "wrap work -after 1 -after 2", "wrap work -after 9223372036854775808", "wrap work -backtrace -1", "wrap work -prototype -quiet", "wrap work -=", "wrap *", "wrap **", "wrap 12", "wrap 0x401000", "wrap calls!3",
+    "wrap -- -- -count nowhere_at_all", "wrap " + "-quiet " * 40 + "work", "wrap " + "work " * 300, "list -quiet", "stats -all", "save -f", "help -x", "version -x", "set -x", "show -x", "explain -x", "explain *",
+    "list 7-9", "log -1", "log -clear -last 3", "log -save x -clear 1", "log -clear -format jsonl", "log -follow on -last 3", "log -follow on -save /nonexistent/x", "log -save a -save /nonexistent/b", "log -format jsonll",
+    "set string-limit", "set string-limit 5K", "set string-limit 1.5", "set follow on off", "set follow=on",
     "list x", "list 0", "list 99", "list 1-", "list 3-1", "list -1", "list 1 99", "list 99999999999999999999", "list 1,2",
     "enable 99", "enable x", "enable 1 x", "disable 99", "disable 0", "disable 1 x", "delete 99", "delete x", "delete 1 99", "delete 1-x", "delete -nonsense",
     "log -nonsense", "log -last", "log -last x", "log -last 0", "log -last -3", "log -format xml", "log -format", "log -save", "log -save /nonexistent/dir/file", "log 99", "log 0", "log x", "log 1 1",
@@ -111,6 +115,38 @@ def test_very_long_and_odd_words(debugger, target):
         assert "Patch" not in result[step] and result[step].strip(), result[step][:300]
         assert len(result[step]) < 1000
     assert result[8] == "No patches.\n" and result.out == "2 calls, last -2\n"
+
+
+def test_refusals_name_functions_as_people_do(debugger, target):
+    """C++ names are demangled in every sentence."""
+    inside = "*(unsigned long)&zoo::fall+4"
+    actions = ["break main", "run", ("break " + inside, "breakpoint set -a `%s`" % inside[1:]), "!gibbon wrap zoo::fall", "!gibbon explain " + inside, "gibbon explain zoo::feed", "gibbon wrap zoo::fe*", "gibbon explain zoo::fe*", "gibbon wrap zoo::tr*",
+               "gibbon list", "!gibbon wrap zoo::fed", "!gibbon wrap zoo::Ape::climp"]
+    result = debugger.session(target("cxx.cc"), actions)
+    assert "_Z" not in "".join(result[n] for n in range(3, len(actions))), result.text
+    assert "bytes of zoo::fall(int), which a patch replaces" in result[3] and "is inside zoo::fall(int), which begins at" in result[4]
+    assert "prototype: int zoo::feed(int n), from debug information" in result[5] and "zoo::feed(char const*) at" in result[5]
+    assert "zoo::feed(int) at" in result[7] and " zoo::try_fall(int) in cxx (zoo::tr*)\n" in result[9]
+    assert "Did you mean zoo::feed?" in result[10] and "Did you mean zoo::Ape::climb?" in result[11]
+
+
+CONTROL = "\x1b]0;x\x07\x1b[31m\x7f\u202e\r"
+
+
+def test_control_characters_are_not_echoed(debugger, target):
+    """What the user pasted may hold anything; none of it acts on the terminal, in no message."""
+    names = [text.replace("@", CONTROL) for text in (
+        "wrap @", "wrap calls!@", "wrap @!work", "wrap work -thread @", "wrap work -prototype 'int work(@ x)'", "wrap work -@", "wrap *@", "wrap @.c:3", "list @",
+        "log -save /nonexistent/@", "log -format @", "log -follow @", "save /nonexistent/@", "set @ 3", "set follow @", "show @", "help @", "explain @", "@")]
+    kept = ["wrap *@ -pending", "wrap @ -pending", "wrap nothing?!@ -from @", "list", "stats"]
+    actions = ["!gibbon " + name for name in names] + [("!gibbon " + text).replace("@", CONTROL) for text in kept]
+    result = debugger.session(target("calls"), ["break main", "run"] + actions)
+    for step, action in enumerate(actions, 2):
+        if debugger.name == "lldb" and step == 2 + len(names) - 1:
+            continue  # LLDB answers that itself
+        text = result[step]
+        assert text.strip() and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), (action, text)
+        assert re.search(r"\\33\[31m|\\x1b", text) or step >= 2 + len(names), (action, text)
 
 
 def test_not_stopped(debugger, interactive, server):

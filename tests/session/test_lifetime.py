@@ -202,3 +202,17 @@ def test_user_detach_hook_is_kept(gdb, target, tmp_path):
     script.write_text("define hook-detach\necho the user's hook\\n\nend\n")
     result = gdb.session(target("calls"), [("break main", ""), "run", "gibbon wrap work", "detach"], extra=["-iex", "source %s" % script])
     assert "the user's hook" in result[3], result.text
+
+
+def test_a_program_full_of_signals_ends(debugger, target):
+    """LLDB is stopped at _exit for the log's sake; stepping over that trap would never succeed here."""
+    result = debugger.session(target("alarms"), [("handle SIGALRM nostop noprint pass", None), "gibbon wrap getenv -count", "run", "gibbon list"])
+    assert result.out == "done\n"
+    assert re.search(r"called [1-9]\d* times", result[3]), result[3]
+
+
+def test_a_signal_that_comes_meanwhile_is_not_lost(debugger, target, server):
+    """It waits for the very thread that is borrowed for the agent's system calls."""
+    process = server()
+    debugger.session(None, ["attach %d" % process.pid, "python import os; os.kill(%d, 10)" % process.pid, "gibbon wrap tick", "detach"])
+    assert process.wait(20) == -10

@@ -9,7 +9,7 @@ def test_module_and_function(debugger, target):
     result = debugger.session(target("errors"), ["break main", "run", "gibbon wrap libc.so.6!getenv", "gibbon wrap errors!main", "!gibbon wrap errors!getenv", "continue"])
     assert re.search(r"^Patch 1: wrap libc\.so\.6!getenv at 0x[0-9a-f]{16} in libc\.so\.6\.$", result[2], re.M)
     assert re.search(r"^Patch 2: wrap errors!main at 0x[0-9a-f]{16} in errors\.$", result[3], re.M)
-    assert re.search(r'Function "getenv" not found in a loaded module "errors"', result[4])
+    assert re.search(r'Function "getenv" not found in module "errors"\.', result[4])
     assert len(result.calls("getenv")) >= 2
 
 
@@ -101,7 +101,7 @@ def test_nearest_name_is_offered(debugger, target):
     assert re.search(r'Function "wrok" not found', result[3]) and "-pending" in result[3]
 
 
-@pytest.mark.parametrize("location", ["!f", "libc.so.6!", "?!f", "a.c:", "/str.*/", "''", "f:g:", "libc.so.6!*0x10"])
+@pytest.mark.parametrize("location", ["!f", "libc.so.6!", "?!f", "a.c:", "/str[/", "''", "f:g:", "libc.so.6!*0x10"])
 def test_wrong_locations(debugger, target, location):
     result = debugger.session(target("calls"), ["break main", "run", "!gibbon wrap " + location, "gibbon list"])
     sentence = debugger.error(result[2])

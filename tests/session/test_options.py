@@ -75,12 +75,50 @@ def test_from(debugger, target):
     assert counts[0] == 0 and counts[1] >= 1 and counts[2] == 2 and counts[3] == 0 and counts[4] == 2, result[6]
 
 
+def test_from_a_module_that_is_loaded_later(debugger, target):
+    """Twice, and perhaps at another address the second time; what is mapped there in between is not meant."""
+    library = target("libplugin", shared=True, name="libplugin.so")
+    result = debugger.session(target("loader"), ["gibbon wrap getenv -from libplugin.so", "gibbon wrap getenv -quiet -from loader", "run", "gibbon stats"], args=[library])
+    assert result.out == "101\n201\nover\n" and result.bodies("getenv") == ['getenv(name="PLUGIN") = NULL'] * 2
+    assert re.findall(r"^\d +(\d+) ", result[3], re.M) == ["2", "0"]
+
+
+def test_from_a_module_that_is_not_there(debugger, target):
+    """It may be loaded later, so the patch is made, and a word said."""
+    result = debugger.session(target("errors"), ["gibbon wrap getenv -from erors", "break main", "run", "gibbon wrap getenv -from libc", "gibbon wrap getenv -from lib*", "gibbon wrap getenv -from /no/errors", "continue", "gibbon stats"])
+    assert result[0] == "Patch 1: wrap getenv <PENDING>.\n"
+    assert "\n  No module named \"libc\" is loaded yet; until one is, the patch sees no call. Did you mean libc.so.6?\n" in result[3]
+    assert "No module" not in result[4] and "No module named \"/no/errors\" is loaded yet; until one is, the patch sees no call.\n" in result[5]
+    assert "gibbon: patch 1 saw no call, since no module named erors was loaded. Did you mean errors?\n" in result[6] + result[7]
+    assert "gibbon: patch 2 saw no call" in result[6] + result[7] and "patch 3 saw" not in result.text
+
+
+def test_from_does_not_run_out_of_room(debugger, target):
+    """Enabling and disabling repeat the same ranges, which have a place for a thousand."""
+    toggle = ["python [%s.%s for i in range(1100) for w in ('disable', 'enable')]" % pair for pair in
+              (("gdb", "execute('gibbon ' + w)"), ("lldb", "debugger.HandleCommand('gibbon ' + w)"))]
+    result = debugger.session(target("calls"), ["gibbon wrap work -from calls", "break between", "run", (toggle[0], toggle[1].replace("python", "script")), "continue"], args=["4"])
+    assert numbers(result) == [0, 1, 2, 3], result.text
+
+
 def test_thread(debugger, target):
     result = debugger.session(target("threads"), ["break ready", "run", "gibbon wrap hammer -thread 1 -count", "gibbon wrap hammer -thread 3 -quiet", "gibbon wrap hammer -count",
                                                   "!gibbon wrap hammer -thread 9999", "continue", "gibbon stats"], args=["3", "200"])
     counts = [int(n) for n in re.findall(r"^\d +(\d+) ", result[7], re.M)]
     assert counts[0] == 0 and 199 <= counts[1] < counts[2], result[7]
     assert counts[2] >= 597 and "9999" in result[5] and "Patch" not in result[5]
+
+
+def test_thread_that_comes_later(debugger, target):
+    """A number that no thread has yet is found at a stop; the next run has other threads."""
+    actions = ["gibbon wrap hammer -thread 3 -count", "gibbon wrap hammer -thread 1 -count", "gibbon wrap main -thread 1", "break ready", "run", "continue", "gibbon stats"]
+    result = debugger.session(target("threads"), actions + ["run", "continue", "gibbon stats"], args=["3", "200"])
+    assert "Thread 3 is looked for when the program runs, at every stop." in result[0]
+    for stats in (6, 9):
+        third, first, main = re.findall(r"^\d +(\d+) ", result[stats], re.M)
+        # More than 200 until the main thread has told it to stop; its last call may not have returned at the stop.
+        assert int(third) >= 199 and first == "0" and main == "1", result.text
+    assert int(third) <= int(re.search(r"^thread 1: (\d+)$", result.out, re.M).group(1))
 
 
 def test_disabled_and_enabled_while_it_runs(debugger, target):

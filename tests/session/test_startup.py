@@ -56,6 +56,46 @@ def test_library_loaded_later(debugger, target):
     assert "called 4 times, 0 threads inside" in result[2]
 
 
+MEDDLING = pytest.mark.parametrize("action", [("delete", "breakpoint delete"), ("delete", "breakpoint delete -f"), ("disable", "breakpoint disable"), ("delete 1", "breakpoint delete 1"),
+                                              ("delete 1-2", "breakpoint delete 1-2"), ("disable 1", "breakpoint disable 1")], ids=lambda a: a[1])
+# A thread renews it; nobody types as fast as the next action comes here.
+RENEWED = ("echo", "script [__import__('time').sleep(0.1) for i in range(100) if not any(b.IsEnabled() and b.MatchesName('gibbon') for b in lldb.target.breakpoints)]")
+
+
+@MEDDLING
+def test_breakpoints_deleted_before_the_start(debugger, early, action):
+    """LLDB lets the user at the number of Gibbon's hidden breakpoint; a library's constructor must be seen all the same."""
+    result = debugger.session(early, ["gibbon wrap early_work getenv", "break fflush", action, RENEWED, "run"])
+    assert names(result) == EARLY, result.text
+
+
+@MEDDLING
+def test_breakpoints_deleted_before_a_library_comes(debugger, target, action):
+    library = target("libplugin", shared=True, name="libplugin.so")
+    result = debugger.session(target("loader"), ["gibbon wrap libplugin.so?!plugin_work", "break main", "run", action, RENEWED, "continue"], args=[library])
+    assert len(result.calls("plugin_work")) == 4 and result.out == "101\n201\nover\n", result.text
+
+
+def test_numbers_of_breakpoints_are_the_users(debugger, target):
+    """GDB's own internal ones have none; LLDB has no such for scripts: one number a target, however often it runs."""
+    result = debugger.session(target("calls"), ["gibbon wrap memcpy getenv strlen work", "run", "run", "break between", "run"], args=["2"])
+    assert re.search(r"^Breakpoint (\d+)", result[3], re.M).group(1) == ("1" if debugger.name == "gdb" else "2"), result.text
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_names_that_are_not_utf8(debugger, target, static):
+    program = target("calls", static=static, name="c\udcffll\udce9s")
+    result = debugger.session(program, ["gibbon wrap work -pending", "run"], args=["3", "n\udcfft"])
+    assert len(result.calls("work")) == 3 and result.out == "3 calls, last 3\n", result.text
+
+
+def test_another_target(debugger, target, early):
+    """In LLDB the hidden breakpoint and the stop hook belong to a target; a new one has the number of the old one."""
+    result = debugger.session(target("calls"), ["gibbon wrap work getenv", "run", (None, "target delete 0"), ("file " + early, "target create " + early), "gibbon list", "break fflush", "run"],
+                              args=["2"])
+    assert result.calls("work") and "FROM_CONSTRUCTOR" in "\n".join(result.log), result.text
+
+
 def test_pending_while_it_runs_and_again_after_unload(debugger, target):
     library = target("libplugin", shared=True, name="libplugin.so")
     result = debugger.session(target("loader"), ["break unloaded", "break loaded", "break main", "run", "gibbon wrap plugin_work -pending", "continue", "gibbon list",

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "engine/shape.h"
 
 extern const uint8_t gib_agent_image_start[], gib_agent_image_end[];
 
@@ -49,6 +50,21 @@ static uint32_t find_tid_offset(void)
     return 0;
 }
 
+static uint64_t main_stack_end(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    uint64_t start, end, found = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (getline(&line, &room, maps) > 0)
+        if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+            found = end;
+    free(line);
+    fclose(maps);
+    return found;
+}
+
 static void fill_shared(struct agent *a, const struct agent_options *options)
 {
     struct gib_shared *s = a->shared;
@@ -65,6 +81,7 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     s->tid_offset = options->no_tid ? 0 : find_tid_offset();
     s->string_limit = options->string_limit ? options->string_limit : 64;
     s->overflow = options->overwrite;
+    s->main_stack_end = main_stack_end();
     s->errno_location = (uint64_t)(uintptr_t)&__errno_location;
     s->arena[0] = (struct gib_range){(uint64_t)a->arena, (uint64_t)a->arena + ARENA};
     s->arena_low = s->arena[0].start;
@@ -157,59 +174,6 @@ void agent_close(struct agent *a)
 /* ---- sites: core/engine/site.c
  * --------------------------------------------------------------------- */
 
-static uint8_t errno_rule(const struct gib_prototype *p)
-{
-    if (!p || p->failure == GIB_FAILURE_NONE)
-        return GIB_ERRNO_NO;
-    bool maybe = p->failure == GIB_FAILURE_ERRNO_MAYBE;
-    if (p->result.kind == GIB_TYPE_POINTER || p->result.kind == GIB_TYPE_STRING)
-        return maybe ? GIB_ERRNO_NULL_CHANGED : GIB_ERRNO_NULL;
-    if (p->result.kind != GIB_TYPE_INT && p->result.kind != GIB_TYPE_ENUM)
-        return GIB_ERRNO_NO;
-    return maybe ? GIB_ERRNO_MINUS_ONE_CHANGED : GIB_ERRNO_MINUS_ONE;
-}
-
-static uint32_t record_lines(const struct gib_site *s, uint32_t limit, bool backtrace)
-{
-    uint32_t text = sizeof(struct gib_chunk) + ((limit + 7) & ~7u);
-    uint32_t size =
-        (uint32_t)offsetof(struct gib_record, word) + 8u * (s->words > 3 ? s->words : 3);
-    size += s->strings * text;
-    size += (s->flags & GIB_SITE_PRINTF) ? 8 + 16 * 8 + 4 * text : 0;
-    size += (s->flags & GIB_SITE_OPEN) ? 16 : 0;
-    size += backtrace ? sizeof(struct gib_chunk) + GIB_MAX_FRAMES * 8 : 0;
-    size += s->result_string ? text : 0;
-    size += s->result == GIB_RESULT_RAX_RDX || s->result >= GIB_RESULT_XMM0_XMM1 ? 16 : 0;
-    size += s->errno_rule ? 16 : 0;
-    return (size + 8 + GIB_LINE - 1) / GIB_LINE;
-}
-
-static void fill_arguments(struct gib_site *s, const struct gib_prototype *p,
-                           const struct gib_convention *c)
-{
-    s->words = c->words;
-    memcpy(s->source, c->source, sizeof s->source);
-    s->named_gpr = c->named_gpr;
-    s->named_xmm = c->named_xmm;
-    s->named_stack = c->named_stack;
-    if (!p || p->unspecified)
-        return;
-    for (size_t i = 0; i < p->parameter_count && i < c->parameters; i++)
-        if (p->parameters[i].type.kind == GIB_TYPE_STRING && c->parameter[i].count == 1 &&
-            s->strings < GIB_MAX_STRINGS)
-            s->string[s->strings++] = c->parameter[i].first;
-    size_t last = p->parameter_count - 1;
-    if (p->parameter_count && last < c->parameters && c->parameter[last].count) {
-        s->last_named = c->parameter[last].first;
-        if (p->variadic == GIB_VARIADIC_PRINTF && p->parameters[last].type.kind == GIB_TYPE_STRING)
-            s->flags |= GIB_SITE_PRINTF;
-        if (p->variadic == GIB_VARIADIC_OPEN)
-            s->flags |= GIB_SITE_OPEN;
-    }
-    s->result_size = (uint8_t)(p->result.size < 255 ? p->result.size : 255);
-    s->result_string = p->result.kind == GIB_TYPE_STRING;
-}
-
 static void fill_action(struct agent *a, struct gib_action *action,
                         const struct patch_options *options)
 {
@@ -240,22 +204,6 @@ static void fill_action(struct agent *a, struct gib_action *action,
     a->counters += 2;
 }
 
-static void choose_fast_path(const struct agent *a, struct gib_site *s)
-{
-    bool plain = s->action[0].flags == (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) && s->words <= 6 &&
-                 !s->strings && !s->flags && !s->errno_rule && !s->result_string &&
-                 s->result <= GIB_RESULT_RAX && s->stack_copy < GIB_COPY_UNKNOWN &&
-                 s->thread_pointer == GIB_POINTER_FS0 && a->shared->tid_offset;
-    for (size_t i = 0; i < s->words && plain; i++)
-        plain = s->source[i] == GIB_SOURCE_GPR + i;
-    if (!plain)
-        return;
-    s->simple = s->words > 3 ? 2 : 1;
-    s->simple_accepted = 1;
-    s->header = s->index | (uint64_t)s->simple << 32 | (uint64_t)GIB_RECORD_OPEN << 48 | 1ull << 56;
-    s->counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * s->action[0].counter);
-}
-
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
                         const struct patch_options *options)
 {
@@ -280,6 +228,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .enter = a->entry + image->enter,
         .leave = a->entry + image->leave,
         .count = a->entry + image->count,
+        .texts = a->entry + image->texts,
         .site = (uint64_t)agent_site(a, index),
         .shared = (uint64_t)a->shared,
         .stack_copy = c->stack_copy,
@@ -288,7 +237,8 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .result_xmm1 = c->result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
-        .hash_slots = (uint64_t)a->hash->slot,
+        .hash = (uint64_t)a->hash,
+        .shape = agent_site(a, index),
         .counter = counter,
         .counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * counter),
     };
@@ -298,7 +248,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     assert_int_equal(gib_thunk_make(&request, code, &size, &error), 0);
     memcpy((void *)request.address, code, size);
     a->site[index].active = (uint32_t *)at;
-    *a->site[index].active = 1;
+    *a->site[index].active = gib_site_gate(agent_site(a, index), a->shared);
     a->arena_used = request.address + size - (uint64_t)a->arena;
     assert_true(a->arena_used < ARENA);
     return (void *)request.address;
@@ -343,15 +293,11 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     memset(s, 0, sizeof *s);
     s->index = index;
     s->thread_pointer = (uint8_t)a->thread_pointer;
-    s->flags = options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
-    s->stack_copy = a->site[index].convention.stack_copy;
-    s->result = a->site[index].convention.result;
-    fill_arguments(s, prototype, &a->site[index].convention);
-    s->errno_rule = errno_rule(prototype);
-    s->lines = record_lines(s, a->shared->string_limit, options.backtrace > 0);
+    gib_shape_function(s, prototype, &a->site[index].convention);
+    s->flags |= options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
-    choose_fast_path(a, s);
+    s->lines = gib_shape_lines(s, a->shared->string_limit);
     void *thunk = make_thunk(a, index, original, &options);
     a->sites++;
     if (a->log)
@@ -363,7 +309,7 @@ void agent_enable(struct agent *a, uint32_t site, bool on)
 {
     struct gib_action *action = &agent_site(a, site)->action[0];
     action->flags = on ? action->flags | GIB_ACTION_ENABLED : action->flags & ~GIB_ACTION_ENABLED;
-    *a->site[site].active = on;
+    *a->site[site].active = gib_site_gate(agent_site(a, site), a->shared);
 }
 
 struct gib_site *agent_site(struct agent *a, uint32_t site)
@@ -494,10 +440,17 @@ void agent_expect(struct agent *a, const char *lines)
     gib_log_clear(a->log);
 }
 
+/* Not with strstr: the sanitizer's measures all of `text` at each call. */
 size_t occurrences(const char *text, const char *piece)
 {
-    size_t count = 0;
-    for (const char *at = text; (at = strstr(at, piece)); at += strlen(piece))
-        count++;
+    size_t count = 0, length = strlen(piece);
+    for (const char *at = text; *at;) {
+        if (*at == *piece && !strncmp(at, piece, length)) {
+            count++;
+            at += length;
+        } else {
+            at++;
+        }
+    }
     return count;
 }

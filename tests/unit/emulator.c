@@ -11,6 +11,7 @@ enum {
     MAX_STEPS = 250,
     REGISTERS = 16,
     VECTORS = 16,
+    LONGEST_THUNK = 9,
 };
 
 /* Where registers point, unless they hold a small number. */
@@ -63,6 +64,7 @@ struct emulator {
     size_t pages;
     const struct gib_relocation_request *request;
     const struct gib_relocation *copy;
+    uint64_t thunk;  /* address of a callee that only reads its return address, 0: none */
     struct run *run; /* being filled */
     struct run original, relocated;
 };
@@ -106,6 +108,10 @@ static bool map_page(struct emulator *emulator, uint64_t address)
     overlay(content, address, emulator->request->code, emulator->copy->consumed,
             emulator->request->from);
     overlay(content, address, emulator->copy->code, emulator->copy->size, emulator->request->to);
+    if (emulator->thunk)
+        overlay(content, address,
+                emulator->request->code + (emulator->thunk - emulator->request->from),
+                LONGEST_THUNK, emulator->thunk);
     return uc_mem_write(emulator->uc, address, content, PAGE) == UC_ERR_OK;
 }
 
@@ -191,16 +197,14 @@ static long boundary_of(const struct emulator *emulator, uint64_t pc, bool reloc
     return -1;
 }
 
-/*
- * The original's address for a return address that a call in the copy pushed: behind the call's
- * copy, which may have a jump over a constant between it and the next boundary.
- */
+/* The original's address for a return address that a call in the copy pushed: that of the boundary
+ * there. */
 static uint64_t original_return(const struct emulator *emulator, uint64_t address)
 {
     const struct gib_relocation *copy = emulator->copy;
     uint64_t offset = address - emulator->request->to;
     for (size_t i = 1; i < copy->boundaries; i++)
-        if (offset > copy->boundary[i - 1].copy && offset <= copy->boundary[i].copy)
+        if (offset == copy->boundary[i].copy)
             return emulator->request->from + copy->boundary[i].original;
     return 0;
 }
@@ -226,13 +230,32 @@ static uint64_t pushed_by_call(const struct emulator *emulator, uint64_t pc)
     return 0;
 }
 
+/* mov reg, [rsp]; ret at the place that a call at the function's entry goes to: its copy need not
+ * call, so the original is run until it is back. */
+static uint64_t find_thunk(const struct gib_relocation_request *request)
+{
+    static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    int32_t distance;
+    if (request->code_size < 5 || request->code[0] != 0xe8)
+        return 0;
+    memcpy(&distance, request->code + 1, 4);
+    uint64_t at = 5 + (uint64_t)(int64_t)distance;
+    if (at < 5 || at + 5 > request->code_size)
+        return 0;
+    const uint8_t *bytes = request->code + at;
+    bytes += !memcmp(bytes, endbr64, 4) && at + LONGEST_THUNK <= request->code_size ? 4 : 0;
+    bool is_thunk = (bytes[0] == 0x48 || bytes[0] == 0x4c) && bytes[1] == 0x8b &&
+                    (bytes[2] & 0xc7) == 4 && bytes[3] == 0x24 && bytes[4] == 0xc3;
+    return is_thunk ? request->from + at : 0;
+}
+
 /* Before every instruction. Stepping by uc_emu_start's count instead runs two at some branches. */
 static void on_instruction(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 {
     struct emulator *emulator = user;
     struct run *run = emulator->run;
     bool outside = address - run->start >= run->size;
-    if (run->left || run->endless)
+    if (run->left || run->endless || (emulator->thunk && address - emulator->thunk < LONGEST_THUNK))
         return;
     run->return_address = run->instructions ? pushed_by_call(emulator, address) : 0;
     run->called = run->return_address != 0 && (outside || !run->relocated);
@@ -429,6 +452,7 @@ enum verdict emulator_compare(struct emulator *emulator,
 {
     emulator->request = request;
     emulator->copy = copy;
+    emulator->thunk = find_thunk(request);
     emulator->pages = 0;
     enum verdict verdict = run_both(emulator, seed, why, why_size);
     /*

@@ -65,6 +65,8 @@ static const char *const declarations[] = {
     "void f(void)",
     "long f(const char *a, ...) // printf",
     "double f(double a, float b)",
+    "double f(long a, double b, long c, long d, double e, long f, long g, long h, long i)",
+    "int f(long a, long b, long c, long d, long e, long f, long g, long h) // errno",
     "long double f(int a)", /* the value on the x87 stack is the result */
     "__int128 f(__int128 a, long b, long c, long d, long e)",
     "char *f(char *a) // errno",
@@ -172,41 +174,93 @@ static void test_alignment(void **state)
 
 /* GIB_THUNK_MAX holds the longest thunk there is: asked for with everything that makes it longer.
  */
+static size_t size_of_thunk(struct gib_thunk_request *request)
+{
+    uint8_t code[GIB_THUNK_MAX];
+    size_t size;
+    struct gib_error error;
+    assert_int_equal(gib_thunk_make(request, code, &size, &error), 0);
+    uint64_t trampoline = request->trampoline;
+    request->trampoline = 0x10000000 + (1ull << 32); /* too far */
+    size_t ignored;
+    assert_int_equal(gib_thunk_make(request, code, &ignored, &error), GIB_E_RANGE);
+    assert_int_equal(error.code, GIB_E_RANGE);
+    assert_int_equal(error.address, 0x10000000);
+    request->trampoline = trampoline;
+    return size;
+}
+
 static void test_longest_thunk(void **state)
 {
     size_t longest = 0;
     for (uint32_t copy = 0; copy <= 80; copy += 8) {
-        for (int bits = 0; bits < 8; bits++) {
+        for (int bits = 0; bits < 32; bits++) {
             for (int kind = 0; kind < 3; kind++) {
+                uint32_t stack_copy = copy == 80 ? GIB_COPY_UNKNOWN : copy;
+                struct gib_site shape = {.words = GIB_MAX_WORDS,
+                                         .stack_copy = stack_copy,
+                                         .strings = bits & 16 ? GIB_MAX_STRINGS : 0,
+                                         .result = GIB_RESULT_XMM0,
+                                         .errno_rule = GIB_ERRNO_NULL};
+                for (int i = 0; i < GIB_MAX_WORDS; i++)
+                    shape.source[i] = (uint8_t)(GIB_SOURCE_STACK + 63);
                 struct gib_thunk_request request = {.kind = (enum gib_thunk_kind)kind,
                                                     .address = 0x10000000,
                                                     .trampoline = 0x10001000,
                                                     .active = 0x10002000,
                                                     .enter = ~0ull,
                                                     .leave = ~0ull,
+                                                    .texts = ~0ull,
                                                     .count = ~0ull,
                                                     .site = ~0ull,
                                                     .shared = ~0ull,
-                                                    .stack_copy =
-                                                        copy == 80 ? GIB_COPY_UNKNOWN : copy,
+                                                    .stack_copy = stack_copy,
                                                     .reads_xmm = bits & 1,
                                                     .result_xmm = bits & 2,
                                                     .result_x87 = bits & 4,
-                                                    .hash_slots = ~0ull,
+                                                    .hash = ~0ull,
+                                                    .shape = bits & 8 ? &shape : NULL,
                                                     .thread_pointer = (uint32_t)bits % 3};
-                uint8_t code[GIB_THUNK_MAX];
-                size_t size;
-                struct gib_error error;
-                assert_int_equal(gib_thunk_make(&request, code, &size, &error), 0);
+                size_t size = size_of_thunk(&request);
                 longest = size > longest ? size : longest;
-                request.trampoline = 0x10000000 + (1ull << 32); /* too far */
-                assert_int_equal(gib_thunk_make(&request, code, &size, &error), GIB_E_RANGE);
-                assert_int_equal(error.code, GIB_E_RANGE);
-                assert_int_equal(error.address, 0x10000000);
             }
         }
     }
     assert_true(longest > 256 && longest + 64 < GIB_THUNK_MAX);
+}
+
+/* Which sites write their records themselves, and when. */
+static uint32_t gate_of(const char *declaration, struct patch_options options)
+{
+    agent_patch(&a, original_with_registers, declaration, options);
+    return *a.site[a.sites - 1].active;
+}
+static void test_gate(void **state)
+{
+    struct patch_options none = {0};
+    agent_open(&a, (struct agent_options){.no_reader = true});
+    assert_int_equal(gate_of("long f(long a, long b)", none), GIB_GATE_FAST);
+    agent_enable(&a, 0, false);
+    assert_int_equal(*a.site[0].active, GIB_GATE_CLOSED);
+    agent_enable(&a, 0, true);
+    assert_int_equal(*a.site[0].active, GIB_GATE_FAST);
+    assert_int_equal(gate_of("double f(int a, float b, long c) // errno", none), GIB_GATE_FAST);
+    assert_int_equal(gate_of("int f(int a) // errno", none), GIB_GATE_FAST);
+    assert_int_equal(gate_of("int f(int a) // errno?", none), GIB_GATE_GENERAL);
+    assert_int_equal(gate_of("char *f(const char *a)", none), GIB_GATE_FAST);
+    assert_int_equal(gate_of("long double f(int a)", none), GIB_GATE_FAST);
+    assert_int_equal(gate_of("int f(const char *a, ...) // printf", none), GIB_GATE_GENERAL);
+    assert_int_equal(gate_of(NULL, none), GIB_GATE_GENERAL);
+    assert_int_equal(gate_of("long f(long a)", (struct patch_options){.backtrace = 4}),
+                     GIB_GATE_GENERAL);
+    assert_int_equal(gate_of("long f(long a)", (struct patch_options){.times = 4}),
+                     GIB_GATE_GENERAL);
+    assert_int_equal(gate_of("long f(long a)", (struct patch_options){.entry_only = true}),
+                     GIB_GATE_GENERAL);
+    agent_close(&a);
+    agent_open(&a, (struct agent_options){.no_reader = true, .no_tid = true});
+    assert_int_equal(gate_of("long f(long a)", none), GIB_GATE_GENERAL);
+    agent_close(&a);
 }
 
 static void test_detour(void **state)
@@ -230,7 +284,7 @@ int main(void)
         cmocka_unit_test(test_fs0),        cmocka_unit_test(test_rdfsbase),
         cmocka_unit_test(test_arch_prctl), cmocka_unit_test(test_x87_stack_balanced),
         cmocka_unit_test(test_alignment),  cmocka_unit_test(test_longest_thunk),
-        cmocka_unit_test(test_detour),
+        cmocka_unit_test(test_gate),       cmocka_unit_test(test_detour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

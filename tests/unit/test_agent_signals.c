@@ -31,13 +31,13 @@ NOT_INLINED static const char *texts(const char *text, int n)
 {
     return text + 1;
 }
-static __typeof__(&plain) plain_thunk, handler_thunk;
-static __typeof__(&texts) texts_thunk;
+static __typeof__(&plain) plain_thunk, handler_thunk; /* the thunk writes, the agent adds text */
+static __typeof__(&texts) texts_thunk; /* the agent completes it, for its result is text */
 NOT_INLINED static long numbers(long a1, long a2, long a3, long a4)
 {
     return a1 + a2 + a3 + a4;
 }
-static __typeof__(&numbers) numbers_thunk; /* takes the agent's fast path */
+static __typeof__(&numbers) numbers_thunk; /* written by the thunk alone */
 NOT_INLINED static int nesting(int n)
 {
     return plain_thunk(n, "inner") + plain_thunk(n + 1, "inner");
@@ -297,25 +297,40 @@ static void jump_away(void)
 {
     siglongjmp(away, 1);
 }
-static void test_handler_jumps_away(void **state)
+static void jump_away_from(void (*body)(void))
 {
     disturb = jump_away;
+    body();
     long n = 0;
     do {
         countdown = ++n;
         if (!sigsetjmp(away, 1)) {
             step(true);
-            one_call();
+            body();
         }
         step(false);
         gib_log_drain(a.log);
         gib_log_clear(a.log);
         assert_int_equal(plain_thunk(1000, "after"), 1001);
+        assert_int_equal(numbers_thunk(1000, 1, 2, 3), 1006);
         char *lines = agent_lines(&a);
         expect_once(lines, "plain(n=1000, text=\"after\") = 1001\n", 1, n);
+        expect_once(lines, "numbers(a=1000, b=1, c=2, d=3) = 1006\n", 1, n);
         free(lines);
     } while (countdown <= 0 && n < 20000);
     assert_true(n > 20 && n < 20000);
+}
+static void test_handler_jumps_away(void **state)
+{
+    jump_away_from(one_text);
+}
+static void test_handler_jumps_away_with_text(void **state)
+{
+    jump_away_from(one_call);
+}
+static void test_handler_jumps_away_fast(void **state)
+{
+    jump_away_from(one_fast);
 }
 
 /* fork in the handler: parent and child go on, each logs with its own pid; the child's calls reach
@@ -325,18 +340,18 @@ static void fork_in_handler(void)
 {
     child = fork();
 }
-static void test_fork_anywhere(void **state)
+static void fork_in(void (*body)(void), long apart)
 {
     disturb = fork_in_handler;
-    one_call();
+    body();
     long n = 0;
     do {
         gib_log_drain(a.log);
         gib_log_clear(a.log);
         child = -1;
-        countdown = n += 3;
+        countdown = n += apart;
         step(true);
-        one_call();
+        body();
         step(false);
         if (child == 0) {
             plain_thunk(2, "child");
@@ -369,27 +384,41 @@ static void test_fork_anywhere(void **state)
     } while (countdown <= 0 && n < 20000);
     assert_true(n > 20 && n < 20000);
 }
+static void test_fork_anywhere(void **state)
+{
+    fork_in(one_text, 7);
+}
+static void test_fork_anywhere_with_text(void **state)
+{
+    fork_in(one_call, 3);
+}
+static void test_fork_anywhere_fast(void **state)
+{
+    fork_in(one_fast, 1);
+}
 
 static void die_in_handler(void)
 {
     kill(getpid(), SIGKILL);
 }
 /* The process ends in the middle: all that came before is in the log, and nothing else. */
-static void test_death_anywhere(void **state)
+static void die_in(void (*body)(void), const char *call, const char *result, long apart)
 {
     volatile long *done =
         mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *returned = wanted_text("%s = %s", call, result),
+         *unfinished = wanted_text("%s <unfinished ...>\n", call);
     long n = 0;
     disturb = die_in_handler;
     do {
-        countdown = ++n;
+        countdown = n += apart;
         *done = 0;
         pid_t pid = fork();
         if (pid == 0) {
             plain_thunk(10, "before");
             plain_thunk(11, "before");
             step(true);
-            one_call();
+            body();
             step(false);
             *done = 1;
             _exit(0);
@@ -400,8 +429,7 @@ static void test_death_anywhere(void **state)
         char *lines = agent_lines(&a);
         expect_once(lines, "plain(n=10, text=\"before\") = 11\n", 1, n);
         expect_once(lines, "plain(n=11, text=\"before\") = 12\n", 1, n);
-        size_t whole = occurrences(lines, "plain(n=1, text=\"outer\") = 2\n"),
-               open = occurrences(lines, "plain(n=1, text=\"outer\") <unfinished ...>\n");
+        size_t whole = occurrences(lines, returned), open = occurrences(lines, unfinished);
         if (whole + open > 1 || (*done && whole != 1) ||
             occurrences(lines, "\n") != 2 + whole + open)
             fail_msg("died at instruction %ld:\n%s", n, lines);
@@ -410,6 +438,20 @@ static void test_death_anywhere(void **state)
     } while (!*done && n < 20000);
     assert_true(n > 20 && n < 20000);
     munmap((void *)done, sizeof(long));
+    free(returned);
+    free(unfinished);
+}
+static void test_death_anywhere(void **state)
+{
+    die_in(one_text, "texts(text=\"outer\", n=1)", "0x", 5);
+}
+static void test_death_anywhere_with_text(void **state)
+{
+    die_in(one_call, "plain(n=1, text=\"outer\")", "2\n", 1);
+}
+static void test_death_anywhere_fast(void **state)
+{
+    die_in(one_fast, "numbers(a=1, b=2, c=3, d=4)", "10\n", 1);
 }
 /* Real signals, at real speed. */
 static volatile long storms;
@@ -453,8 +495,14 @@ int main(void)
         TEST(test_handler_in_nested_calls),
         TEST(test_handler_in_count),
         TEST(test_handler_jumps_away),
+        TEST(test_handler_jumps_away_with_text),
+        TEST(test_handler_jumps_away_fast),
         TEST(test_fork_anywhere),
+        TEST(test_fork_anywhere_with_text),
+        TEST(test_fork_anywhere_fast),
         TEST(test_death_anywhere),
+        TEST(test_death_anywhere_with_text),
+        TEST(test_death_anywhere_fast),
         TEST(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

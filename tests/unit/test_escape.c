@@ -63,6 +63,22 @@ static void test_name(void **state)
     NAME("\xc3\xa9", "\xc3\xa9");
 }
 
+static void message_of_size(FILE *out, const char *bytes, size_t size)
+{
+    char *text = strndup(bytes, size);
+    gib_escape_message(out, text, bytes[0] == '\n');
+    free(text);
+}
+#define MESSAGE(bytes, wanted) expect(message_of_size, bytes, sizeof bytes - 1, wanted)
+
+/* Line ends stay where they are the message's own. */
+static void test_message(void **state)
+{
+    MESSAGE("No setting \"a\\b\"; \xc3\xa9.", "No setting \"a\\b\"; \xc3\xa9.");
+    MESSAGE("\"\x1b[31m\r\n\"", "\"\\33[31m\\r\\n\"");
+    MESSAGE("\na\tb\n\x9b", "\na\\tb\n\\233");
+}
+
 static void test_json(void **state)
 {
     JSON("a\"b\\c/", "a\\\"b\\\\c/");
@@ -132,7 +148,8 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text), cmocka_unit_test(test_name), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_name),
+        cmocka_unit_test(test_message),   cmocka_unit_test(test_json),
         cmocka_unit_test(test_all_pairs), cmocka_unit_test(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

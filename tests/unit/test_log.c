@@ -66,6 +66,44 @@ static void test_integers(void **state)
     assert_string_equal(value(GIB_VALUE_JSON, NULL, 0xdead, 0, 1), "\"0xdead\"");
 }
 
+/* Numbers stay numbers for programs; people see names and modes. */
+static void test_notations(void **state)
+{
+    static struct gib_enumerator open_names[] = {{"RDONLY", 0},  {"WRONLY", 1},   {"RDWR", 2},
+                                                 {"SYNC", 0x30}, {"DSYNC", 0x10}, {"CREAT", 0x40}};
+    struct gib_type open_flags = INT(4, true), plain = INT(4, true), mode = INT(4, false);
+    open_flags.notation = plain.notation = GIB_NOTATION_NAMES;
+    open_flags.enumerators = plain.enumerators = open_names;
+    open_flags.enumerator_count = plain.enumerator_count = 6;
+    open_flags.field = 3;
+    both(open_flags, 0, 9, "RDONLY", "0");
+    both(open_flags, 0x41, 9, "WRONLY|CREAT", "65");
+    both(open_flags, 0x70, 9, "RDONLY|SYNC|CREAT", "112");
+    both(open_flags, 0x10, 9, "RDONLY|DSYNC", "16");
+    both(open_flags, 0x20, 9, "RDONLY|0x20", "32"); /* a part of SYNC has no name */
+    both(open_flags, 0xdead000000000102, 9, "RDWR|0x100", "258");
+    both(open_flags, 3, 9, "3", "3"); /* a field without a name */
+    both(open_flags, 0xffffffff, 9, "-1", "-1");
+    both(plain, 0, 9, "RDONLY", "0");
+    both(plain, 3, 9, "WRONLY|RDWR", "3");
+    both(plain, 0x80, 9, "0x80", "128");
+    plain.enumerators++; /* without a name for 0 */
+    plain.enumerator_count--;
+    both(plain, 0, 9, "0", "0");
+    plain.field = ~0ull; /* one of several constants */
+    both(plain, 2, 9, "RDWR", "2");
+    both(plain, 3, 9, "3", "3");
+    static struct gib_enumerator here = {"FDCWD", -100};
+    plain.enumerators = &here;
+    plain.enumerator_count = 1;
+    both(plain, 0xffffff9c, 9, "FDCWD", "-100");
+    both(plain, 4, 9, "4", "4");
+    mode.notation = GIB_NOTATION_OCTAL;
+    both(mode, 0755, 9, "0755", "493");
+    both(mode, 0, 9, "0", "0");
+    both(mode, 0xffffffff0fff, 9, "037777607777", "4294905855");
+}
+
 static void test_characters(void **state)
 {
     struct gib_type type = {.kind = GIB_TYPE_CHAR, .size = 1, .is_signed = true};
@@ -237,6 +275,31 @@ static void test_next_text_and_clear(void **state)
     assert_true(a.wakes > 0);
 }
 
+/* Two functions of one name are told apart by their modules; all others are not. */
+static struct gib_log_site *site_of(const char *function, const char *module, int patch)
+{
+    struct gib_log_site *site = calloc(1, sizeof *site);
+    assert_non_null(site);
+    site->function = strdup(function);
+    site->module = strdup(module);
+    site->action[0].patch = patch;
+    return site;
+}
+static void test_ambiguous_names(void **state)
+{
+    thunk(1);
+    agent_expect(&a, "work(n=1) = 1\n");
+    gib_log_set_site(a.log, 5,
+                     site_of("work", "libother.so", 0)); /* Gibbon's own: nobody's patch */
+    gib_log_set_site(a.log, 6, site_of("other", "libother.so", 3));
+    gib_log_set_site(a.log, 7, site_of("other", "libother.so", 3));
+    thunk(2);
+    agent_expect(&a, "work(n=2) = 2\n");
+    gib_log_set_site(a.log, 9, site_of("work", "libother.so", 2));
+    thunk(3);
+    agent_expect(&a, "test!work(n=3) = 3\n");
+}
+
 static void test_full_disk(void **state)
 {
     FILE *full = fopen("/dev/full", "w");
@@ -316,6 +379,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_integers),
+                                       cmocka_unit_test(test_notations),
                                        cmocka_unit_test(test_characters),
                                        cmocka_unit_test(test_floats),
                                        cmocka_unit_test(test_enums),
@@ -323,6 +387,7 @@ int main(void)
                                        TEST(test_unfinished),
                                        TEST(test_last),
                                        TEST(test_next_text_and_clear),
+                                       TEST(test_ambiguous_names),
                                        TEST(test_full_disk),
                                        TEST(test_corrupt_records)};
     return cmocka_run_group_tests(tests, NULL, NULL);

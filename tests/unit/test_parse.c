@@ -75,8 +75,14 @@ static void test_options(void **state)
     SAME("wrap", "-backtrace f", "f -backtrace");
     SAME("wrap", "-backtrace=7 f", "f -backtrace=7");
     refused("wrap", "f -after", GIB_E_SYNTAX, "needs a value");
-    refused("wrap", "f -after x", GIB_E_SYNTAX, "needs a number");
-    refused("wrap", "f -after -1", GIB_E_SYNTAX, "needs a number");
+    refused("wrap", "f -after x", GIB_E_SYNTAX, "\"x\" is not a whole number");
+    refused("wrap", "f -after -1", GIB_E_SYNTAX, "\"-1\" is not a whole number");
+    refused("wrap", "f -after 99999999999999999999", GIB_E_SYNTAX, "too large");
+    refused("wrap", "f -backtrace -1", GIB_E_SYNTAX, "\"-1\" is not a whole number");
+    refused("wrap", "f -from -count", GIB_E_SYNTAX, "needs a value");
+    SAME("wrap", "f -from=-count -prototype '-x'", "f -from=-count -prototype=-x");
+    refused("list", "-count", GIB_E_SYNTAX, "has no options");
+    SAME("list", "-1 -", "-1|-"); /* no patch numbers, but no options either */
     refused("wrap", "f -count=3", GIB_E_SYNTAX, "takes no value");
     refused("wrap", "f -from 'x", GIB_E_SYNTAX, "quote is not closed");
     refused("wrap", "f -nonsense", GIB_E_SYNTAX, "no option \"-nonsense\"");
@@ -122,10 +128,11 @@ static void test_limits(void **state)
     refused("wrap", many, GIB_E_SYNTAX, "Too many options");
 }
 
-static void test_last_option_counts(void **state)
+static void test_values_are_given_once(void **state)
 {
-    assert_int_equal(
-        gib_arguments_parse(command("wrap"), "f -after 3 -after 0x10 -from a", &got, &error), 0);
+    assert_int_equal(gib_arguments_parse(command("wrap"), "f -pending -after 0x10 -from a -pending",
+                                         &got, &error),
+                     0);
     assert_int_equal(gib_argument_number(&got, "after", 7), 16);
     assert_int_equal(gib_argument_number(&got, "every", 7), 7);
     assert_string_equal(gib_argument_text(&got, "from"), "a");
@@ -133,6 +140,7 @@ static void test_last_option_counts(void **state)
     assert_true(gib_argument_given(&got, "after"));
     assert_false(gib_argument_given(&got, "quiet"));
     gib_arguments_free(&got);
+    refused("wrap", "f -after 3 -aft 4", GIB_E_SYNTAX, "-after is given twice");
 }
 
 static void test_numbers(void **state)
@@ -217,7 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),         cmocka_unit_test(test_options),
         cmocka_unit_test(test_abbreviations), cmocka_unit_test(test_condition),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_last_option_counts),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_values_are_given_once),
         cmocka_unit_test(test_numbers),       cmocka_unit_test(test_patches)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,17 +36,35 @@ static bool is_opaque(const char *name)
            strcmp(name, "td_thragent_t") == 0;
 }
 
-static void check_annotations(const char *line)
+static bool is_set(const char *name, size_t length)
 {
-    static const char *const known[] = {"errno",        "errno?",        "printf",    "open",
-                                        "errno printf", "errno? printf", "errno open"};
-    const char *note = strstr(line, "; // ");
-    if (!note)
-        return;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(note + 5, known[i]) == 0)
-            return;
-    fail_msg("unknown annotation: %s", line);
+    return gib_store_line(store, GIB_ENTRY_FLAGS, name, length) != NULL;
+}
+
+/* Words that say nothing would be ignored: a slip in one must not pass. */
+static void check_annotations(const char *line, const struct gib_prototype *prototype)
+{
+    static const char *const known[] = {"errno", "errno?", "printf", "open"};
+    const char *at = strstr(line, "; // ");
+    at = at ? at + 5 : "";
+    while (*at) {
+        size_t length = strcspn(at, " "), found = 0;
+        const char *equals = memchr(at, '=', length);
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            found += strlen(known[i]) == length && !memcmp(at, known[i], length);
+        for (size_t i = 0; equals && i < prototype->parameter_count; i++) {
+            const struct gib_parameter *p = &prototype->parameters[i];
+            if (!p->name || strlen(p->name) != (size_t)(equals - at) ||
+                memcmp(p->name, at, strlen(p->name)))
+                continue;
+            found += is_set(equals + 1, length - (size_t)(equals - at) - 1);
+            assert_int_equal(p->type.notation, GIB_NOTATION_NAMES);
+            assert_true(p->type.enumerator_count > 0);
+        }
+        if (found != 1)
+            fail_msg("unknown annotation: %s", line);
+        at += length + (at[length] == ' ');
+    }
 }
 
 static void check_entry(void *context, enum gib_entry_kind kind, const char *name, size_t length,
@@ -61,7 +79,11 @@ static void check_entry(void *context, enum gib_entry_kind kind, const char *nam
         if (gib_parse_data_line(store, line, &prototype, &error))
             fail_msg("%s: %s", line, error.message);
         assert_string_equal(prototype->name, text);
-        check_annotations(line);
+        check_annotations(line, prototype);
+    } else if (kind == GIB_ENTRY_FLAGS) {
+        snprintf(text, sizeof text, "void f(int x); // x=%.*s", (int)length, name);
+        assert_int_equal(gib_prototype_parse(store, text, &prototype, &error), 0);
+        assert_int_equal(prototype->parameters[0].type.notation, GIB_NOTATION_NAMES);
     } else {
         snprintf(text, sizeof text, "void f(%s%.*s *p)", tag_words[kind], (int)length, name);
         if (gib_prototype_parse(store, text, &prototype, &error))
@@ -163,7 +185,10 @@ static void write_types(void *context, enum gib_entry_kind kind, const char *nam
     struct gib_prototype *prototype = NULL;
     if (is_opaque(word))
         return;
-    snprintf(text, sizeof text, "void f(%s%s x)", tag_words[kind], word);
+    if (kind == GIB_ENTRY_FLAGS)
+        snprintf(text, sizeof text, "void f(int x); // x=%s", word);
+    else
+        snprintf(text, sizeof text, "void f(%s%s x)", tag_words[kind], word);
     assert_int_equal(gib_prototype_parse(store, text, &prototype, NULL), 0);
     write_type(out, word, &prototype->parameters[0].type);
     gib_prototype_free(prototype);

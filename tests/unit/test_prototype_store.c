@@ -51,7 +51,7 @@ static const char *const known[] = {
     "char *=s setlocale(category:int=i4, locale:const char *=s)",
     "long=i8 strtol(nptr:const char *=s, endptr:char **=p, base:int=i4)",
     "void=v qsort(base:void *=p, nmemb:size_t=u8, size:size_t=u8, compar:comparison_fn_t=p)",
-    "sighandler_t=p signal(sig:int=i4, handler:sighandler_t=p) errno",
+    "sighandler_t=p signal(sig:int=i4, handler:sighandler_t=p) errno?",
     "int=i4 kill(pid:pid_t=i4, sig:int=i4) errno",
     "pid_t=i4 fork() errno",
     "pid_t=i4 waitpid(pid:pid_t=i4, stat_loc:int *=p, options:int=i4) errno",

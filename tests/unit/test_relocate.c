@@ -223,6 +223,35 @@ static void test_edges_of_rel32(void **state)
     assert_int_equal(copy_size(condition, 5, VECTOR_FROM + 0x12 - INT32_MAX - 7), 16 + 1);
 }
 
+/* Of a program at a fixed address, addresses fit immediates and displacements of 32 bits. */
+static int low_result(const uint8_t *code, size_t size)
+{
+    struct gib_relocation copy;
+    struct gib_relocation_request request = request_for(code, size);
+    request.from = 0x401000;
+    request.to = 0x301000;
+    return gib_relocate(&request, &copy, NULL);
+}
+
+static void test_absolute_names(void **state)
+{
+    static const uint8_t label[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0xbf, 2, 0x10, 0x40, 0, 0xc3};
+    static const uint8_t entry[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0xbf, 0, 0x10, 0x40, 0, 0xc3};
+    static const uint8_t behind[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0xbf, 5, 0x10, 0x40, 0, 0xc3};
+    static const uint8_t stored[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0x48, 0xc7,
+                                     0x45, 0xf8, 4,    0x10, 0x40, 0,    0xc3};
+    static const uint8_t read[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0x8b, 0x04,
+                                   0x25, 4,    0x10, 0x40, 0,    0xc3};
+    static const uint8_t indexed[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0x8b, 0x04,
+                                      0xc5, 4,    0x10, 0x40, 0,    0xc3};
+    assert_int_equal(low_result(label, sizeof label), GIB_E_BRANCH);
+    assert_int_equal(low_result(entry, sizeof entry), 0);
+    assert_int_equal(low_result(behind, sizeof behind), 0);
+    assert_int_equal(low_result(stored, sizeof stored), GIB_E_BRANCH);
+    assert_int_equal(low_result(read, sizeof read), GIB_E_BRANCH);
+    assert_int_equal(low_result(indexed, sizeof indexed), GIB_E_BRANCH);
+}
+
 /* Address, bytes, text and reason fit into the message even for the longest instruction. */
 static void test_message_is_one_sentence(void **state)
 {
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_edges_of_rel32),
+        cmocka_unit_test(test_absolute_names),
         cmocka_unit_test(test_message_is_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

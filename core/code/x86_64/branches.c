@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <Zydis/Zydis.h>
+#include "code/x86_64/relocator.h"
 
 static int by_target(const void *a, const void *b)
 {
@@ -50,18 +50,22 @@ static bool ends_flow(const ZydisDecodedInstruction *i)
            i->mnemonic == ZYDIS_MNEMONIC_UD2 || i->mnemonic == ZYDIS_MNEMONIC_HLT;
 }
 
-static bool is_padding(const ZydisDecodedInstruction *i, const uint8_t *bytes)
+size_t gib_padding_length(const uint8_t *code, size_t size)
 {
-    return i->meta.category == ZYDIS_CATEGORY_NOP || i->meta.category == ZYDIS_CATEGORY_WIDENOP ||
-           i->mnemonic == ZYDIS_MNEMONIC_NOP || i->mnemonic == ZYDIS_MNEMONIC_INT3 ||
-           (bytes[0] == 0 && i->length == 2 && bytes[1] == 0);
+    struct x86_function function = {.bytes = code, .size = size};
+    /* Zeros may be data. */
+    if (!size || code[0] == 0 ||
+        !ZYAN_SUCCESS(
+            ZydisDecoderInit(&function.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+        return 0;
+    return gib_x86_padding(&function, 0);
 }
 
 struct stretch {
     ZydisDecoder decoder;
     const uint8_t *code;
     size_t size;
-    uint64_t address, own_start, own_end;
+    uint64_t address;
     uint8_t *marks;
 };
 
@@ -76,9 +80,7 @@ static void mark_target(struct stretch *s, const ZydisDecodedInstruction *instru
             continue;
         if (target < s->address || target >= s->address + s->size)
             continue;
-        uint64_t from = s->address + at;
-        bool own = from >= s->own_start && from < s->own_end;
-        s->marks[target - s->address] |= (uint8_t)(GIB_BYTE_TARGET | (own ? 0 : GIB_BYTE_FOREIGN));
+        s->marks[target - s->address] |= GIB_BYTE_TARGET;
     }
 }
 
@@ -89,10 +91,13 @@ static void decode_function(struct stretch *s, size_t at, size_t end)
     bool ended = false;
     while (at < end) {
         if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&s->decoder, s->code + at, end - at, &instruction,
-                                                 operands)))
-            return;
+                                                 operands))) {
+            s->marks[at++] |= GIB_BYTE_DATA;
+            ended = false;
+            continue;
+        }
         s->marks[at] |= GIB_BYTE_START;
-        bool padding = is_padding(&instruction, s->code + at);
+        bool padding = gib_padding_length(s->code + at, end - at) > 0;
         for (size_t i = at; ended && padding && i < at + instruction.length; i++)
             s->marks[i] |= GIB_BYTE_PADDING;
         mark_target(s, &instruction, operands, at);
@@ -103,14 +108,9 @@ static void decode_function(struct stretch *s, size_t at, size_t end)
 }
 
 void gib_bytes_mark(const uint8_t *code, size_t size, uint64_t address, const uint64_t *starts,
-                    size_t start_count, uint64_t own_start, uint64_t own_end, uint8_t *marks)
+                    size_t start_count, uint8_t *marks)
 {
-    struct stretch s = {.code = code,
-                        .size = size,
-                        .address = address,
-                        .own_start = own_start,
-                        .own_end = own_end,
-                        .marks = marks};
+    struct stretch s = {.code = code, .size = size, .address = address, .marks = marks};
     memset(marks, 0, size);
     ZydisDecoderInit(&s.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     for (size_t i = 0; i < start_count; i++) {
@@ -121,4 +121,39 @@ void gib_bytes_mark(const uint8_t *code, size_t size, uint64_t address, const ui
         marks[starts[i] - address] |= GIB_BYTE_TARGET;
         decode_function(&s, (size_t)(starts[i] - address), (size_t)(end - address));
     }
+}
+
+/* jmp with a register or memory operand: ff /4, except [rip+d], which holds another function. */
+static bool may_jump_by_table(const uint8_t *code, size_t size)
+{
+    for (size_t i = 0; i + 1 < size; i++)
+        if (code[i] == 0xff && (code[i + 1] & 0x38) == 0x20 && code[i + 1] != 0x25)
+            return true;
+    return false;
+}
+
+size_t gib_find_tables(const uint8_t *code, size_t size, uint64_t address, uint64_t *tables,
+                       size_t max)
+{
+    struct x86_function function = {.bytes = code, .size = size, .address = address};
+    struct x86_instruction instruction;
+    size_t count = 0;
+    if (!may_jump_by_table(code, size) ||
+        !ZYAN_SUCCESS(
+            ZydisDecoderInit(&function.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+        return 0;
+    for (size_t at = 0; at < size;) {
+        if (!gib_x86_decode(&function, at, &instruction)) {
+            at++;
+            continue;
+        }
+        at += instruction.decoded.length;
+        bool formed = instruction.kind == X86_DATA &&
+                      instruction.decoded.mnemonic == ZYDIS_MNEMONIC_LEA && count < max;
+        for (size_t i = 0; i < count && formed; i++)
+            formed = tables[i] != instruction.target;
+        if (formed)
+            tables[count++] = instruction.target;
+    }
+    return count;
 }

@@ -27,11 +27,19 @@ enum gib_byte_mark {
     GIB_BYTE_TARGET =
         2, /* a short or near branch inside the stretch leads here, or a function begins here */
     GIB_BYTE_PADDING =
-        4, /* part of a nop, int3 or zero padding that follows an instruction which ends the flow */
-    GIB_BYTE_FOREIGN = 8, /* with TARGET: from outside [own_start, own_end) */
+        4, /* part of a nop or int3 padding that follows an instruction which ends the flow */
+    GIB_BYTE_DATA = 8, /* no instruction is here: what follows may have been read out of step */
 };
+/* Length of the filler at the start of `code` that compilers put between functions, 0: it is none.
+ * The nops that XRay will write over are none. */
+size_t gib_padding_length(const uint8_t *code, size_t size);
 /* `starts`: sorted addresses where functions begin. Bytes before the first one get no marks. */
 void gib_bytes_mark(const uint8_t *code, size_t size, uint64_t address, const uint64_t *starts,
-                    size_t start_count, uint64_t own_start, uint64_t own_end, uint8_t *marks);
+                    size_t start_count, uint8_t *marks);
+
+/* Addresses that a function forms relative to itself (lea) and could go by: up to `max` of them.
+ * None when it has no computed jump. */
+size_t gib_find_tables(const uint8_t *code, size_t size, uint64_t address, uint64_t *tables,
+                       size_t max);
 
 #endif

@@ -75,6 +75,14 @@ bool gib_x86_is_branch(const struct x86_instruction *instruction)
     return instruction->kind != X86_PLAIN && instruction->kind != X86_DATA;
 }
 
+/* REX.W makes it 64 bits wide again for all vendors: the call of a TLS access is 66 66 48 e8. */
+bool gib_x86_is_ambiguous(const struct x86_instruction *instruction)
+{
+    return gib_x86_is_branch(instruction) &&
+           (instruction->decoded.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) &&
+           !instruction->decoded.raw.rex.W;
+}
+
 bool gib_x86_ends_flow(const struct x86_instruction *instruction)
 {
     switch (instruction->decoded.mnemonic) {
@@ -133,6 +141,28 @@ size_t gib_x86_access_size(const struct x86_function *function,
             return operands[i].size < 8 ? 1 : operands[i].size / 8;
     }
     return 0;
+}
+
+/*
+ *   [f3 0f 1e fa]  48 8b 1c 24  c3    [endbr64]  mov rbx, [rsp]  ret
+ */
+int gib_x86_pc_thunk(const struct x86_function *function, uint64_t address)
+{
+    static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    uint64_t offset = gib_x86_offset(function, address);
+    if (offset >= function->size)
+        return -1;
+    const uint8_t *bytes = function->bytes + offset;
+    size_t left = function->size - offset;
+    if (left > sizeof endbr64 && !memcmp(bytes, endbr64, sizeof endbr64)) {
+        bytes += sizeof endbr64;
+        left -= sizeof endbr64;
+    }
+    if (left < 5 || (bytes[0] & ~4) != 0x48 || bytes[1] != 0x8b || (bytes[2] & 0xc7) != 4 ||
+        bytes[3] != 0x24 || bytes[4] != 0xc3)
+        return -1;
+    int reg = (bytes[0] & 4) << 1 | bytes[2] >> 3;
+    return reg == 4 ? -1 : reg;
 }
 
 /* Writes the instruction as text. Returns how many of its bytes to show: a few if it is none. */

@@ -222,25 +222,45 @@ static void emit_push_of_address(struct emitter *emitter, uint64_t address)
 }
 
 /*
+ * A call of code that only gives back its return address: that must be the original's.
+ *
+ *   <push of address>
+ *   5b                                pop rbx
+ */
+static void emit_pc_thunk(struct emitter *emitter, uint64_t address, int reg)
+{
+    emit_push_of_address(emitter, address);
+    if (reg >= 8)
+        put_byte(emitter, 0x41);
+    put_byte(emitter, (uint8_t)(0x58 | (reg & 7)));
+}
+
+/*
  *   [prefixes] e8 rel32               call target
  * or, out of its reach,
- *   ff 15 02 00 00 00                 call [rip+2]
  *   eb 08  <8 bytes>                  jmp over; .quad target
+ *   ff 15 f2 ff ff ff                 call [rip-14]
+ *
+ * The call stands last, so that it returns to a boundary.
  */
 static void emit_call(struct emitter *emitter, const struct x86_instruction *call,
                       const struct destination *destination)
 {
     uint64_t next = emitter->function->address + call->offset + call->decoded.length;
     size_t prefixes = kept_prefixes(call, 1, 5);
+    int reg = gib_x86_pc_thunk(emitter->function, call->target);
     if (call->target == next) {
         emit_push_of_address(emitter, next);
+    } else if (reg >= 0) {
+        emit_pc_thunk(emitter, next, reg);
     } else if (reaches(emitter, destination, prefixes + 5)) {
         put(emitter, bytes_of(emitter, call), prefixes);
         put_byte(emitter, 0xe8);
         put_rel32(emitter, destination);
     } else {
-        put(emitter, "\xff\x15\x02\0\0\0\xeb\x08", 8);
+        put(emitter, "\xeb\x08", 2);
         put_value(emitter, destination->address, 8);
+        put(emitter, "\xff\x15\xf2\xff\xff\xff", 6);
     }
 }
 

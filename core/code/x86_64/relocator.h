@@ -3,6 +3,7 @@
  *
  *   decode.c    bytes -> an instruction, sorted by what its copy needs; refusals in words
  *   window.c    which instructions are displaced, and whether that is safe
+ *   body.c      whether the rest of the function leaves them alone
  *   emit.c      the copy's bytes
  *   relocate.c  the order of the above
  *
@@ -21,6 +22,10 @@
 
 /* The longest instruction the processor accepts. */
 #define X86_MAX_LENGTH 15
+
+/* The largest request: keeps every offset of a boundary within its 16 bits. A copy of more would
+ * not fit anyway. */
+#define X86_MAX_MIN_BYTES 1024
 
 /* What an instruction needs to mean the same elsewhere. */
 enum x86_kind {
@@ -60,6 +65,12 @@ struct x86_window {
     bool gaps;          /* padding stands between displaced instructions */
 };
 
+/* Offset of an address from code[0]; addresses before it become huge. */
+static inline uint64_t gib_x86_offset(const struct x86_function *function, uint64_t address)
+{
+    return address - function->address;
+}
+
 /* decode.c */
 
 /* False when no whole known instruction stands at `offset`. */
@@ -68,12 +79,19 @@ bool gib_x86_decode(const struct x86_function *function, size_t offset,
 /* Control never reaches the byte behind it (by itself). */
 bool gib_x86_ends_flow(const struct x86_instruction *instruction);
 bool gib_x86_is_branch(const struct x86_instruction *instruction);
+/* A relative branch that a 66 prefix makes 16 bits wide for one vendor's processors and not for
+ * another's: its length and target are not known. */
+bool gib_x86_is_ambiguous(const struct x86_instruction *instruction);
 /* Length of the filler at `offset` that compilers and linkers put between functions, or 0. */
 size_t gib_x86_padding(const struct x86_function *function, size_t offset);
 /* Bytes of memory that the instruction's RIP-relative operand covers; 0 when it reads none (lea).
  */
 size_t gib_x86_access_size(const struct x86_function *function,
                            const struct x86_instruction *instruction);
+/* When the function at `address` is one that returns its return address in a register
+ * (__x86.get_pc_thunk.*) and its code is part of the function given, the register's number; else
+ * -1. */
+int gib_x86_pc_thunk(const struct x86_function *function, uint64_t address);
 /* Fills the error: "address: bytes (instruction): reason". Returns `code`. */
 int gib_x86_refuse(const struct x86_function *function, size_t offset, int code, const char *reason,
                    ...) __attribute__((format(printf, 4, 5)));
@@ -87,6 +105,17 @@ int gib_x86_displaced_at(const struct x86_function *function, const struct x86_w
                          uint64_t address);
 /* The bytes mean the same anywhere, as long as they stay together. */
 bool gib_x86_is_movable(const struct x86_function *function, const struct x86_window *window);
+
+/* body.c: 0 or a GIB_E_ code with the error filled. */
+
+/* What is behind the window against the window. *branch_end is set when the only trouble is that
+ * the branch found, which ends there, is not displaced as well; else it becomes 0. */
+int gib_x86_check_body(const struct x86_function *function, const struct x86_window *window,
+                       size_t *branch_end);
+/* The operands of one instruction anywhere in the function against the bytes that a patch changes.
+ */
+int gib_x86_check_data(const struct x86_function *function, const struct x86_window *window,
+                       const struct x86_instruction *instruction);
 
 /* emit.c: 0 or a GIB_E_ code with the error filled. */
 

@@ -2,202 +2,167 @@
  * in agent/layout.h. */
 #include "code/x86_64/thunk.h"
 
+#include "code/x86_64/assembler.h"
+#include "code/x86_64/thunk_fast.h"
+
 #include <stdio.h>
 #include <string.h>
-#include "agent/layout.h"
-
-/* Hardware numbers, Intel SDM table 3-1. */
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
-
-struct emitter {
-    uint8_t *code;
-    size_t at;
-    uint64_t address; /* of code[0] */
-    bool failed;      /* a displacement did not fit */
-};
-
-static void put(struct emitter *e, const void *bytes, size_t size)
-{
-    if (e->at + size > GIB_THUNK_MAX) { /* cannot happen: the longest thunk is measured by a test */
-        e->failed = true;
-        return;
-    }
-    memcpy(e->code + e->at, bytes, size);
-    e->at += size;
-}
-static void put8(struct emitter *e, uint8_t value)
-{
-    put(e, &value, 1);
-}
-static void put32(struct emitter *e, uint32_t value)
-{
-    put(e, &value, 4);
-}
-static void put64(struct emitter *e, uint64_t value)
-{
-    put(e, &value, 8);
-}
-#define BYTES(e, ...) put(e, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
-
-/* The displacement from the end of an instruction that ends `behind` bytes after this field. */
-static void put_relative(struct emitter *e, uint64_t target, size_t behind)
-{
-    int64_t distance = (int64_t)(target - (e->address + e->at + 4 + behind));
-    if (distance != (int32_t)distance)
-        e->failed = true;
-    put32(e, (uint32_t)distance);
-}
-
-/*  REX.W 89 /r disp32    mov [rbp + disp32], reg   */
-static void store(struct emitter *e, int reg, int32_t offset)
-{
-    BYTES(e, (uint8_t)(0x48 | (reg >= 8) << 2), 0x89, (uint8_t)(0x85 | (reg & 7) << 3));
-    put32(e, (uint32_t)(offset - GIB_FRAME_SIZE));
-}
-/*  REX.W 8b /r disp32    mov reg, [rbp + disp32]   */
-static void load(struct emitter *e, int reg, int32_t offset)
-{
-    BYTES(e, (uint8_t)(0x48 | (reg >= 8) << 2), 0x8b, (uint8_t)(0x85 | (reg & 7) << 3));
-    put32(e, (uint32_t)(offset - GIB_FRAME_SIZE));
-}
-/*  REX.W b8+r imm64      mov reg, imm64            */
-static void immediate(struct emitter *e, int reg, uint64_t value)
-{
-    BYTES(e, (uint8_t)(0x48 | (reg >= 8)), (uint8_t)(0xb8 | (reg & 7)));
-    put64(e, value);
-}
-/*  66 0f d6 /r disp32    movq [rbp + disp32], xmm0..7   */
-static void store_xmm(struct emitter *e, int reg, int32_t offset)
-{
-    BYTES(e, 0x66, 0x0f, 0xd6, (uint8_t)(0x85 | reg << 3));
-    put32(e, (uint32_t)(offset - GIB_FRAME_SIZE));
-}
-
-#define AT(field) ((int32_t)offsetof(struct gib_frame, field))
 
 /* Everything a caller compiled with -fipa-ra may know that the original leaves alone. */
 static const struct saved {
     int reg;
-    int32_t offset;
+    int64_t offset;
 } saved[] = {
-    {RDI, AT(gpr[0])}, {RSI, AT(gpr[1])}, {RDX, AT(gpr[2])}, {RCX, AT(gpr[3])}, {R8, AT(gpr[4])},
-    {R9, AT(gpr[5])},  {RAX, AT(rax)},    {R10, AT(r10)},    {R11, AT(r11)},
+    {RDI, IN_FRAME(gpr[0])}, {RSI, IN_FRAME(gpr[1])}, {RDX, IN_FRAME(gpr[2])},
+    {RCX, IN_FRAME(gpr[3])}, {R8, IN_FRAME(gpr[4])},  {R9, IN_FRAME(gpr[5])},
+    {RAX, IN_FRAME(rax)},    {R10, IN_FRAME(r10)},    {R11, IN_FRAME(r11)},
 };
 static void save_all(struct emitter *e)
 {
     for (size_t i = 0; i < sizeof saved / sizeof *saved; i++)
-        store(e, saved[i].reg, saved[i].offset);
+        gib_memory(e, STORE, saved[i].reg, RBP, saved[i].offset);
 }
 static void restore_all(struct emitter *e)
 {
     for (size_t i = 0; i < sizeof saved / sizeof *saved; i++)
-        load(e, saved[i].reg, saved[i].offset);
+        gib_memory(e, LOAD, saved[i].reg, RBP, saved[i].offset);
 }
 
 /*  lea rdi,[rbp-FRAME] ; mov rsi,site ; mov rdx,shared ; mov rax,function ; call rax   */
 static void call_agent(struct emitter *e, const struct gib_thunk_request *r, uint64_t function)
 {
     BYTES(e, 0x48, 0x8d, 0xbd);
-    put32(e, (uint32_t)-GIB_FRAME_SIZE);
-    immediate(e, RSI, r->site);
-    immediate(e, RDX, r->shared);
-    immediate(e, RAX, function);
+    gib_put32(e, (uint32_t)-GIB_FRAME_SIZE);
+    gib_immediate(e, RSI, r->site);
+    gib_immediate(e, RDX, r->shared);
+    gib_immediate(e, RAX, function);
     BYTES(e, 0xff, 0xd0);
 }
 
-static void jump(struct emitter *e, uint64_t target)
-{
-    put8(e, 0xe9);
-    put_relative(e, target, 0);
-}
-
 /*
- *  83 3d disp32 00       cmp dword [rip + active], 0
- *  0f 84 rel32           je trampoline
+ *  83 3d disp32 01       cmp dword [rip + active], 1
+ *  0f 82 rel32           jb trampoline
  */
-static void test_active(struct emitter *e, const struct gib_thunk_request *r)
+static void test_gate(struct emitter *e, const struct gib_thunk_request *r)
 {
+    _Static_assert(GIB_GATE_CLOSED == 0 && GIB_GATE_GENERAL == 1, "below 1, and 1");
     BYTES(e, 0x83, 0x3d);
-    put_relative(e, r->active, 1);
-    put8(e, 0);
-    BYTES(e, 0x0f, 0x84);
-    put_relative(e, r->trampoline, 0);
+    gib_put_relative(e, r->active, 1);
+    BYTES(e, GIB_GATE_GENERAL);
+    gib_jump_if(e, JB, r->trampoline);
 }
 
-/* Repeats the caller's stack arguments below the frame, at the same alignment. rax, rcx, rsi, rdi
- * are free here. */
-static void copy_stack(struct emitter *e, const struct gib_thunk_request *r)
+void gib_copy_stack(struct emitter *e, uint32_t size)
 {
-    if (!r->stack_copy)
+    if (!size)
         return;
-    if (r->stack_copy <= 64) {
+    if (size <= 64) {
         /*  sub rsp,64 ; { mov rax,[rbp+16+i] ; mov [rsp+i],rax } for each word   */
         BYTES(e, 0x48, 0x83, 0xec, 0x40);
-        for (uint32_t i = 0; i < r->stack_copy; i += 8) {
+        for (uint32_t i = 0; i < size; i += 8) {
             BYTES(e, 0x48, 0x8b, 0x45, (uint8_t)(16 + i));
             BYTES(e, 0x48, 0x89, 0x44, 0x24, (uint8_t)i);
         }
         return;
     }
-    /*  mov rcx,copy ; lea rax,[rcx+63] ; and rax,-64 ; sub rsp,rax ; mov rdi,rsp ; lea rsi,[rbp+16]
-     * ; shr ecx,3 ; rep movsq   */
-    load(e, RCX, AT(copy));
+    /*  mov rcx,copy ; lea rax,[rcx+63] ; and rax,-64 ; sub rsp,rax
+     *  mov rdi,rsp ; lea rsi,[rbp+16] ; shr ecx,3 ; rep movsq   */
+    reload(e, RCX, copy);
     BYTES(e, 0x48, 0x8d, 0x41, 0x3f, 0x48, 0x83, 0xe0, 0xc0, 0x48, 0x29, 0xc4);
     BYTES(e, 0x48, 0x89, 0xe7, 0x48, 0x8d, 0x75, 0x10);
     BYTES(e, 0xc1, 0xe9, 0x03, 0xf3, 0x48, 0xa5);
 }
 
+/* ---- thunks with a frame ---- */
+
 /*
- *      cmp dword [active],0 ; je trampoline
- *      push rbp ; mov rbp,rsp ; sub rsp,FRAME
+ *  55  48 89 e5  48 8d a5 disp32     push rbp ; mov rbp,rsp ; lea rsp,[rbp - FRAME]
+ *
+ * No flag changes. No return address is ever changed: unwinders, shadow stacks, exceptions and
+ * longjmp see an ordinary frame with a frame pointer.
+ */
+static void make_frame(struct emitter *e)
+{
+    BYTES(e, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x8d, 0xa5);
+    gib_put32(e, (uint32_t)-GIB_FRAME_SIZE);
+}
+
+/*
  *      save registers ; enter(frame, site, shared)
  *      test eax,eax ; je pass
  *      repeat stack arguments ; restore registers
  *      call trampoline
+ */
+static void call_through(struct emitter *e, const struct gib_thunk_request *r, struct label *pass)
+{
+    BYTES(e, 0x85, 0xc0);
+    gib_jump_label(e, JE, pass);
+    gib_copy_stack(e, r->stack_copy);
+    restore_all(e);
+    BYTES(e, 0xe8);
+    gib_put_relative(e, r->trampoline, 0);
+}
+
+/*
  *      save results ; leave(frame, site, shared)
  *      restore registers ; leave ; ret
+ */
+static void come_back(struct emitter *e, const struct gib_thunk_request *r)
+{
+    save_all(e);
+    if (r->result_xmm)
+        gib_store_xmm(e, 0, RBP, IN_FRAME(result_xmm));
+    if (r->result_xmm1)
+        gib_store_xmm(e, 1, RBP, IN_FRAME(result_x87[1]));
+    if (r->result_x87) {
+        BYTES(e, 0xd9, 0xc0, 0xdb, 0xbd); /* fld st0 ; fstp tbyte [rbp + disp32] */
+        gib_put32(e, (uint32_t)IN_FRAME(result_x87));
+    }
+    call_agent(e, r, r->leave);
+    restore_all(e);
+    BYTES(e, 0xc9, 0xc3);
+}
+
+/*
+ *      cmp dword [active],1 ; jb trampoline
+ *      a frame
+ *      je general                        only when there is a fast part (thunk_fast.c)
+ *      the fast part, up to ret          or to one of its exits
+ *  general:
+ *      enter, call through, leave, ret
  *  pass:
  *      restore registers ; leave ; jmp trampoline
- *
- * No return address is ever changed: unwinders, shadow stacks, exceptions and longjmp see an
- * ordinary frame with a frame pointer.
+ *  the fast part's exits behind the call: jmp leave
  */
 static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
-    test_active(e, r);
-    BYTES(e, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec);
-    put32(e, GIB_FRAME_SIZE);
+    bool fast = gib_fast_possible(r);
+    struct gib_fast_exits exits = {0};
+    struct label general = {0}, pass = {0};
+    test_gate(e, r);
+    make_frame(e);
+    if (fast) {
+        gib_jump_label(e, JE, &general);
+        gib_fast_body(e, r, &exits);
+        gib_fast_to_enter(e, &exits);
+        gib_label_here(e, &general);
+    }
     save_all(e);
     for (int i = 0; r->reads_xmm && i < 8; i++)
-        store_xmm(e, i, AT(xmm) + 8 * i);
+        gib_store_xmm(e, i, RBP, IN_FRAME(xmm) + 8 * i);
     call_agent(e, r, r->enter);
+    uint64_t behind_call = 0;
     if (r->kind == GIB_THUNK_CALL_THROUGH) {
-        BYTES(e, 0x85, 0xc0, 0x0f, 0x84);
-        size_t patch = e->at;
-        put32(e, 0);
-        copy_stack(e, r);
-        restore_all(e);
-        put8(e, 0xe8);
-        put_relative(e, r->trampoline, 0);
-        save_all(e);
-        if (r->result_xmm)
-            store_xmm(e, 0, AT(result_xmm));
-        if (r->result_xmm1)
-            store_xmm(e, 1, AT(result_x87[1]));
-        if (r->result_x87) {
-            BYTES(e, 0xd9, 0xc0, 0xdb, 0xbd); /* fld st0 ; fstp tbyte [rbp + disp32] */
-            put32(e, (uint32_t)(AT(result_x87) - GIB_FRAME_SIZE));
-        }
-        call_agent(e, r, r->leave);
-        restore_all(e);
-        BYTES(e, 0xc9, 0xc3);
-        uint32_t distance = (uint32_t)(e->at - (patch + 4));
-        if (!e->failed)
-            memcpy(e->code + patch, &distance, 4);
+        call_through(e, r, &pass);
+        behind_call = e->address + e->at;
+        come_back(e, r);
+        gib_label_here(e, &pass);
     }
     restore_all(e);
-    put8(e, 0xc9);
-    jump(e, r->trampoline);
+    BYTES(e, 0xc9);
+    gib_jump(e, r->trampoline);
+    if (fast)
+        gib_fast_to_leave(e, &exits, behind_call);
 }
 
 /*
@@ -205,7 +170,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
  * leave 128 bytes below rsp alone) and one instruction increments this thread's own counter, so a
  * signal cannot come between.
  *
- *      cmp dword [active],0 ; je trampoline
+ *      cmp dword [active],1 ; jb trampoline
  *      mov [rsp-8],r11 ; mov [rsp-16],rax ; mov [rsp-24],rcx
  *      r11 = thread pointer ; rcx = slot[hash(r11)].block
  *      test rcx,rcx ; je slow ; cmp [rcx],r11 ; jne slow
@@ -217,7 +182,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
  */
 static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
-    test_active(e, r);
+    test_gate(e, r);
     BYTES(e, 0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x48, 0x89, 0x44, 0x24, 0xf0, 0x48, 0x89, 0x4c, 0x24,
           0xe8);
     if (r->thread_pointer == GIB_POINTER_FS0) {
@@ -231,9 +196,9 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
      * ; mov rcx,slots ; add rcx,rax */
     BYTES(e, 0x4c, 0x89, 0xd8, 0x48, 0xc1, 0xe8, 12, 0x4c, 0x89, 0xd9, 0x48, 0xc1, 0xe9, 6, 0x31,
           0xc8, 0x25);
-    put32(e, GIB_HASH_SLOTS - 1);
+    gib_put32(e, GIB_HASH_SLOTS - 1);
     BYTES(e, 0xc1, 0xe0, 4);
-    immediate(e, RCX, r->hash_slots);
+    gib_immediate(e, RCX, r->hash + offsetof(struct gib_hash, slot));
     BYTES(e, 0x48, 0x01, 0xc1);
     /*  mov rcx,[rcx+8] ; test rcx,rcx ; je slow ; cmp [rcx],r11 ; jne slow: the block must still be
      * this thread's */
@@ -242,30 +207,29 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     BYTES(e, 0x4c, 0x39, 0x19, 0x75, 0);
     size_t not_mine = e->at;
     BYTES(e, 0x48, 0xff, 0x81); /* inc qword [rcx + disp32] */
-    put32(e, r->counter_offset);
+    gib_put32(e, r->counter_offset);
     size_t out = e->at;
     BYTES(e, 0x4c, 0x8b, 0x5c, 0x24, 0xf8, 0x48, 0x8b, 0x44, 0x24, 0xf0, 0x48, 0x8b, 0x4c, 0x24,
           0xe8);
-    jump(e, r->trampoline);
+    gib_jump(e, r->trampoline);
     if (e->failed)
         return;
     e->code[no_block - 1] = (uint8_t)(e->at - no_block);
     e->code[not_mine - 1] = (uint8_t)(e->at - not_mine);
     /* The frame begins below the red-zone words that hold the three registers. */
-    BYTES(e, 0x48, 0x8d, 0x64, 0x24, 0xe0);             /* lea rsp,[rsp-32] */
-    BYTES(e, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x81, 0xec); /* push rbp ; mov rbp,rsp ; sub rsp,FRAME */
-    put32(e, GIB_FRAME_SIZE);
+    BYTES(e, 0x48, 0x8d, 0x64, 0x24, 0xe0); /* lea rsp,[rsp-32] */
+    make_frame(e);
     save_all(e);
     BYTES(e, 0xbf);
-    put32(e, r->counter);
-    immediate(e, RSI, r->shared);
+    gib_put32(e, r->counter);
+    gib_immediate(e, RSI, r->shared);
     BYTES(e, 0xba); /* mov edx, imm32 */
-    put32(e, r->thread_pointer);
-    immediate(e, RAX, r->count);
+    gib_put32(e, r->thread_pointer);
+    gib_immediate(e, RAX, r->count);
     BYTES(e, 0xff, 0xd0);
     restore_all(e);
     BYTES(e, 0xc9, 0x48, 0x8d, 0x64, 0x24, 0x20); /* leave ; lea rsp,[rsp+32] */
-    jump(e, e->address + out);
+    gib_jump(e, e->address + out);
 }
 
 /*
@@ -279,12 +243,12 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
 static void make_find_fde_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     BYTES(e, 0x57, 0x56, 0x48, 0x83, 0xec, 0x08);
-    immediate(e, RDX, r->shared);
-    immediate(e, RAX, r->find_fde);
+    gib_immediate(e, RDX, r->shared);
+    gib_immediate(e, RAX, r->find_fde);
     BYTES(e, 0xff, 0xd0);
     BYTES(e, 0x48, 0x83, 0xc4, 0x08, 0x5e, 0x5f, 0x48, 0x85, 0xc0,
           r->kind == GIB_THUNK_FIND_FDE ? 0x74 : 0x75, 0x01, 0xc3);
-    jump(e, r->trampoline);
+    gib_jump(e, r->trampoline);
 }
 
 /*
@@ -329,7 +293,7 @@ static int fail(struct gib_error *error, uint64_t address, const char *what)
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
                    size_t *size, struct gib_error *error)
 {
-    struct emitter e = {code, 0, request->address, false};
+    struct emitter e = {code, 0, GIB_THUNK_MAX, request->address, false};
     if (request->kind == GIB_THUNK_COUNT)
         make_count_thunk(&e, request);
     else if (request->kind == GIB_THUNK_FIND_FDE || request->kind == GIB_THUNK_FIND_OBJECT)
@@ -345,10 +309,10 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
 int gib_detour_make(uint64_t from, uint64_t to, uint8_t code[GIB_DETOUR_SIZE],
                     struct gib_error *error)
 {
-    struct emitter e = {code, 0, from, false};
+    struct emitter e = {code, 0, GIB_DETOUR_SIZE, from, false};
     int64_t distance = (int64_t)(to - (from + GIB_DETOUR_SIZE));
     if (distance != (int32_t)distance)
         return fail(error, from, "the thunk for this function");
-    jump(&e, to);
+    gib_jump(&e, to);
     return 0;
 }

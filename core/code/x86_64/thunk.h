@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "agent/layout.h"
 #include "gibbon/relocate.h"
 
 enum gib_thunk_kind {
@@ -23,19 +24,25 @@ struct gib_thunk_request {
     enum gib_thunk_kind kind;
     uint64_t address;    /* where the thunk will run */
     uint64_t trampoline; /* within +-2 GiB of it */
-    uint64_t active; /* a 32-bit word, within +-2 GiB: 0 sends calls straight to the trampoline */
-    uint64_t enter, leave, count, find_fde;   /* the agent's entry points, anywhere */
-    uint64_t site, shared;                    /* their arguments */
-    uint32_t stack_copy;                      /* as in struct gib_site */
-    bool reads_xmm;                           /* keep xmm0..7 in the frame */
-    bool result_xmm, result_xmm1, result_x87; /* the result is there */
+    uint64_t active;     /* a 32-bit word, within +-2 GiB: enum gib_gate */
+    uint64_t enter, leave, texts, count, find_fde; /* the agent's entry points, anywhere */
+    uint64_t site, shared;                         /* their arguments */
+    uint32_t stack_copy;                           /* as in struct gib_site */
+    bool reads_xmm;                                /* keep xmm0..7 in the frame */
+    bool result_xmm, result_xmm1, result_x87;      /* the result is there */
+    uint64_t hash;                                 /* address of struct gib_hash */
+    /* What records of this site hold: words, strings, result, rules. The thunk of a plain one can
+     * write them itself, while the gate says so. NULL: the agent writes all. */
+    const struct gib_site *shape;
     /* GIB_THUNK_COUNT */
     uint32_t thread_pointer;          /* enum gib_thread_pointer */
-    uint64_t hash_slots;              /* address of gib_hash.slot */
     uint32_t counter, counter_offset; /* index, and its byte offset inside a thread block */
 };
 
-#define GIB_THUNK_MAX 1024
+#define GIB_THUNK_MAX 1664
+
+/* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
+enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);
 
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],

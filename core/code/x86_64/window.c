@@ -4,17 +4,6 @@
  */
 #include "code/x86_64/relocator.h"
 
-#include <string.h>
-
-/* fxsave's. Only xsave's can be longer, and no program keeps its state right before a function. */
-enum { LONGEST_OPERAND = 512 };
-
-/* Offset of an address from code[0]; addresses before it become huge. */
-static uint64_t offset_of(const struct x86_function *function, uint64_t address)
-{
-    return address - function->address;
-}
-
 /* Where the copied bytes end: `consumed`, less the padding at the end. */
 static size_t displaced_end(const struct x86_window *window)
 {
@@ -26,7 +15,7 @@ int gib_x86_displaced_at(const struct x86_function *function, const struct x86_w
                          uint64_t address)
 {
     for (size_t i = 0; i < window->count; i++)
-        if (window->instruction[i].offset == offset_of(function, address))
+        if (window->instruction[i].offset == gib_x86_offset(function, address))
             return (int)i;
     return -1;
 }
@@ -40,29 +29,33 @@ bool gib_x86_is_movable(const struct x86_function *function, const struct x86_wi
         if (instruction->kind == X86_PLAIN)
             continue;
         if (instruction->kind == X86_DATA || instruction->kind == X86_CALL ||
-            offset_of(function, instruction->target) >= displaced_end(window))
+            gib_x86_offset(function, instruction->target) >= displaced_end(window))
             return false;
     }
     return true;
 }
 
-static int too_short(const struct x86_function *function, size_t offset, size_t min_bytes)
+static int too_short(const struct x86_function *function, const struct x86_window *window,
+                     size_t offset, size_t min_bytes)
 {
-    if (offset >= function->size)
-        return gib_x86_refuse(function, function->size, GIB_E_TOO_SHORT,
-                              "the function ends here, after %zu bytes; a patch needs %zu",
-                              function->size, min_bytes);
+    if (offset >= function->size) {
+        const struct x86_instruction *last = &window->instruction[window->count - 1];
+        return gib_x86_refuse(function, last->offset, GIB_E_TOO_SHORT,
+                              "the function ends here, after %zu byte%s; a patch needs %zu",
+                              function->size, function->size == 1 ? "" : "s", min_bytes);
+    }
     return gib_x86_refuse(function, offset, GIB_E_TOO_SHORT,
                           "control leaves the function after %zu bytes, a patch needs %zu, and "
                           "this is not padding",
                           offset, min_bytes);
 }
 
-static int undecodable(const struct x86_function *function, size_t offset, size_t min_bytes)
+static int undecodable(const struct x86_function *function, const struct x86_window *window,
+                       size_t offset, size_t min_bytes)
 {
     ZydisDecodedInstruction ignored;
     if (offset >= function->size)
-        return too_short(function, offset, min_bytes);
+        return too_short(function, window, offset, min_bytes);
     ZyanStatus status = ZydisDecoderDecodeInstruction(
         &function->decoder, NULL, function->bytes + offset, function->size - offset, &ignored);
     if (status == ZYDIS_STATUS_NO_MORE_DATA)
@@ -83,13 +76,15 @@ static int check_instruction(const struct x86_function *function,
         return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
                               "this is a breakpoint, probably a debugger's: the function's own "
                               "bytes must be read, not those in memory");
-    /* REX.W makes it 64 bits wide again for all vendors: the call of a TLS access is 66 66 48 e8.
-     */
-    if (gib_x86_is_branch(instruction) && (decoded->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) &&
-        !decoded->raw.rex.W)
+    if (gib_x86_is_ambiguous(instruction))
         return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
                               "the length and target of a 16-bit branch depend on the processor's "
                               "vendor");
+    if (decoded->mnemonic == ZYDIS_MNEMONIC_CALL &&
+        decoded->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR &&
+        (decoded->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !decoded->raw.rex.W)
+        return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
+                              "how much a 16-bit call pushes depends on the processor's vendor");
     return 0;
 }
 
@@ -102,7 +97,7 @@ static int displace(const struct x86_function *function, size_t offset, size_t m
                               X86_MAX_INSTRUCTIONS);
     struct x86_instruction *instruction = &window->instruction[window->count];
     if (!gib_x86_decode(function, offset, instruction))
-        return undecodable(function, offset, min_bytes);
+        return undecodable(function, window, offset, min_bytes);
     window->count++;
     return check_instruction(function, instruction);
 }
@@ -113,9 +108,25 @@ static bool is_reached(const struct x86_function *function, const struct x86_win
 {
     for (size_t i = 0; i < window->count; i++)
         if (gib_x86_is_branch(&window->instruction[i]) &&
-            offset_of(function, window->instruction[i].target) == offset)
+            gib_x86_offset(function, window->instruction[i].target) == offset)
             return true;
     return false;
+}
+
+/*
+ * Length of the nop at `offset` if the displaced jump before it does nothing but skip it, else 0:
+ * the sled that XRay puts at an entry. No other branch goes there or it would be a refusal.
+ */
+static size_t skipped_nop(const struct x86_function *function, const struct x86_window *window,
+                          size_t offset)
+{
+    struct x86_instruction nop;
+    const struct x86_instruction *last = &window->instruction[window->count - 1];
+    if (last->kind != X86_JUMP || last->offset + last->decoded.length != offset ||
+        !gib_x86_decode(function, offset, &nop) || nop.decoded.mnemonic != ZYDIS_MNEMONIC_NOP ||
+        gib_x86_offset(function, last->target) != offset + nop.decoded.length)
+        return 0;
+    return nop.decoded.length;
 }
 
 /*
@@ -126,20 +137,22 @@ static int select_instructions(const struct x86_function *function, size_t min_b
                                struct x86_window *window)
 {
     size_t offset = 0;
-    bool live = true, padded = false;
+    bool live = true, padded = false; /* the first instruction is live */
     window->count = 0;
     window->gaps = false;
     while (offset < min_bytes) {
         size_t padding = 0;
         if (!live && !is_reached(function, window, offset))
             padding = gib_x86_padding(function, offset);
+        if (!live && !padding && window->count)
+            padding = skipped_nop(function, window, offset);
         if (padding) {
             padded = true;
             offset += padding;
             continue;
         }
         if (!live && offset >= known && !is_reached(function, window, offset))
-            return too_short(function, offset, min_bytes);
+            return too_short(function, window, offset, min_bytes);
         int code = displace(function, offset, min_bytes, window);
         if (code)
             return code;
@@ -181,7 +194,7 @@ static int check_push_of_address(const struct x86_function *function,
                                  const struct x86_window *window, size_t index)
 {
     const struct x86_instruction *call = &window->instruction[index];
-    if (offset_of(function, call->target) >= window->consumed)
+    if (gib_x86_offset(function, call->target) >= window->consumed)
         return 0; /* the original stays there */
     if (index + 1 < window->count &&
         window->instruction[index + 1].decoded.mnemonic == ZYDIS_MNEMONIC_POP)
@@ -195,7 +208,7 @@ static int check_displaced_branch(const struct x86_function *function,
                                   const struct x86_window *window, size_t index)
 {
     const struct x86_instruction *branch = &window->instruction[index];
-    uint64_t target = offset_of(function, branch->target);
+    uint64_t target = gib_x86_offset(function, branch->target);
     if (branch->kind == X86_CALL && target == branch->offset + branch->decoded.length)
         return check_push_of_address(function, window, index);
     if (target >= window->consumed)
@@ -213,90 +226,6 @@ static int check_displaced_branch(const struct x86_function *function,
                           "kept together");
 }
 
-/* The operand of an instruction anywhere in the function against the bytes that a patch changes. */
-static int check_data(const struct x86_function *function, const struct x86_window *window,
-                      const struct x86_instruction *instruction)
-{
-    int64_t start = (int64_t)offset_of(function, instruction->target);
-    if (start <= -LONGEST_OPERAND || start >= (int64_t)window->consumed)
-        return 0;
-    if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_LEA)
-        return start <= 0 ? 0
-                          : gib_x86_refuse(function, instruction->offset, GIB_E_BRANCH,
-                                           "it takes the address of a label in the first %zu "
-                                           "bytes, which the patch displaces",
-                                           window->consumed);
-    if (start + (int64_t)gib_x86_access_size(function, instruction) <= 0)
-        return 0;
-    return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
-                          "it accesses the code of the first %zu bytes, which the patch changes",
-                          window->consumed);
-}
-
-/*
- * Could any field behind the window be a distance into it? Every branch ends with its distance and
- * a RIP-relative operand's is followed by an immediate of 4 bytes at most, so this misses nothing,
- * and it spares nearly every function the decoding of its whole body.
- */
-static bool may_refer_to_window(const struct x86_function *function,
-                                const struct x86_window *window)
-{
-    const uint8_t *bytes = function->bytes;
-    for (size_t i = window->consumed; i + 4 <= function->size; i++) {
-        int32_t distance;
-        memcpy(&distance, bytes + i, 4);
-        /* from the longest operand before the entry to the last byte of the window */
-        uint64_t target = i + 4 + (uint64_t)(int64_t)distance;
-        if (target + LONGEST_OPERAND < window->consumed + LONGEST_OPERAND)
-            return true;
-    }
-    for (size_t i = window->consumed; i + 1 < function->size && i < window->consumed + 128; i++) {
-        bool is_opcode = (bytes[i] & 0xf0) == 0x70 || (bytes[i] & 0xfc) == 0xe0 || bytes[i] == 0xeb;
-        uint64_t target = i + 2 + (uint64_t)(int64_t)(int8_t)bytes[i + 1];
-        if (is_opcode && target < window->consumed)
-            return true;
-    }
-    for (size_t i = window->consumed; i + 4 <= function->size; i++)
-        if (bytes[i] == 0xc7 && bytes[i + 1] == 0xf8) /* xbegin may have 16 bits */
-            return true;
-    return false;
-}
-
-/*
- * Reads the rest of the function for ways into the window. A jump to the entry itself counts,
- * because each turn of such a loop would look like a call; a call to it is one. *branch_end is set
- * when the only trouble is that the branch found is not displaced as well.
- */
-static int check_body(const struct x86_function *function, const struct x86_window *window,
-                      size_t *branch_end)
-{
-    struct x86_instruction instruction;
-    if (!may_refer_to_window(function, window))
-        return 0;
-    for (size_t offset = window->consumed; offset < function->size;) {
-        if (!gib_x86_decode(function, offset, &instruction)) {
-            offset++; /* data between code: find the way back */
-            continue;
-        }
-        if (instruction.kind == X86_DATA) {
-            int code = check_data(function, window, &instruction);
-            if (code)
-                return code;
-        }
-        uint64_t target = offset_of(function, instruction.target);
-        offset += instruction.decoded.length;
-        if (!gib_x86_is_branch(&instruction) || target >= window->consumed ||
-            (instruction.kind == X86_CALL && target == 0))
-            continue;
-        *branch_end = offset;
-        return gib_x86_refuse(function, instruction.offset, GIB_E_BRANCH,
-                              "it branches back to byte %llu of the function, and the patch "
-                              "displaces the first %zu",
-                              (unsigned long long)target, window->consumed);
-    }
-    return 0;
-}
-
 static int try_window(const struct x86_function *function, size_t min_bytes, size_t known,
                       struct x86_window *window, size_t *branch_end)
 {
@@ -304,10 +233,10 @@ static int try_window(const struct x86_function *function, size_t min_bytes, siz
     for (size_t i = 0; !code && i < window->count; i++) {
         if (gib_x86_is_branch(&window->instruction[i]))
             code = check_displaced_branch(function, window, i);
-        else if (window->instruction[i].kind == X86_DATA)
-            code = check_data(function, window, &window->instruction[i]);
+        else
+            code = gib_x86_check_data(function, window, &window->instruction[i]);
     }
-    return code ? code : check_body(function, window, branch_end);
+    return code ? code : gib_x86_check_body(function, window, branch_end);
 }
 
 /* A jump whose target the bytes do not tell; [rip+d] holds another function's address. */

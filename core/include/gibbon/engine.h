@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 1
+#define GIB_ENGINE_INTERFACE 2
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -54,7 +54,7 @@ GIB_API int64_t gib_engine_calls(struct gib_engine *engine, int number);
 
 /* Whether `pc` is behind a call made by a thunk: its frame then has a frame pointer (caller's pc at
  * rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For debuggers that unwind through code
- * without tables. */
+ * without tables, in the time before operations->symbols has given them some: then it is false. */
 GIB_API bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc);
 
 /* What happened in the debugger. */

@@ -35,6 +35,7 @@ struct gib_target_thread {
 struct gib_target_breakpoint {
     int32_t number;   /* the user's number for it */
     uint64_t address; /* of one location */
+    bool exact;       /* set on an address (`*0x1234`), not on a function or a line */
 };
 
 enum gib_print_style {
@@ -46,8 +47,11 @@ enum gib_print_style {
 /* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could
  * not. */
 struct gib_target_operations {
-    size_t size;     /* sizeof(struct gib_target_operations), for compatibility */
-    bool tells_exit; /* GIB_EVENT_EXITED comes as soon as the process has ended */
+    size_t size;           /* sizeof(struct gib_target_operations), for compatibility */
+    bool tells_exit;       /* GIB_EVENT_EXITED comes as soon as the process has ended */
+    bool reads_prologues;  /* finds where a function's body begins by reading its instructions */
+    bool knows_statements; /* a breakpoint on a line goes to rows of a line table only that begin a
+                              statement */
 
     /* The process id, 0 when there is no process; and what it does. */
     int32_t (*pid)(void *context);
@@ -75,8 +79,11 @@ struct gib_target_operations {
      * there are. */
     size_t (*breakpoints)(void *context, struct gib_target_breakpoint *breakpoints, size_t max);
 
-    /* Makes the location at `from` of the user's breakpoint stop at `to` instead. */
-    int (*move_breakpoint)(void *context, int32_t number, uint64_t from, uint64_t to);
+    /* The location at `from` of the user's breakpoint shall not be used for a while; a stand-in at
+     * `to`, with the same conditions, counts and commands, stops in its place. Returns the
+     * stand-in's number, which the user sees. Doing it again is harmless. With `to` 0 the stand-in
+     * goes and the location is used again: 0. -1: the debugger could not. */
+    int32_t (*move_breakpoint)(void *context, int32_t number, uint64_t from, uint64_t to);
 
     /* The value of an expression of the debugger's language as an address, as in "*EXPRESSION". On
      * failure -1 and a sentence in `error` (256 bytes). */
@@ -86,6 +93,15 @@ struct gib_target_operations {
      * GIB_EVENT_REACHED; on: false ends it. With a path, `address` is one of that file's, which may
      * not be mapped yet. */
     int (*watch)(void *context, const char *path, uint64_t address, bool on);
+
+    /*
+     * Takes the ELF file at `path` as symbols, call frames and lines of code that Gibbon has made;
+     * its sections have the addresses at which they are in the target. The path is valid during
+     * the call only. NULL: forget all of them, the code is gone. 0, -1 when the debugger cannot,
+     * 1 when not at this moment: it will be asked again. Called at stops that the user sees, in
+     * commands, and when a watched address was reached; with NULL in any event.
+     */
+    int (*symbols)(void *context, const char *path);
 
     /* Shows text to the user (ends with a newline). */
     void (*print)(void *context, const char *text, enum gib_print_style style);

@@ -1,0 +1,401 @@
+/*
+ * thunk_fast.c: nearly every patch is one action without filters on a function whose record is a
+ * copy of registers. Then the thunk writes the record itself, and saves only five registers. It
+ * calls the agent for the texts of a record, if there are any. What it does is what agent.c does,
+ * in the same order, since a signal handler may come between any two instructions. Whatever is out
+ * of the ordinary (a new thread, a handler that interrupts a record, a full ring, a failed call) it
+ * leaves to the agent.
+ *
+ * rbp and rsp are those of the frame.
+ */
+#include "code/x86_64/thunk_fast.h"
+
+/* ---- which sites, and when ---- */
+
+/* What does not change as long as the site exists. */
+static bool is_plain(const struct gib_site *site)
+{
+    return !site->flags && site->errno_rule <= GIB_ERRNO_NULL && site->stack_copy <= 64;
+}
+/* Whether the result is one word of its own. */
+static bool has_plain_result(const struct gib_site *site)
+{
+    return !site->result_string &&
+           (site->result <= GIB_RESULT_RAX || site->result == GIB_RESULT_XMM0);
+}
+
+/* Without texts. */
+static uint32_t record_lines(const struct gib_site *site)
+{
+    size_t words = site->words > 3 ? site->words : 3;
+    return (uint32_t)((offsetof(struct gib_record, word) + 8 * words + GIB_LINE - 1) / GIB_LINE);
+}
+
+enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared)
+{
+    size_t enabled = 0, place = 0;
+    for (size_t i = 0; i < site->actions; i++) {
+        if (site->action[i].flags & GIB_ACTION_ENABLED) {
+            enabled++;
+            place = i;
+        }
+    }
+    if (!enabled)
+        return GIB_GATE_CLOSED;
+    const struct gib_action *only = &site->action[place];
+    if (enabled > 1 || only->flags != (GIB_ACTION_ENABLED | GIB_ACTION_RECORD) || !is_plain(site) ||
+        site->thread_pointer != GIB_POINTER_FS0 || !shared->tid_offset)
+        return GIB_GATE_GENERAL;
+    site->fast_header = site->index | (uint64_t)record_lines(site) << 32 |
+                        (uint64_t)GIB_RECORD_OPEN << 48 | 1ull << (56 + place);
+    site->fast_counter = (uint32_t)(shared->counters_offset + 8ull * only->counter);
+    site->fast_tid = shared->tid_offset;
+    return GIB_GATE_FAST;
+}
+
+bool gib_fast_possible(const struct gib_thunk_request *request)
+{
+    return request->kind == GIB_THUNK_CALL_THROUGH && request->shape && is_plain(request->shape);
+}
+
+/* ---- code ---- */
+
+/* What the code below changes; the others only the agent does, when it is called for texts. */
+static const struct {
+    int reg;
+    int64_t offset;
+} used[] =
+    {
+        {RAX, IN_FRAME(rax)}, {RCX, IN_FRAME(gpr[3])}, {RDX, IN_FRAME(gpr[2])},
+        {R10, IN_FRAME(r10)}, {R11, IN_FRAME(r11)},
+},
+  others[] = {
+      {RDI, IN_FRAME(gpr[0])},
+      {RSI, IN_FRAME(gpr[1])},
+      {R8, IN_FRAME(gpr[4])},
+      {R9, IN_FRAME(gpr[5])},
+};
+static void move_used(struct emitter *e, uint8_t opcode)
+{
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        gib_memory(e, opcode, used[i].reg, RBP, used[i].offset);
+}
+static void move_others(struct emitter *e, uint8_t opcode)
+{
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        gib_memory(e, opcode, others[i].reg, RBP, others[i].offset);
+}
+
+/*  REX.W 83 /7 ib     cmp qword [base + offset], 0   */
+static void compare_with_zero(struct emitter *e, int base, int64_t offset)
+{
+    gib_memory(e, 0x83, 7, base, offset);
+    BYTES(e, 0);
+}
+/*  REX.W c7 /0 id     mov qword [base + offset], 0   */
+static void store_zero(struct emitter *e, int base, int64_t offset)
+{
+    gib_memory(e, 0xc7, 0, base, offset);
+    gib_put32(e, 0);
+}
+/*  0f 31  48 c1 e2 20  48 09 d0     rdtsc ; shl rdx, 32 ; or rax, rdx   */
+static void time_stamp(struct emitter *e)
+{
+    BYTES(e, 0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0);
+}
+/*  64 48 8b 0c 25 0     mov rcx, fs:0   */
+static void thread_pointer(struct emitter *e)
+{
+    BYTES(e, 0x64, 0x48, 0x8b, 0x0c, 0x25, 0, 0, 0, 0);
+}
+
+/*
+ *  r11 = this thread's block, found in its first place of the table and still its own:
+ *      mov rcx, fs:0
+ *      mov eax, ecx ; shr eax, 6 ; xor eax, ecx          gib_hash_index() times the size of a slot
+ *      shr eax, 2 ; and eax, (slots - 1) * 16
+ *      mov r11, slot ; mov r11, [r11 + rax + 8]
+ *      test r11, r11 ; je enter ; cmp [r11 + owner], rcx ; jne enter
+ *      mov rdx, site ; mov eax, [rdx + fast_tid]
+ *      mov eax, [rcx + rax] ; cmp eax, [r11 + tid] ; jne enter
+ *  and its stack is not deep (agent/depth.c):
+ *      mov rax, rbp ; sub rax, [r11 + shallow] ; cmp rax, [r11 + shallow_size] ; jae enter
+ *  Keeps rdx = site.
+ */
+static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
+                        struct gib_fast_exits *exits)
+{
+    _Static_assert(sizeof(struct gib_hash_slot) == 16, "the shift by two below");
+    thread_pointer(e);
+    BYTES(e, 0x89, 0xc8, 0xc1, 0xe8, 6, 0x31, 0xc8, 0xc1, 0xe8, 2, 0x25);
+    gib_put32(e, (GIB_HASH_SLOTS - 1) * sizeof(struct gib_hash_slot));
+    gib_immediate(e, R11, r->hash + offsetof(struct gib_hash, slot));
+    BYTES(e, 0x4d, 0x8b, 0x5c, 0x03, offsetof(struct gib_hash_slot, block));
+    BYTES(e, 0x4d, 0x85, 0xdb);
+    gib_jump_label(e, JE, &exits->enter);
+    gib_memory(e, CMP, RCX, R11, IN_THREAD(owner));
+    gib_jump_label(e, JNE, &exits->enter);
+    gib_immediate(e, RDX, r->site);
+    gib_memory32(e, LOAD, RAX, RDX, IN_SITE(fast_tid));
+    BYTES(e, 0x8b, 0x04, 0x01);
+    gib_memory32(e, CMP, RAX, R11, IN_THREAD(tid));
+    gib_jump_label(e, JNE, &exits->enter);
+    BYTES(e, 0x48, 0x89, 0xe8);
+    gib_memory(e, SUB, RAX, R11, IN_THREAD(shallow));
+    gib_memory(e, CMP, RAX, R11, IN_THREAD(shallow_size));
+    gib_jump_label(e, JAE, &exits->enter);
+}
+
+/*
+ *      prefetchw [r10 + ahead + 64 * line]
+ *
+ *  The reader in the debugger, on another core, has looked at these lines a lap ago: they have to
+ *  come back, and by the time they are written they are here. 512 bytes are four to eight calls.
+ *  It touches nothing: an address behind the ring, even one that is not mapped, does no harm.
+ */
+static void fetch_ahead(struct emitter *e, uint32_t lines)
+{
+    enum { AHEAD = 512 };
+    for (uint32_t i = 0; i < lines; i++) {
+        BYTES(e, 0x41, 0x0f, 0x0d, 0x8a);
+        gib_put32(e, AHEAD + i * GIB_LINE);
+    }
+}
+
+/*
+ *  r10 = the record, rcx = its position, after claiming the block:
+ *      cmp [r11 + busy], 0 ; jne enter ; mov [r11 + busy], rsp
+ *      cmp [r11 + open], 0 ; jne enter_claimed
+ *      mov rcx, [r11 + head]
+ *      lea rax, [rcx + size]                              or, with texts, the longest:
+ *      mov eax, [rdx + lines] ; shl eax, 6 ; add rax, rcx
+ *      cmp rax, [r11 + limit] ; ja enter_claimed
+ *      mov r10, [r11 + base] ; add r10, rcx
+ */
+static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_fast_exits *exits)
+{
+    compare_with_zero(e, R11, IN_THREAD(busy));
+    gib_jump_label(e, JNE, &exits->enter);
+    gib_memory(e, STORE, RSP, R11, IN_THREAD(busy));
+    compare_with_zero(e, R11, IN_THREAD(open));
+    gib_jump_label(e, JNE, &exits->enter_claimed);
+    gib_memory(e, LOAD, RCX, R11, IN_THREAD(head));
+    if (shape->strings) {
+        gib_memory32(e, LOAD, RAX, RDX, IN_SITE(lines));
+        BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc8);
+    } else {
+        gib_memory(e, LEA, RAX, RCX, record_lines(shape) * GIB_LINE);
+    }
+    gib_memory(e, CMP, RAX, R11, IN_THREAD(limit));
+    gib_jump_label(e, JA, &exits->enter_claimed);
+    gib_memory(e, LOAD, R10, R11, IN_THREAD(base));
+    BYTES(e, 0x49, 0x01, 0xca);
+    fetch_ahead(e, shape->strings || record_lines(shape) > 1 ? 2 : 1);
+}
+
+/* rdx = an argument word that is not in a register of its own any more. */
+static int argument(struct emitter *e, uint8_t source)
+{
+    static const int in_place[6] = {RDI, RSI, -1, -1, R8, R9};
+    if (source < GIB_SOURCE_XMM && in_place[source] >= 0)
+        return in_place[source];
+    if (source < GIB_SOURCE_XMM)
+        gib_memory(e, LOAD, RDX, RBP, IN_FRAME(gpr) + 8 * source);
+    else
+        gib_memory(e, LOAD, RDX, RBP, 16 + 8 * (source - GIB_SOURCE_STACK));
+    return RDX;
+}
+
+/*
+ *      save the other registers
+ *      mov rdi, r10 ; mov rsi, site ; mov rdx, shared ; mov rcx, r11 ; mov r8, rsp
+ *      mov rax, texts ; call rax                          record, site, shared, thread, frame
+ *      mov r10, rax ; mov r11, [thread] ; mov rcx, [position]
+ */
+static void call_texts(struct emitter *e, const struct gib_thunk_request *r)
+{
+    move_others(e, STORE);
+    BYTES(e, 0x4c, 0x89, 0xd7);
+    gib_immediate(e, RSI, r->site);
+    gib_immediate(e, RDX, r->shared);
+    BYTES(e, 0x4c, 0x89, 0xd9, 0x49, 0x89, 0xe0);
+    gib_immediate(e, RAX, r->texts);
+    BYTES(e, 0xff, 0xd0);
+    BYTES(e, 0x49, 0x89, 0xc2);
+    reload(e, R11, thread);
+    reload(e, RCX, position);
+}
+
+/*
+ *      mov eax, [rdx + fast_counter] ; inc qword [r11 + rax]
+ *      record: header, caller, words      mov [r10 + ...], ...
+ *      frame:  header, thread, position, generation
+ *      the texts, if there are any
+ *      rdtsc ; mov [r10 + entered], rax
+ *      inc rcx ; mov [r11 + open], rcx ; mov [r11 + busy], 0
+ */
+static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
+{
+    const struct gib_site *shape = r->shape;
+    gib_memory32(e, LOAD, RAX, RDX, IN_SITE(fast_counter));
+    BYTES(e, 0x49, 0xff, 0x04, 0x03);
+    gib_memory(e, LOAD, RAX, RDX, IN_SITE(fast_header));
+    gib_memory(e, STORE, RAX, R10, 0);
+    save(e, RAX, header);
+    gib_memory(e, LOAD, RAX, RBP, IN_FRAME(caller));
+    gib_memory(e, STORE, RAX, R10, IN_RECORD(caller));
+    for (int i = 0; i < shape->words; i++) {
+        int64_t place = IN_RECORD(word) + 8 * i;
+        uint8_t source = shape->source[i];
+        if (source >= GIB_SOURCE_XMM && source < GIB_SOURCE_STACK)
+            gib_store_xmm(e, source - GIB_SOURCE_XMM, R10, place);
+        else
+            gib_memory(e, STORE, argument(e, source), R10, place);
+    }
+    int64_t end = IN_RECORD(word) + 8 * (shape->words > 3 ? shape->words : 3);
+    if (end % GIB_LINE && !shape->strings)
+        store_zero(e, R10, end); /* GIB_CHUNK_END */
+    save(e, R11, thread);
+    save(e, RCX, position);
+    gib_memory(e, LOAD, RAX, R11, IN_THREAD(generation));
+    save(e, RAX, generation);
+    if (shape->strings)
+        call_texts(e, r);
+    time_stamp(e);
+    gib_memory(e, STORE, RAX, R10, IN_RECORD(entered));
+    BYTES(e, 0x48, 0xff, 0xc1);
+    gib_memory(e, STORE, RCX, R11, IN_THREAD(open));
+    store_zero(e, R11, IN_THREAD(busy));
+}
+
+/*
+ *  A failed call has its errno recorded, by the agent:
+ *      cmp eax, -1 ; je unsaved            GIB_ERRNO_MINUS_ONE; rax when the result is that wide
+ *      test rax, rax ; je unsaved          GIB_ERRNO_NULL, and also the above: MAP_FAILED
+ */
+static void test_failure(struct emitter *e, const struct gib_site *shape,
+                         struct gib_fast_exits *exits)
+{
+    if (shape->errno_rule == GIB_ERRNO_NO)
+        return;
+    if (shape->errno_rule == GIB_ERRNO_NULL) {
+        BYTES(e, 0x48, 0x85, 0xc0);
+        gib_jump_label(e, JE, &exits->unsaved);
+    }
+    if (shape->errno_rule == GIB_ERRNO_NULL || shape->result_size != 4)
+        BYTES(e, 0x48);
+    BYTES(e, 0x83, 0xf8, 0xff);
+    gib_jump_label(e, JE, &exits->unsaved);
+}
+
+/*
+ *  The record is completed where it was begun, if it is still the last one of this thread in this
+ *  process:
+ *      rdtsc                                              rax = now
+ *      mov r11, [thread]
+ *      mov rcx, hash ; mov rcx, [rcx + generation]
+ *      cmp rcx, [frame generation] ; jne leave            forked
+ *      mov rcx, fs:0 ; cmp rcx, [r11 + owner] ; jne leave another thread goes on here
+ *      cmp [r11 + busy], 0 ; jne leave ; mov [r11 + busy], rsp
+ *      mov rcx, [position] ; lea rdx, [rcx + 1]
+ *      cmp rdx, [r11 + open] ; jne leave_claimed          others followed it
+ *      mov r10, [r11 + base] ; add r10, rcx
+ */
+static void find_record(struct emitter *e, const struct gib_thunk_request *r,
+                        struct gib_fast_exits *exits)
+{
+    time_stamp(e);
+    reload(e, R11, thread);
+    gib_immediate(e, RCX, r->hash + offsetof(struct gib_hash, generation));
+    gib_memory(e, LOAD, RCX, RCX, 0);
+    gib_memory(e, CMP, RCX, RBP, IN_FRAME(generation));
+    gib_jump_label(e, JNE, &exits->leave);
+    thread_pointer(e);
+    gib_memory(e, CMP, RCX, R11, IN_THREAD(owner));
+    gib_jump_label(e, JNE, &exits->leave);
+    compare_with_zero(e, R11, IN_THREAD(busy));
+    gib_jump_label(e, JNE, &exits->leave);
+    gib_memory(e, STORE, RSP, R11, IN_THREAD(busy));
+    reload(e, RCX, position);
+    gib_memory(e, LEA, RDX, RCX, 1);
+    gib_memory(e, CMP, RDX, R11, IN_THREAD(open));
+    gib_jump_label(e, JNE, &exits->leave_claimed);
+    gib_memory(e, LOAD, R10, R11, IN_THREAD(base));
+    BYTES(e, 0x49, 0x01, 0xca);
+}
+
+/*
+ *      sub rax, [r10 + entered] ; mov [r10 + duration], rax
+ *      mov rax, [frame rax] ; mov [r10 + result], rax     or movq [r10 + result], xmm0
+ *      mov byte [r10 + kind], CALL
+ *      mov [r11 + open], 0
+ *      add rcx, size                                      or, with texts:
+ *      movzx eax, word [r10 + lines] ; shl eax, 6 ; add rcx, rax
+ *      mov [r11 + head], rcx                              published
+ *      mov [r11 + busy], 0
+ */
+static void write_return(struct emitter *e, const struct gib_site *shape)
+{
+    gib_memory(e, SUB, RAX, R10, IN_RECORD(entered));
+    gib_memory(e, STORE, RAX, R10, IN_RECORD(duration));
+    if (shape->result == GIB_RESULT_XMM0) {
+        gib_store_xmm(e, 0, R10, IN_RECORD(result));
+    } else {
+        reload(e, RAX, rax);
+        gib_memory(e, STORE, RAX, R10, IN_RECORD(result));
+    }
+    BYTES(e, 0x41, 0xc6, 0x42, offsetof(struct gib_record, kind), GIB_RECORD_CALL);
+    store_zero(e, R11, IN_THREAD(open));
+    if (shape->strings) {
+        BYTES(e, 0x41, 0x0f, 0xb7, 0x42, offsetof(struct gib_record, lines));
+        BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc1);
+    } else {
+        BYTES(e, 0x48, 0x81, 0xc1);
+        gib_put32(e, record_lines(shape) * GIB_LINE);
+    }
+    gib_memory(e, STORE, RCX, R11, IN_THREAD(head));
+    store_zero(e, R11, IN_THREAD(busy));
+}
+
+void gib_fast_body(struct emitter *e, const struct gib_thunk_request *r,
+                   struct gib_fast_exits *exits)
+{
+    move_used(e, STORE);
+    find_thread(e, r, exits);
+    reserve(e, r->shape, exits);
+    write_entry(e, r);
+    gib_copy_stack(e, r->shape->stack_copy);
+    move_used(e, LOAD);
+    if (r->shape->strings)
+        move_others(e, LOAD);
+    BYTES(e, 0xe8); /* call trampoline */
+    gib_put_relative(e, r->trampoline, 0);
+    if (!has_plain_result(r->shape)) {
+        gib_jump_label(e, JMP, &exits->unsaved);
+        return;
+    }
+    test_failure(e, r->shape, exits);
+    move_used(e, STORE);
+    find_record(e, r, exits);
+    write_return(e, r->shape);
+    move_used(e, LOAD);
+    BYTES(e, 0xc9, 0xc3); /* leave ; ret */
+}
+
+void gib_fast_to_enter(struct emitter *e, const struct gib_fast_exits *exits)
+{
+    gib_label_here(e, &exits->enter_claimed);
+    store_zero(e, R11, IN_THREAD(busy));
+    gib_label_here(e, &exits->enter);
+    move_used(e, LOAD);
+}
+
+void gib_fast_to_leave(struct emitter *e, const struct gib_fast_exits *exits, uint64_t leave)
+{
+    gib_label_here(e, &exits->leave_claimed);
+    store_zero(e, R11, IN_THREAD(busy));
+    gib_label_here(e, &exits->leave);
+    move_used(e, LOAD);
+    gib_label_here(e, &exits->unsaved);
+    gib_jump(e, leave);
+}

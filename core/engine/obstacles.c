@@ -1,0 +1,124 @@
+/*
+ * obstacles.c: what stands in the way of a change: threads in the bytes that a detour replaces.
+ */
+#include "engine/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool keep_word(uint64_t word, void *context)
+{
+    struct gib_stopped *s = context;
+    if (word < s->low || word >= s->high)
+        return true;
+    if (s->word_count == s->room) {
+        size_t room = s->room ? s->room * 2 : 1024;
+        struct stack_word *grown = realloc(s->words, room * sizeof *grown);
+        if (!grown)
+            return false;
+        s->words = grown;
+        s->room = room;
+    }
+    s->words[s->word_count++] = (struct stack_word){word, s->tid};
+    return true;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    const struct stack_word *x = a, *y = b;
+    return x->word < y->word ? -1 : x->word > y->word;
+}
+
+void gib_forget_stopped(struct gib_stopped *s)
+{
+    free(s->threads);
+    free(s->words);
+    memset(s, 0, sizeof *s);
+}
+
+int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct gib_error *error)
+{
+    struct gib_modules *modules = engine->process->modules;
+    memset(s, 0, sizeof *s);
+    int failed = gib_target_threads(engine, &s->threads, &s->count, error);
+    if (failed)
+        return failed;
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        const struct gib_module *module = gib_modules_get(modules, i);
+        if (!s->high || module->start < s->low)
+            s->low = module->start;
+        if (module->end > s->high)
+            s->high = module->end;
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        s->tid = s->threads[i].tid;
+        gib_scan_stack(engine, s->threads[i].sp, keep_word, s);
+    }
+    if (s->word_count)
+        qsort(s->words, s->word_count, sizeof *s->words, by_word);
+    return 0;
+}
+
+/* An address inside the window on a stack: a call made there, or a signal that came there. The
+ * thread would come back into the middle of the detour. */
+static int check_stacks(const struct gib_site_state *site, const struct gib_stopped *s,
+                        struct gib_error *error)
+{
+    size_t low = 0, high = s->word_count; /* the first word behind site->address */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->words[middle].word <= site->address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == s->word_count || s->words[low].word >= site->address + site->consumed)
+        return 0;
+    return gib_fail(
+        error, GIB_E_BUSY, s->words[low].word,
+        "Thread %d will come back into the first instructions of %.60s, from a call or a "
+        "signal handler.",
+        s->words[low].tid, site->function);
+}
+
+/* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
+ * inside. */
+static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
+{
+    if (pc <= site->address || pc >= site->address + site->consumed)
+        return 0;
+    for (size_t i = 0; i < site->boundaries; i++)
+        if (site->boundary[i].original == pc - site->address)
+            return site->trampoline + site->boundary[i].copy;
+    return UINT64_MAX;
+}
+
+int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
+                      struct gib_error *error)
+{
+    for (size_t i = 0; i < stopped->count; i++) {
+        const struct gib_target_thread *thread = &stopped->threads[i];
+        if (moved_pc(site, thread->pc) == UINT64_MAX)
+            return gib_fail(error, GIB_E_BUSY, thread->pc,
+                            "Thread %d is stopped in the padding at 0x%" PRIx64
+                            " that a patch of %.60s replaces.",
+                            thread->tid, thread->pc, site->function);
+    }
+    return check_stacks(site, stopped, error);
+}
+
+int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
+                     const struct gib_stopped *stopped, struct gib_error *error)
+{
+    for (size_t k = 0; !site->installed && k < stopped->count; k++) {
+        uint64_t pc = moved_pc(site, stopped->threads[k].pc);
+        if (pc && pc != UINT64_MAX &&
+            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
+            return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
+                            "Thread %d is inside the first instructions of %.60s and could not be "
+                            "moved to their copy.",
+                            stopped->threads[k].tid, site->function);
+    }
+    return 0;
+}

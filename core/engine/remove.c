@@ -1,0 +1,78 @@
+/*
+ * remove.c: takes patches off; a function without patches gets its own bytes back.
+ */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+
+/* Restores the entries of all sites for which `wanted` says so, in one transaction. */
+static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *error)
+{
+    struct gib_process *process = engine->process;
+    struct gib_write_plan *writes = calloc(2ul * process->site_count + 1, sizeof *writes);
+    if (!writes)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    size_t n = 0;
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        struct gib_site_state *site = process->site[i];
+        if (!site->installed || site->module->gone || (!all && gib_site_in_use(site)))
+            continue;
+        gib_plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
+        if (site->island)
+            gib_plan_write(writes, &n, site->island, site->island_jump, site->island_original,
+                           GIB_DETOUR_SIZE);
+    }
+    int failed = gib_transaction(engine, writes, n, error);
+    free(writes);
+    for (uint32_t i = 0; i < process->site_count && !failed; i++) {
+        struct gib_site_state *site = process->site[i];
+        if (!site->installed || (!all && gib_site_in_use(site)))
+            continue;
+        site->installed = false;
+        if (process->moved_count)
+            gib_return_breakpoints(engine, site->entry);
+    }
+    return failed;
+}
+
+int gib_restore_all(struct gib_engine *engine, struct gib_error *error)
+{
+    return engine->process && engine->process->installed ? restore_sites(engine, true, error) : 0;
+}
+
+int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
+{
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed)
+        return 0;
+    struct gib_chain_link *removed =
+        calloc(process->site_count ? process->site_count : 1, sizeof *removed);
+    int *place = calloc(process->site_count ? process->site_count : 1, sizeof *place);
+    if (!removed || !place) {
+        free(removed);
+        free(place);
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    }
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        place[i] = -1;
+        for (int k = 0; k < GIB_MAX_ACTIONS; k++) {
+            if (process->site[i]->chain[k].patch == patch) {
+                removed[i] = process->site[i]->chain[k];
+                place[i] = k;
+                process->site[i]->chain[k].patch = NULL;
+            }
+        }
+    }
+    int failed = restore_sites(engine, false, error);
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        if (place[i] < 0)
+            continue;
+        if (failed)
+            process->site[i]->chain[place[i]] = removed[i];
+        else
+            gib_site_publish(engine, process, process->site[i]);
+    }
+    free(removed);
+    free(place);
+    return failed;
+}

@@ -1,0 +1,31 @@
+/*
+ * thunk_rows.h: unwind information for generated code, worked out from the code itself.
+ */
+#ifndef GIBBON_THUNK_ROWS_H
+#define GIBBON_THUNK_ROWS_H
+
+#include "elf/cfi_copy.h"
+
+/* What was found out about code of one shape. */
+struct gib_thunk_shape {
+    uint8_t *code, *varies; /* varies[i]: byte i differs from thunk to thunk */
+    size_t size;
+    struct gib_buffer fde;
+};
+
+enum { GIB_THUNK_SHAPES = 8 };
+struct gib_thunk_shapes {
+    struct gib_thunk_shape shape[GIB_THUNK_SHAPES]; /* those seen last */
+    size_t next;
+};
+void gib_thunk_shapes_free(struct gib_thunk_shapes *shapes);
+
+/*
+ * The CIE of all thunks, and the FDE's instructions of one thunk, in *fde, which belongs to
+ * `shapes` and stays valid until the next call. False when the code does something with rsp or rbp
+ * that is not understood.
+ */
+void gib_thunk_cie(struct gib_buffer *cie);
+bool gib_thunk_rows(struct gib_thunk_shapes *shapes, const uint8_t *code, size_t size,
+                    const struct gib_buffer **fde);
+#endif

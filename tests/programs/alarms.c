@@ -1,0 +1,18 @@
+/* A signal every tenth of a millisecond, until the end. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+static volatile long alarms;
+static void on_alarm(int number) { alarms += number != 0; }
+int main(void)
+{
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    struct itimerval often = {{0, 100}, {0, 100}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (alarms < 200)
+        getenv("ALARM");
+    puts("done");
+    return 0;
+}
