@@ -78,7 +78,7 @@ static inline bool gib_depth_shallow(const struct gib_thread *thread, const stru
 {
     return (uint32_t)((uint64_t)frame >> GIB_PAGE_SHIFT) - thread->shallow <= thread->shallow_pages;
 }
-/* Whether the thunk may call through. Sets frame->deep. */
+/* Whether the thunk may call through. Sets frame->deep: 0, or what gib_depth_leave() gives back. */
 bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
                      struct gib_frame *frame);
 void gib_depth_leave(struct gib_thread *thread, const struct gib_frame *frame);

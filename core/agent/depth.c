@@ -87,12 +87,12 @@ bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
     }
     if (thread->deep_used + cost > limit)
         return false;
-    frame->deep = GIB_FRAME_DEEP | thread->deep_used;
+    frame->deep = thread->deep_used + 1;
     thread->deep_used += cost;
     return true;
 }
 
 void gib_depth_leave(struct gib_thread *thread, const struct gib_frame *frame)
 {
-    thread->deep_used = frame->deep & ~GIB_FRAME_DEEP;
+    thread->deep_used = frame->deep - 1;
 }

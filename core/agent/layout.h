@@ -224,7 +224,8 @@ struct gib_thread {
     uint64_t busy;  /* a record is being written: stack pointer of whoever writes it; or 0 */
     /* depth.c: while the stack pointer is in page `shallow` or one of the next `shallow_pages`,
      * thunks may call through. Below, and on other stacks, they may have `deep_limit` bytes in all.
-     * The page's number without the bits above 32: no stack is 16 TiB large. */
+     * The low 32 bits of page numbers: they repeat every 16 TiB, where another stack is by the
+     * rarest chance, and then has no bound. */
     uint32_t shallow, shallow_pages;
 
     uint64_t tail;    /* oldest byte not overwritten, writer */
@@ -311,8 +312,7 @@ struct gib_frame {
                                that is part of it */
     uint64_t errno_before;  /*  88 */
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
-    uint64_t deep;          /* 104 GIB_FRAME_DEEP and what deep_used was, or 0; only with
-                               GIB_GENERATION_DEEP */
+    uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
     uint64_t reserved[2];   /* 112 */
     /* From here on an eight-bit displacement from rbp is enough. */
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
@@ -326,8 +326,8 @@ struct gib_frame {
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
-#define GIB_FRAME_DEEP (1ull << 63)
-/* In gib_frame.generation of a deep frame: the fast part of a thunk leaves `deep` unset. */
+/* In gib_frame.generation of a call that counts against gib_thread.deep_limit. The fast part of a
+ * thunk leaves `deep` unset. */
 #define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */

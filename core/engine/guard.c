@@ -2,8 +2,9 @@
  * guard.c: C++ exceptions find their way through thunks.
  *
  * Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its
- * lookup is a function like any other, and gets a site of Gibbon's own. Where that cannot be, no
- * thunk calls through.
+ * lookup is a function like any other, and gets a site of Gibbon's own: _Unwind_Find_FDE of libgcc,
+ * and what that asks since glibc 2.35, _dl_find_object, which also serves an unwinder inside a
+ * stripped program. Where an unwinder cannot be told, no thunk calls through.
  */
 #include "engine/internal.h"
 

@@ -51,7 +51,7 @@ def test_other_unwinders(debugger, target, library):
 
 def test_stripped_static_program(debugger, target, tmp_path):
     """The unwinder is somewhere in it, without a name."""
-    with_names = target("exceptions.cc", static=True, flags=["-w"], opt="-O1", debug=False, pie=False, name="exceptions")
+    with_names = target("exceptions.cc", static=True, flags=["-w", "-DNO_THREADS"], opt="-O1", debug=False, pie=False, name="exceptions")
     symbols = subprocess.run(["nm", with_names], check=True, capture_output=True, text=True).stdout
     address = re.search(r"^([0-9a-f]+) T _Z7catcheri$", symbols, re.M).group(1)
     program = shutil.copy(with_names, str(tmp_path / "without"))
