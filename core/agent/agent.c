@@ -5,12 +5,13 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared);
 void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode);
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared);
+int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_shared *shared);
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
-__asm__(
-    ".pushsection .head, \"a\"\n"
-    ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_texts, gib_image_size\n"
-    ".popsection\n");
+__asm__(".pushsection .head, \"a\"\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_texts, "
+        "gib_find_object, gib_image_size\n"
+        ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
 static bool passes_filters(struct gib_shared *shared, const struct gib_action *action,
@@ -126,14 +127,14 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     if (depth)
         end = capture_backtrace(&view, frame, depth, end);
     gib_capture_finish(record, end);
-    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY;
+    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
     if (!entry_only)
         frame->copy = copyable(&view, site, frame);
     if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
         frame->errno_before = (uint64_t)target_errno(shared);
     frame->thread = (uint64_t)thread;
     frame->position = thread->head;
-    frame->generation = thread->generation;
+    frame->generation = thread->generation | (frame->deep ? GIB_GENERATION_DEEP : 0);
     frame->header = (uint64_t)accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();
@@ -232,6 +233,11 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    if (gib_unlikely(frame->generation & GIB_GENERATION_DEEP)) {
+        frame->generation &= ~GIB_GENERATION_DEEP;
+        if (hash->generation == frame->generation)
+            gib_depth_leave(thread, frame);
+    }
     if (gib_unlikely(hash->generation != frame->generation ||
                      thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
         record_return(shared, site, frame, now);
@@ -274,6 +280,16 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
         ++*gib_thread_counter(shared, thread, counter);
 }
 
+static const struct gib_range *arena_of(const struct gib_shared *shared, uint64_t pc)
+{
+    if (pc < shared->arena_low || pc >= shared->arena_high)
+        return NULL;
+    for (uint32_t i = 0; i < shared->arena_count; i++)
+        if (pc >= shared->arena[i].start && pc < shared->arena[i].end)
+            return &shared->arena[i];
+    return NULL;
+}
+
 /*
  * What libgcc's unwinder asks for each frame (unwind-dw2-fde.h). For a thunk the answer is one
  * unwind entry that the engine put at the start of each arena: an ordinary frame with a frame
@@ -281,14 +297,24 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
  */
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
 {
-    if (pc < shared->arena_low || pc >= shared->arena_high)
+    const struct gib_range *arena = arena_of(shared, pc);
+    if (!arena)
         return NULL;
-    for (uint32_t i = 0; i < shared->arena_count; i++) {
-        if (pc < shared->arena[i].start || pc >= shared->arena[i].end)
-            continue;
-        bases->text = bases->data = 0;
-        bases->function = shared->arena[i].start;
-        return (const void *)(shared->arena[i].start + GIB_ARENA_FDE);
-    }
-    return NULL;
+    bases->text = bases->data = 0;
+    bases->function = arena->start;
+    return (const void *)(arena->start + GIB_ARENA_FDE);
+}
+
+/* The same question, as libgcc asks it of glibc since 2.35: also where the unwinder itself is part
+ * of a stripped program. */
+int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_shared *shared)
+{
+    const struct gib_range *arena = arena_of(shared, pc);
+    if (!arena)
+        return -1;
+    object->flags = object->link_map = 0;
+    object->map_start = arena->start;
+    object->map_end = arena->end;
+    object->eh_frame_header = arena->start + GIB_ARENA_HDR;
+    return 0;
 }

@@ -70,6 +70,18 @@ static inline uint64_t *gib_thread_counter(const struct gib_shared *shared,
     return (uint64_t *)((char *)thread + shared->counters_offset) + counter;
 }
 
+/* depth.c: a bound on what thunks take of a thread's stack. */
+/* Learns where the stack of the running thread is. */
+void gib_depth_learn(struct gib_shared *shared, struct gib_thread *thread, uint64_t sp);
+static inline bool gib_depth_shallow(const struct gib_thread *thread, const struct gib_frame *frame)
+{
+    return (uint64_t)frame - thread->shallow < thread->shallow_size;
+}
+/* Whether the thunk may call through. Sets frame->deep: 0, or what gib_depth_leave() gives back. */
+bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
+                     struct gib_frame *frame);
+void gib_depth_leave(struct gib_thread *thread, const struct gib_frame *frame);
+
 /* ring.c */
 /* Room for `lines` contiguous lines at thread->head; NULL (and one more lost) when there is none.
  */

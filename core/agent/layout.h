@@ -227,8 +227,12 @@ struct gib_thread {
     uint64_t read_cache; /* writer's copy of `read` */
     uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
-    uint32_t level;                 /* how many signal handlers deep this block is used */
-    _Alignas(64) uint64_t read;     /* bytes consumed, reader */
+    /* depth.c: while the stack pointer is less than `shallow_size` above `shallow`, thunks may call
+     * through. Below, and on other stacks, they may have `deep_limit` bytes in all. */
+    uint64_t shallow, shallow_size, stack_base;
+    uint64_t deep_from, deep_used, deep_limit;
+    uint32_t level;             /* how many signal handlers deep this block is used */
+    _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 
 /* ---- the head of the shared memory ---- */
@@ -266,7 +270,8 @@ struct gib_shared {
     uint32_t arena_count, range_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
-    uint64_t main_stack_end; /* of the main thread's own stack */
+    uint64_t main_stack_end;  /* of the main thread's own stack */
+    uint64_t main_stack_size; /* how large it may grow */
     struct gib_range range[GIB_MAX_RANGES];
     struct gib_unwind_module unwind_module[GIB_MAX_UNWIND];
     struct gib_patch_state patch[GIB_MAX_PATCHES];
@@ -308,19 +313,28 @@ struct gib_frame {
     uint64_t position;      /* 208 of the record in its ring */
     uint64_t generation;    /* 216 of the process that wrote it */
     uint64_t header;      /* 224 first eight bytes of the record: `accepted` is the last of them */
-    uint64_t reserved2;   /* 232 */
+    uint64_t deep;        /* 232 depth.c; only where generation has GIB_GENERATION_DEEP */
     uint64_t rbp, caller; /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
+/* In gib_frame.generation of a call that counts against gib_thread.deep_limit. */
+#define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */
 struct gib_unwind_bases {
     uint64_t text, data, function;
 };
 
-/* An arena begins with a CIE and an FDE for its thunks; the FDE is at this offset. */
+/* struct dl_find_object of glibc 2.35 on x86-64. */
+struct gib_found_object {
+    uint64_t flags, map_start, map_end, link_map, eh_frame_header, reserved[7];
+};
+
+/* An arena begins with a CIE and an FDE for its thunks, at GIB_ARENA_FDE, and an .eh_frame_hdr that
+ * leads there. */
 #define GIB_ARENA_FDE  32
+#define GIB_ARENA_HDR  80
 #define GIB_ARENA_HEAD 128
 
 /* The image starts with this table of offsets from its own start. */
@@ -336,6 +350,8 @@ struct gib_agent_image {
                           gib_shared *): NULL, not ours */
     uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
                        gib_shared *, struct gib_thread *, uint64_t frame) */
+    uint32_t find_object; /* int find_object(uint64_t pc, struct gib_found_object *, struct
+                             gib_shared *): -1, not ours */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

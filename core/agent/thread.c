@@ -36,6 +36,7 @@ static void announce(struct gib_shared *shared, struct gib_thread *thread, int32
 {
     thread->pid = pid;
     thread->tid = tid;
+    gib_depth_learn(shared, thread, (uint64_t)__builtin_frame_address(0));
     struct gib_record *record = gib_ring_reserve(shared, thread, 1);
     if (!record)
         return;

@@ -130,6 +130,7 @@ static void parse_augmentation(const struct section *section, struct gib_cursor 
             gib_cursor_fixed(&data, 1);
             break;
         case 'P':
+            cie->has_personality = true;
             encoding = gib_cursor_fixed(&data, 1);
             gib_cursor_pointer(&data, encoding & 0x0f, section->vaddr + (data.at - section->bytes));
             break;
@@ -320,4 +321,13 @@ const struct gib_fde *gib_elf_fde_at(struct gib_elf *elf, uint64_t vaddr)
             high = middle;
     }
     return low && vaddr < elf->fdes[low - 1].end ? &elf->fdes[low - 1] : NULL;
+}
+
+bool gib_elf_has_personality(struct gib_elf *elf)
+{
+    gib_elf_read_cfi(elf);
+    for (size_t i = 0; i < elf->cie_count; i++)
+        if (elf->cies[i].has_personality)
+            return true;
+    return false;
 }

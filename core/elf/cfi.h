@@ -16,6 +16,7 @@ struct gib_cie {
     uint8_t pointer_encoding; /* DW_EH_PE_ */
     bool has_augmentation;    /* 'z' */
     bool is_signal;           /* 'S' */
+    bool has_personality;     /* 'P': something is done when an exception passes */
     bool usable;
 };
 

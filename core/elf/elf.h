@@ -199,4 +199,8 @@ size_t gib_elf_unwind_rows(struct gib_elf *elf, const struct gib_unwind_row **ro
 /* Only those of the entry that covers vaddr, a malloc'ed array, NULL when there is none; made anew
  * at each call. `start` counts from the first segment's vaddr, as above. */
 size_t gib_elf_function_rows(struct gib_elf *elf, uint64_t vaddr, struct gib_unwind_row **rows);
+
+/* Whether some function does something when an exception passes it: catches it, or runs
+ * destructors. */
+bool gib_elf_has_personality(struct gib_elf *elf);
 #endif

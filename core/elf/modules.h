@@ -19,6 +19,7 @@ struct gib_module {
     bool main;           /* the program itself */
     bool interpreter;    /* ld.so */
     bool gone;           /* unmapped since */
+    bool guarded;        /* its unwinder knows the frames of thunks */
     bool seen;           /* by the update under way */
     struct gib_elf *elf; /* NULL when the file cannot be read; owned by the cache */
     char *problem;       /* why, then */

@@ -232,6 +232,32 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
     return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
 }
 
+int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                         struct gib_error *error)
+{
+    struct gib_process *process = engine->process;
+    struct pending_site *pending = calloc(process->site_count + 1ul, sizeof *pending);
+    size_t ready = 0;
+    int failed = pending ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    for (uint32_t i = 0; !failed && i < process->site_count; i++) {
+        struct gib_site_state *site = process->site[i];
+        site->unguarded = true;
+        if (!site->installed || site->module->gone || !gib_site_in_use(site) ||
+            site->kind != GIB_THUNK_CALL_THROUGH)
+            continue;
+        pending[ready].site = site;
+        pending[ready++].before = *site;
+        site->kind = GIB_THUNK_ENTRY_ONLY;
+        failed = gib_site_thunk(engine, process, site, error);
+    }
+    if (!failed)
+        failed = commit(engine, process, pending, ready, stopped, error);
+    for (size_t i = 0; i < ready && failed; i++)
+        *pending[i].site = pending[i].before;
+    free(pending);
+    return failed;
+}
+
 /* What of one function's failure: *fatal when it ends everything. */
 static void count_refusal(struct gib_patch *patch, const struct gib_error *why, bool strict,
                           bool *fatal)

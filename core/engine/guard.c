@@ -2,8 +2,9 @@
  * guard.c: C++ exceptions find their way through thunks.
  *
  * Functions of C++ programs may be left by an exception: the unwinder must know our frames. Its
- * lookup is a function like any other, and gets a site of Gibbon's own; a failure only means that
- * exceptions cannot pass, and is not worth a word in a program without any.
+ * lookup is a function like any other, and gets a site of Gibbon's own: _Unwind_Find_FDE of libgcc,
+ * and what that asks since glibc 2.35, _dl_find_object, which also serves an unwinder inside a
+ * stripped program. Where an unwinder cannot be told, no thunk calls through.
  */
 #include "engine/internal.h"
 
@@ -11,6 +12,8 @@ struct unwinder_search {
     struct gib_engine *engine;
     struct gib_module *module;
     const struct gib_stopped *stopped;
+    enum gib_thunk_kind kind;
+    bool done;
 };
 static void guard_one(const struct gib_elf_symbol *symbol, void *context)
 {
@@ -22,10 +25,67 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
     struct gib_error ignored;
     for (uint32_t i = 0; i < process->site_count; i++)
         if (process->site[i]->entry == found.address && process->site[i]->internal &&
-            process->site[i]->installed)
+            process->site[i]->installed) {
+            s->done = true;
             return;
-    if (!symbol->ifunc)
-        gib_apply_internal(s->engine, &found, GIB_THUNK_FIND_FDE, s->stopped, &ignored);
+        }
+    if (!symbol->ifunc && gib_apply_internal(s->engine, &found, s->kind, s->stopped, &ignored) == 0)
+        s->done = true;
+}
+
+static void guard_module(struct gib_engine *engine, struct gib_module *module,
+                         const struct gib_stopped *stopped)
+{
+    struct gib_process *process = engine->process;
+    struct unwinder_search search = {engine, module, stopped, GIB_THUNK_FIND_OBJECT, false};
+    gib_elf_find(module->elf, "_dl_find_object", guard_one, &search);
+    process->finds_objects |= search.done;
+    search.kind = GIB_THUNK_FIND_FDE;
+    search.done = false;
+    gib_elf_find(module->elf, "_Unwind_Find_FDE", guard_one, &search);
+    module->guarded = search.done;
+}
+
+static void ignore_symbol(const struct gib_elf_symbol *symbol, void *context)
+{
+    (void)symbol;
+    (void)context;
+}
+static bool defines(const struct gib_module *module, const char *function)
+{
+    return gib_elf_find(module->elf, function, ignore_symbol, NULL) > 0;
+}
+
+/* Whether exceptions are handled by code of this module that could not be told of thunks. */
+static bool is_unguarded(const struct gib_process *process, const struct gib_module *module)
+{
+    /* LLVM's does not ask the function that it exports, the other libunwind has none. */
+    if (defines(module, "_Unwind_RaiseException") &&
+        (!module->guarded || defines(module, "unw_getcontext") ||
+         defines(module, "__unw_getcontext")))
+        return true;
+    if (module->guarded || gib_elf_imports(module->elf, "_Unwind_Resume") ||
+        gib_elf_imports(module->elf, "_Unwind_RaiseException") ||
+        (process->finds_objects && gib_elf_imports(module->elf, "_dl_find_object")))
+        return false;
+    /* An unwinder inside, and nobody says where: it is part of a stripped program. */
+    bool own = gib_elf_imports(module->elf, "dl_iterate_phdr") ||
+               (module->main && !gib_elf_info(module->elf)->has_interpreter);
+    return own && gib_elf_has_personality(module->elf);
+}
+
+static void give_up_results(struct gib_engine *engine, const struct gib_module *module,
+                            const struct gib_stopped *stopped)
+{
+    struct gib_error why;
+    engine->process->unguarded = true;
+    int failed = gib_apply_entry_only(engine, stopped, &why);
+    gib_warn(engine,
+             "gibbon: %s unwinds exceptions itself, and cannot be told of patched functions. So "
+             "that they pass, calls are logged at entry, without results.\n",
+             module->name);
+    if (failed)
+        gib_warn(engine, "gibbon: not those of functions patched before: %s\n", why.message);
 }
 
 void gib_guard_unwinders(struct gib_engine *engine)
@@ -37,9 +97,15 @@ void gib_guard_unwinders(struct gib_engine *engine)
         return;
     gib_modules_lock(process->modules);
     for (size_t i = process->modules_guarded; i < count; i++) {
-        struct unwinder_search search = {engine, gib_modules_get(process->modules, i), &stopped};
-        if (search.module->elf && !search.module->gone)
-            gib_elf_find(search.module->elf, "_Unwind_Find_FDE", guard_one, &search);
+        struct gib_module *module = gib_modules_get(process->modules, i);
+        if (module->elf && !module->gone)
+            guard_module(engine, module, &stopped);
+    }
+    /* All of them first: libc's lookup serves the others. */
+    for (size_t i = process->modules_guarded; i < count && !process->unguarded; i++) {
+        const struct gib_module *module = gib_modules_get(process->modules, i);
+        if (module->elf && !module->gone && is_unguarded(process, module))
+            give_up_results(engine, module, &stopped);
     }
     process->modules_guarded = count;
     gib_modules_unlock(process->modules);

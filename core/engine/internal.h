@@ -103,6 +103,7 @@ struct gib_site_state {
     struct gib_prototype *prototype;
     struct gib_convention convention;
     struct gib_stack_use stack_use;
+    bool unguarded; /* as of the process, when it was planned */
     enum gib_thunk_kind kind;
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
@@ -174,6 +175,8 @@ struct gib_process {
     bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
+    bool finds_objects;     /* libc's _dl_find_object knows them */
+    bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
     struct gib_watch_state watch[64];
     size_t watch_count;
     struct gib_moved_breakpoint *moved;
@@ -399,7 +402,7 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
 
 /* study.c */
 /* Fills site->stack_use. */
-void gib_site_study(struct gib_site_state *site);
+void gib_site_study(const struct gib_process *process, struct gib_site_state *site);
 /* Whether its thunk must jump to it instead of calling it: it returns twice, never, or looks at its
  * caller. */
 bool gib_site_entry_only(const struct gib_site_state *site);
@@ -472,6 +475,9 @@ void gib_patch_retry(struct gib_engine *engine);
 int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
                        enum gib_thunk_kind kind, const struct gib_stopped *stopped,
                        struct gib_error *error);
+/* Gives all sites that call through a thunk that jumps. All, or none. */
+int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                         struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
 void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 

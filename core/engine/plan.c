@@ -314,7 +314,7 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
     gib_modules_lock(process->modules);
     int failed = choose_detour(engine, process, site, copy, trampoline_at, error);
     if (!failed) {
-        gib_site_study(site);
+        gib_site_study(process, site);
         gib_site_choose_prototype(engine, site, patch);
     }
     gib_modules_unlock(process->modules);

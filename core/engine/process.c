@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- what the agent must know of the process ---- */
@@ -137,6 +138,15 @@ static void drop_unwind_rows(struct gib_process *process)
     }
 }
 
+static uint64_t main_stack_size(int32_t pid)
+{
+    enum { UNLIMITED = 1 << 30 }; /* as good as: thunks may then take an eighth of this */
+    struct rlimit limit;
+    if (prlimit(pid, RLIMIT_STACK, NULL, &limit))
+        return 0;
+    return limit.rlim_cur < UNLIMITED ? limit.rlim_cur & ~4095ull : UNLIMITED;
+}
+
 static uint64_t main_stack_end(int32_t pid)
 {
     char name[64], *line = NULL;
@@ -158,8 +168,10 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
     struct gib_shared *shared = process->shared;
     if (!shared)
         return;
-    if (!shared->main_stack_end)
+    if (!shared->main_stack_end) {
         shared->main_stack_end = main_stack_end(process->pid);
+        shared->main_stack_size = main_stack_size(process->pid);
+    }
     shared->string_limit = engine->settings.string_limit;
     shared->overflow = engine->settings.overwrite;
     gib_modules_lock(process->modules);

@@ -160,7 +160,7 @@ enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
 {
     size_t used = 0;
     if (site->internal)
-        return GIB_THUNK_FIND_FDE;
+        return site->kind;
     const struct gib_chain_link *only = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         if (site->chain[i].patch) {
@@ -205,7 +205,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
         .texts = process->agent + image->texts,
-        .find_fde = process->agent + image->find_fde,
+        .find_fde = process->agent +
+                    (site->kind == GIB_THUNK_FIND_OBJECT ? image->find_object : image->find_fde),
         .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,

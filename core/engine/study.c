@@ -32,12 +32,13 @@ static size_t rows_of(struct gib_elf *elf, uint64_t vaddr, struct gib_cfa **out)
     return made ? count : 0;
 }
 
-void gib_site_study(struct gib_site_state *site)
+void gib_site_study(const struct gib_process *process, struct gib_site_state *site)
 {
     enum { LONGEST = 1 << 20 };
     struct gib_elf *elf = site->module->elf;
     uint64_t vaddr = site->entry - site->module->bias, start, end;
     site->stack_use = (struct gib_stack_use){0};
+    site->unguarded = process->unguarded;
     if (!gib_elf_function_range(elf, vaddr, &start, &end) || end <= vaddr || end - vaddr > LONGEST)
         return;
     size_t size = (size_t)(end - vaddr);
@@ -54,5 +55,5 @@ void gib_site_study(struct gib_site_state *site)
 bool gib_site_entry_only(const struct gib_site_state *site)
 {
     return gib_is_entry_only(site->symbol) || site->stack_use.looks_back ||
-           site->stack_use.switches;
+           site->stack_use.switches || site->unguarded;
 }

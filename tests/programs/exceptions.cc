@@ -321,7 +321,7 @@ int main()
         std::printf("library\n");
     }
     try {
-        char *volatile all = new char[(size_t)-1 / 4];
+        char *volatile all = new char[(size_t)-1 / 8];
         all[0] = 0;
     } catch (const std::bad_alloc &) {
         std::printf("bad_alloc\n");

@@ -124,12 +124,14 @@ class Program:
                                          for _ in range(r.choice([1, 1, 2, 2, 2, 3, 3, 4, 6]))]
         if kind < .6:  # few bytes, to be in registers
             members = [m if self.size.get(m, 99) <= 8 else r.choice(["float", "int", "double", "short", "char *"]) for m in members]
+        if union:
+            members = [m if m not in self.copied else "long" for m in members]
         arrays = [r.choice([0, 0, 0, 0, 2, 3]) if m not in self.records else 0 for m in members]
         if kind > .97 and self.most > 1000:
             members.append("long")
             arrays.append(60)
         attribute = r.choice([""] * 8 + ["__attribute__((packed)) ", "__attribute__((aligned(32))) "])
-        if union or any(m in self.records for m in members):
+        if union or not members or any(m in self.records for m in members):
             attribute = ""
         body, fills, hashes = [], [], []
         for i, (m, n) in enumerate(zip(members, arrays)):
@@ -190,6 +192,8 @@ class Program:
             types = [t if t in plain else r.choice(plain) for t in types]
             result = r.choice(plain)
         variadic = not abi and types and r.random() < .12
+        if variadic:
+            types = self.arguments(min(self.most, 400)) or ["int"]  # docs/limits.md: 512 bytes of them are repeated
         named = r.randrange(1, len(types) + 1) if variadic else len(types)
         if variadic:
             # clang before 18 reads an __int128 from elsewhere than its callers put it.

@@ -22,6 +22,7 @@
 #define KEEP __attribute__((noinline))
 
 extern char **environ;
+unsigned long vdso;
 static volatile int sink;
 static int status_of(pid_t child)
 {
@@ -185,7 +186,7 @@ static void loading(const char *library)
     printf("dl_iterate_phdr %d\n", count > 3);
     printf("dlclose %d\n", dlclose(handle));
 }
-KEEP int special_exported(int n) { return n; }
+KEEP int special_exported(int n) { return n + (int)(vdso & 1); }
 
 /* ---- signals ---- */
 static volatile long handled, hammered;
@@ -299,6 +300,7 @@ static void others(void)
 
 int main(int argc, char **argv)
 {
+    vdso = getauxval(AT_SYSINFO_EHDR);
     atexit(at_exit);
     on_exit(on_exit_of, "with a word");
     jumps();

@@ -145,9 +145,9 @@ void gib_convention_adjust(struct gib_convention *c, const struct gib_stack_use 
 {
     if (!use->known)
         return;
-    if (!has_prototype && !use->escapes)
-        c->stack_copy = use->reach;
-    else if (use->reach > c->stack_copy) {
+    if (!has_prototype) {
+        c->stack_copy = use->reach + (use->escapes ? GIB_COPY_UNKNOWN : 0);
+    } else if (use->reach > c->stack_copy) {
         /* It is called in another way than its prototype says: __attribute__((ms_abi)). */
         c->stack_copy = use->reach > GIB_COPY_UNKNOWN ? use->reach : GIB_COPY_UNKNOWN;
         c->words = 0;

@@ -10,6 +10,8 @@
 struct study {
     const struct gib_cfa *rows;
     size_t count, row; /* rows[row - 1] is in force; 0: none is */
+    struct gib_cfa
+        here; /* where there are no rows: followed from the entry up to the first branch */
     struct gib_stack_use *out;
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
@@ -21,10 +23,15 @@ static void take_row(struct study *s, uint32_t at)
         s->row++;
 }
 
+static const struct gib_cfa *in_force(const struct study *s)
+{
+    return s->count ? s->row ? &s->rows[s->row - 1] : NULL : &s->here;
+}
+
 /* The CFA as a register and a distance; false where it is something else, or not known. */
 static bool cfa(const struct study *s, ZydisRegister *base, int64_t *offset)
 {
-    const struct gib_cfa *row = s->row ? &s->rows[s->row - 1] : NULL;
+    const struct gib_cfa *row = in_force(s);
     if (!row || (row->base != GIB_CFA_RSP && row->base != GIB_CFA_RBP))
         return false;
     *base = row->base == GIB_CFA_RSP ? ZYDIS_REGISTER_RSP : ZYDIS_REGISTER_RBP;
@@ -91,14 +98,86 @@ static void look_at_stack_pointer(struct study *s)
     } else {
         return;
     }
-    enum gib_cfa_base now = s->row ? s->rows[s->row - 1].base : GIB_CFA_UNKNOWN;
+    enum gib_cfa_base now = in_force(s) ? in_force(s)->base : GIB_CFA_UNKNOWN;
     s->out->switches |= now != GIB_CFA_RBP && now != GIB_CFA_FRAMED;
+}
+
+/* What the instruction does to the distance from rsp to the CFA. */
+static void follow(struct study *s)
+{
+    const ZydisDecodedOperand *to = &s->operand[0], *from = &s->operand[1];
+    bool to_rsp = to->type == ZYDIS_OPERAND_TYPE_REGISTER && to->reg.value == ZYDIS_REGISTER_RSP;
+    bool by_number = from->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    struct gib_cfa *here = &s->here;
+    ZydisInstructionCategory category = s->instruction.meta.category;
+    if (here->base == GIB_CFA_RBP) { /* in force until rbp is the caller's again */
+        bool to_rbp =
+            to->type == ZYDIS_OPERAND_TYPE_REGISTER && to->reg.value == ZYDIS_REGISTER_RBP;
+        if (s->instruction.mnemonic == ZYDIS_MNEMONIC_LEAVE ||
+            (to_rbp && (to->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)))
+            here->base = GIB_CFA_UNKNOWN;
+        return;
+    }
+    if (here->base != GIB_CFA_RSP)
+        return;
+    switch (s->instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_PUSHFQ:
+        here->offset += 8;
+        return;
+    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_POPFQ:
+        here->offset -= 8;
+        break;
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_ADD:
+        if (to_rsp && by_number) {
+            int32_t n = (int32_t)from->imm.value.s;
+            here->offset += s->instruction.mnemonic == ZYDIS_MNEMONIC_SUB ? n : -n;
+            return;
+        }
+        break;
+    case ZYDIS_MNEMONIC_LEA:
+        if (to_rsp && from->mem.base == ZYDIS_REGISTER_RSP && !from->mem.index) {
+            here->offset -= (int32_t)from->mem.disp.value;
+            return;
+        }
+        break;
+    case ZYDIS_MNEMONIC_MOV:
+        if (to->type == ZYDIS_OPERAND_TYPE_REGISTER && to->reg.value == ZYDIS_REGISTER_RBP &&
+            from->type == ZYDIS_OPERAND_TYPE_REGISTER && from->reg.value == ZYDIS_REGISTER_RSP) {
+            here->base = GIB_CFA_RBP;
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    bool branch = category == ZYDIS_CATEGORY_UNCOND_BR || category == ZYDIS_CATEGORY_COND_BR ||
+                  category == ZYDIS_CATEGORY_RET;
+    bool writes_rsp = to_rsp && (to->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE);
+    if (branch || (writes_rsp && s->instruction.mnemonic != ZYDIS_MNEMONIC_CMP))
+        here->base = GIB_CFA_UNKNOWN;
+}
+
+/* A jump out of the function: to its cold part, or to another function that takes over the caller's
+ * arguments as they are. */
+static void look_at_jump(struct study *s, size_t at, size_t size)
+{
+    ZydisInstructionCategory category = s->instruction.meta.category;
+    uint64_t target;
+    if (category != ZYDIS_CATEGORY_UNCOND_BR && category != ZYDIS_CATEGORY_COND_BR)
+        return;
+    if (s->operand[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+        !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&s->instruction, &s->operand[0], at, &target)) ||
+        target >= size)
+        s->out->escapes = true;
 }
 
 void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
                         struct gib_stack_use *out)
 {
-    struct study s = {.rows = rows, .count = count, .out = out};
+    struct study s = {.rows = rows, .count = count, .out = out, .here = {0, 8, GIB_CFA_RSP}};
     ZydisDecoder decoder;
     memset(out, 0, sizeof *out);
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -110,6 +189,8 @@ void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *
             if (s.operand[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
                 look_at_memory(&s, &s.operand[i]);
         look_at_stack_pointer(&s);
+        look_at_jump(&s, at, size);
+        follow(&s);
         at += s.instruction.length;
     }
     out->known = at >= size && count;

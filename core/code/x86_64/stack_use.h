@@ -30,13 +30,14 @@ struct gib_stack_use {
                        nothing */
     uint32_t reach; /* bytes above the return address up to the highest place that it names, a
                        multiple of 8 */
-    bool escapes; /* it takes the address of something there, or uses an index: it may go further */
+    bool escapes; /* it takes the address of something there, uses an index, or jumps to other code:
+                     it may go further */
     bool looks_back; /* it reads or writes its own return address */
     bool switches;   /* it leaves its stack: a coroutine switch, longjmp */
 };
 
-/* `code`: the function's bytes; `rows` are sorted; 0 rows: nothing is known, as of most functions
- * in assembler. */
+/* `code`: the function's bytes; `rows` are sorted. Without rows, as most functions in assembler
+ * are, the code itself is followed up to its first branch. */
 void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
                         struct gib_stack_use *out);
 

@@ -236,7 +236,7 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
  *      push rdi ; push rsi ; sub rsp,8
  *      rax = find_fde(pc, bases, shared)
  *      add rsp,8 ; pop rsi ; pop rdi
- *      test rax,rax ; je original ; ret
+ *      test rax,rax ; je original ; ret      (find_object gives 0: jne)
  *  original:
  *      jmp trampoline
  */
@@ -246,7 +246,8 @@ static void make_find_fde_thunk(struct emitter *e, const struct gib_thunk_reques
     gib_immediate(e, RDX, r->shared);
     gib_immediate(e, RAX, r->find_fde);
     BYTES(e, 0xff, 0xd0);
-    BYTES(e, 0x48, 0x83, 0xc4, 0x08, 0x5e, 0x5f, 0x48, 0x85, 0xc0, 0x74, 0x01, 0xc3);
+    BYTES(e, 0x48, 0x83, 0xc4, 0x08, 0x5e, 0x5f, 0x48, 0x85, 0xc0,
+          r->kind == GIB_THUNK_FIND_FDE ? 0x74 : 0x75, 0x01, 0xc3);
     gib_jump(e, r->trampoline);
 }
 
@@ -268,6 +269,14 @@ void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out)
     memcpy(out + GIB_ARENA_FDE, fde, sizeof fde);
     memcpy(out + GIB_ARENA_FDE + 8, &address, 8);
     memcpy(out + GIB_ARENA_FDE + 16, &size, 8);
+    /* version 1 | .eh_frame: pcrel sdata4 | count: udata4 | table: datarel sdata4 | ... | start,
+     * FDE
+     */
+    uint8_t *header = out + GIB_ARENA_HDR;
+    const int32_t words[] = {-(GIB_ARENA_HDR + 4), 1, -GIB_ARENA_HDR,
+                             GIB_ARENA_FDE - GIB_ARENA_HDR};
+    memcpy(header, (const uint8_t[]){1, 0x1b, 0x03, 0x3b}, 4);
+    memcpy(header + 4, words, sizeof words);
 }
 
 static int fail(struct gib_error *error, uint64_t address, const char *what)
@@ -287,7 +296,7 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
     struct emitter e = {code, 0, GIB_THUNK_MAX, request->address, false};
     if (request->kind == GIB_THUNK_COUNT)
         make_count_thunk(&e, request);
-    else if (request->kind == GIB_THUNK_FIND_FDE)
+    else if (request->kind == GIB_THUNK_FIND_FDE || request->kind == GIB_THUNK_FIND_OBJECT)
         make_find_fde_thunk(&e, request);
     else
         make_frame_thunk(&e, request);

@@ -17,6 +17,7 @@ enum gib_thunk_kind {
     GIB_THUNK_COUNT,        /* count without a frame, jump to the original */
     GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the
                                original */
+    GIB_THUNK_FIND_OBJECT,  /* the same of the C library's lookup, which gives 0 when it knows */
 };
 
 struct gib_thunk_request {

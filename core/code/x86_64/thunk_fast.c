@@ -118,6 +118,8 @@ static void thread_pointer(struct emitter *e)
  *      test r11, r11 ; je enter ; cmp [r11 + owner], rcx ; jne enter
  *      mov rdx, site ; mov eax, [rdx + fast_tid]
  *      mov eax, [rcx + rax] ; cmp eax, [r11 + tid] ; jne enter
+ *  and its stack is not deep (agent/depth.c):
+ *      mov rax, rbp ; sub rax, [r11 + shallow] ; cmp rax, [r11 + shallow_size] ; jae enter
  *  Keeps rdx = site.
  */
 static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
@@ -138,6 +140,10 @@ static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
     BYTES(e, 0x8b, 0x04, 0x01);
     gib_memory32(e, CMP, RAX, R11, IN_THREAD(tid));
     gib_jump_label(e, JNE, &exits->enter);
+    BYTES(e, 0x48, 0x89, 0xe8);
+    gib_memory(e, SUB, RAX, R11, IN_THREAD(shallow));
+    gib_memory(e, CMP, RAX, R11, IN_THREAD(shallow_size));
+    gib_jump_label(e, JAE, &exits->enter);
 }
 
 /*
