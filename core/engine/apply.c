@@ -195,8 +195,9 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
         failed = gib_site_connect(engine, process, site, error);
-        gib_plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
-                       site->detour, site->detour_size);
+        gib_plan_write(writes, &n, gib_site_detour(site),
+                       site->installed ? before->detour : site->original, site->detour,
+                       site->detour_size);
         if (site->island)
             gib_plan_write(writes, &n, site->island,
                            site->installed ? before->island_jump : site->island_original,
