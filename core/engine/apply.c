@@ -203,6 +203,9 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
                            site->installed ? before->island_jump : site->island_original,
                            site->island_jump, GIB_DETOUR_SIZE);
     }
+    for (size_t i = 0; i < count && !failed; i++)
+        if (!pending[i].site->installed)
+            gib_watches_make_way(engine, pending[i].site);
     /* First the threads: the copy they go to does the same, with or without the detour. */
     for (size_t i = 0; i < count && !failed; i++)
         failed = gib_move_threads(engine, pending[i].site, stopped, error);

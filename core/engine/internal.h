@@ -212,9 +212,11 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    bool busy;   /* inside a change: nested events wait */
-    struct {     /* the page of code read last; valid inside one change */
+    char *reply;          /* the last string returned */
+    uint64_t entry_watch; /* in a static program's file: its second instruction; else 0 */
+    bool entry_patched;   /* there is a detour instead */
+    bool busy;            /* inside a change: nested events wait */
+    struct {              /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];
@@ -509,6 +511,8 @@ void gib_refresh_spent(struct gib_engine *engine);
 bool gib_watch_reached(struct gib_engine *engine, uint64_t address);
 /* Tells a debugger that has no load events where to stop so that pending patches are in time. */
 void gib_expect_modules(struct gib_engine *engine);
+/* Before the detour of a site is written. */
+void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site);
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
                        const struct gib_module *module);
 

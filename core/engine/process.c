@@ -265,6 +265,10 @@ void gib_process_end(struct gib_engine *engine)
     free(process);
     for (size_t i = 0; i < engine->patch_count; i++)
         engine->patch[i]->state = 0;
+    if (engine->entry_patched) { /* the next process has its own bytes there */
+        engine->entry_patched = false;
+        gib_expect_modules(engine);
+    }
 }
 
 /* The agent's memory is gone when the process has executed another program. */
@@ -400,6 +404,19 @@ void gib_patch_retry(struct gib_engine *engine)
     engine->busy = false;
 }
 
+/* `vaddr` is in the program's file. */
+static bool is_inside_detour(const struct gib_process *process, uint64_t vaddr)
+{
+    for (uint32_t i = 0; process && i < process->site_count; i++) {
+        const struct gib_site_state *site = process->site[i];
+        uint64_t address = vaddr + site->module->bias;
+        if (site->installed && site->module->main && address > site->address &&
+            address < site->address + site->consumed)
+            return true;
+    }
+    return false;
+}
+
 /* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for
  * debuggers whenever modules are mapped; a static program's entry. Known from files alone, so it
  * can be watched before the process exists. */
@@ -421,12 +438,41 @@ void gib_expect_modules(struct gib_engine *engine)
         char text[64];
         size_t size = gib_elf_read(elf, entry, code, sizeof code);
         entry += gib_disassemble(code, size, entry, text, sizeof text);
-        engine->ops.watch(engine->context, program, entry, true);
+        engine->entry_watch = entry;
+        engine->entry_patched |= is_inside_detour(engine->process, entry);
+        if (!engine->entry_patched)
+            engine->ops.watch(engine->context, program, entry, true);
         return;
     }
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
     if (interpreter && gib_elf_find(interpreter, "_dl_debug_state", take_symbol, &state))
         engine->ops.watch(engine->context, loader, state.value, true);
+}
+
+/* A trap of ours inside a detour would spoil it. The one near a static program's entry is needed
+ * before the process exists only; those at the end of resolvers move to the copy. */
+void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    struct gib_process *process = engine->process;
+    uint64_t start = site->address, end = site->address + site->consumed;
+    uint64_t entry = engine->entry_watch + site->module->bias;
+    if (engine->entry_watch && !engine->entry_patched && site->module->main && entry > start &&
+        entry < end) {
+        engine->entry_patched = true;
+        engine->ops.watch(engine->context, engine->ops.program(engine->context),
+                          engine->entry_watch, false);
+    }
+    for (size_t i = 0; i < process->watch_count; i++) {
+        struct gib_watch_state *watch = &process->watch[i];
+        for (size_t k = 0; k < site->boundaries && watch->address > start && watch->address < end;
+             k++) {
+            if (site->boundary[k].original != watch->address - start)
+                continue;
+            engine->ops.watch(engine->context, NULL, watch->address, false);
+            watch->address = site->trampoline + site->boundary[k].copy;
+            engine->ops.watch(engine->context, NULL, watch->address, true);
+        }
+    }
 }
 
 /* ---- IFUNC: wait for the resolver's answer ---- */
