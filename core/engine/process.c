@@ -398,6 +398,25 @@ void gib_patch_retry(struct gib_engine *engine)
     engine->busy = false;
 }
 
+/* An instruction of a static program's start-up that is not its first, at which a debugger that
+ * launches the program stops it and goes on without seeing a breakpoint there, and that no detour
+ * at the entry displaces. */
+static uint64_t behind_start(struct gib_elf *elf, uint64_t entry)
+{
+    enum { FAR_ENOUGH = 20 };
+    uint8_t code[FAR_ENOUGH + 16];
+    char text[64];
+    size_t size = gib_elf_read(elf, entry, code, sizeof code), at = 0, length;
+    while (at < FAR_ENOUGH && at < size &&
+           (length = gib_disassemble(code + at, size - at, entry + at, text, sizeof text))) {
+        if (at &&
+            (text[0] == 'j' || !strncmp(text, "call", 4) || !strncmp(text, "ret", 3)))
+            break;
+        at += length;
+    }
+    return entry + at;
+}
+
 /* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for
  * debuggers whenever modules are mapped; a static program's entry. Known from files alone, so it
  * can be watched before the process exists. */
@@ -412,14 +431,8 @@ void gib_expect_modules(struct gib_engine *engine)
         return;
     const char *loader = gib_elf_info(elf)->interpreter;
     if (!loader) {
-        /* The second instruction: a debugger that launches a static program stops it at the first,
-         * and goes on without seeing a breakpoint there. */
-        uint64_t entry = gib_elf_info(elf)->entry;
-        uint8_t code[16];
-        char text[64];
-        size_t size = gib_elf_read(elf, entry, code, sizeof code);
-        entry += gib_disassemble(code, size, entry, text, sizeof text);
-        engine->ops.watch(engine->context, program, entry, true);
+        engine->ops.watch(engine->context, program, behind_start(elf, gib_elf_info(elf)->entry),
+                          true);
         return;
     }
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);

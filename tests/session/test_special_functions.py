@@ -59,7 +59,7 @@ def test_static_program(debugger, target, what):
 def test_functions_in_the_vdso(debugger, special):
     """Their IFUNCs choose code of the kernel's: refused in one sentence. GDB 13 once died of two of them."""
     program, library = special(opt="-O1")
-    result = same(debugger, program, ["time gettimeofday -quiet", "clock_gettime -quiet"], args=[library], before=["break special_exported", "run", SIGNALS], after=["!gibbon wrap *vdso", "continue"], called=False)
+    result = same(debugger, program, ["time gettimeofday -quiet", "clock_gettime -quiet"], args=[library], before=["break main", "run", SIGNALS], after=["!gibbon wrap *vdso", "continue"], called=False)
     assert len(re.findall(r"^gibbon: patch \d \((?:time|gettimeofday)\): \w+ is at 0x[0-9a-f]+, in no file: in the kernel's vDSO", result.text, re.M)) == 2 \
         or len(re.findall(r"(?:time|gettimeofday) is at 0x[0-9a-f]+, in no file: in the kernel's vDSO", result.text)) >= 1, result.text
     assert "No file is mapped at 0x" in result.text
