@@ -475,9 +475,9 @@ void gib_patch_retry(struct gib_engine *engine);
 int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
                        enum gib_thunk_kind kind, const struct gib_stopped *stopped,
                        struct gib_error *error);
-/* Gives all sites that call through a thunk that jumps. All, or none. */
-int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
-                         struct gib_error *error);
+/* Gives the sites that call through a thunk that jumps. `error` tells of those that could not. */
+void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                          struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
 void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 
@@ -509,6 +509,8 @@ void gib_refresh_spent(struct gib_engine *engine);
 bool gib_watch_reached(struct gib_engine *engine, uint64_t address);
 /* Tells a debugger that has no load events where to stop so that pending patches are in time. */
 void gib_expect_modules(struct gib_engine *engine);
+/* Before the detour of a site is written. */
+void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site);
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
                        const struct gib_module *module);
 

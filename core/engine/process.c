@@ -347,7 +347,9 @@ void gib_resolve_pending(struct gib_engine *engine)
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {
         gib_update_agent(engine, process);
+        gib_begin_change(engine);
         gib_guard_unwinders(engine);
+        gib_end_change(engine);
     }
     if (process->installed && process->modules_changed)
         gib_sites_follow_modules(engine, process);
@@ -409,8 +411,7 @@ static uint64_t behind_start(struct gib_elf *elf, uint64_t entry)
     size_t size = gib_elf_read(elf, entry, code, sizeof code), at = 0, length;
     while (at < FAR_ENOUGH && at < size &&
            (length = gib_disassemble(code + at, size - at, entry + at, text, sizeof text))) {
-        if (at &&
-            (text[0] == 'j' || !strncmp(text, "call", 4) || !strncmp(text, "ret", 3)))
+        if (at && (text[0] == 'j' || !strncmp(text, "call", 4) || !strncmp(text, "ret", 3)))
             break;
         at += length;
     }
@@ -438,6 +439,25 @@ void gib_expect_modules(struct gib_engine *engine)
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
     if (interpreter && gib_elf_find(interpreter, "_dl_debug_state", take_symbol, &state))
         engine->ops.watch(engine->context, loader, state.value, true);
+}
+
+/* A trap of ours inside a detour would spoil it, or never be met: those at the end of resolvers
+ * move to the copy. */
+void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    struct gib_process *process = engine->process;
+    uint64_t start = site->address, end = site->address + site->consumed;
+    for (size_t i = 0; i < process->watch_count; i++) {
+        struct gib_watch_state *watch = &process->watch[i];
+        for (size_t k = 0; k < site->boundaries && watch->address > start && watch->address < end;
+             k++) {
+            if (site->boundary[k].original != watch->address - start)
+                continue;
+            engine->ops.watch(engine->context, NULL, watch->address, false);
+            watch->address = site->trampoline + site->boundary[k].copy;
+            engine->ops.watch(engine->context, NULL, watch->address, true);
+        }
+    }
 }
 
 /* ---- IFUNC: wait for the resolver's answer ---- */
