@@ -291,7 +291,9 @@ static bool image_changed(const struct gib_process *process)
 struct gib_process *gib_process_here(struct gib_engine *engine)
 {
     int32_t pid = engine->ops.pid(engine->context);
-    if (engine->process && (engine->process->pid != pid || image_changed(engine->process)))
+    /* One that was given back is new to us when the debugger comes to it again. */
+    if (engine->process && (engine->process->pid != pid || image_changed(engine->process) ||
+                            engine->process->released))
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
