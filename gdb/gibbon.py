@@ -21,6 +21,33 @@ def _binding():
 binding = _binding()
 
 
+class Prompt:
+    """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
+    where GDB has a readline library of its own, which cannot be asked."""
+    WAITS, ACCEPTED, SEARCHES_OR_LISTS = 0x80000, 0x2000000, 0x80 | 0x100 | 0x4000  # RL_STATE_ values
+
+    def __init__(self):
+        self.readline = ctypes.CDLL(None)
+        try:
+            self.state = ctypes.c_ulong.in_dll(self.readline, "rl_readline_state")
+            self.shows = ctypes.c_void_p.in_dll(self.readline, "rl_redisplay_function")
+            self.usual = ctypes.cast(self.readline.rl_redisplay, ctypes.c_void_p).value  # the text interface has another
+            self.hide, self.again = self.readline.rl_clear_visible_line, self.readline.rl_on_new_line
+        except (AttributeError, ValueError):
+            self.state = ctypes.c_ulong(0)
+
+    def __enter__(self):
+        state = self.state.value
+        self.shown = state & self.WAITS and not state & (self.ACCEPTED | self.SEARCHES_OR_LISTS) and self.shows.value == self.usual
+        if self.shown:
+            self.hide()
+
+    def __exit__(self, *_error):
+        if self.shown:
+            self.again()
+            self.readline.rl_redisplay()
+
+
 class Watch(gdb.Breakpoint):
     """An internal breakpoint that the engine asked for; it never stops the program for the user."""
 
@@ -47,6 +74,7 @@ class FrontEnd:
     def __init__(self):
         self.watches = {}
         self.stand_ins = {}  # (number of the user's breakpoint, address) -> gdb.Breakpoint
+        self.prompt = Prompt()
         self.engine = binding.Engine(self, "gdb")
 
     # The target.
@@ -294,16 +322,19 @@ class FrontEnd:
     # The user.
 
     def print(self, text, style):
-        if style != binding.LOG or not gdb.parameter("pagination"):
+        if style != binding.LOG:
             gdb.write(text, gdb.STDERR if style == binding.WARNING else gdb.STDOUT)
             gdb.flush()
+        elif not gdb.parameter("pagination"):
+            with self.prompt:
+                gdb.write(text)
+                gdb.flush()
         elif self.in_event:
             # Changing a setting executes a command, and that runs the commands of a breakpoint: not inside the stop itself (GDB bug 29831).
             self.post(lambda: self.print(text, style))
         else:
             with gdb.with_parameter("pagination", False):
-                gdb.write(text)
-                gdb.flush()
+                self.print(text, style)
 
     def query(self, question):
         if not gdb.parameter("confirm"):

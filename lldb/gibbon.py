@@ -37,6 +37,7 @@ class FrontEnd:
         self.hidden = []
         self.stand_ins = {}  # (number of the user's breakpoint, address) -> SBBreakpoint
         self.shared = {}  # the same key -> what the stand-in was given
+        self.closed = False
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
         self.symbol_modules = []
@@ -215,6 +216,12 @@ class FrontEnd:
         if self.result is not None and style == binding.PLAIN:
             self.result.Print(text)
             return
+        interpreter = self.debugger.GetCommandInterpreter()
+        if self.result is None and self.thread is None and not self.closed and self.debugger.GetAsync() and interpreter.IsActive():
+            # The user is at the prompt while the program runs: LLDB prints this above it, and then shows again what was typed.
+            text += " " * (len(text.encode()) - len(text))  # it is cut to so many bytes as it has characters
+            interpreter.GetBroadcaster().BroadcastEvent(lldb.SBEvent(interpreter.eBroadcastBitAsynchronousOutputData, text))
+            return
         stream = self.debugger.GetErrorFile() if style == binding.WARNING else self.debugger.GetOutputFile()
         if stream.IsValid():
             stream.Write(text.encode())
@@ -268,6 +275,7 @@ class FrontEnd:
             hidden.tidy()
 
     def close(self):
+        self.closed = True
         self.engine.close()
 
 
@@ -338,8 +346,13 @@ class Hidden:
                 if location is not None:
                     location.SetEnabled(False)
                 place = self.place(*key)
-                self.breakpoint.AddLocation(place)
-                self.locations.update((key, location) for location in self.breakpoint if location.GetAddress() == place)
+                owner = self.breakpoint
+                if place.GetSymbol().GetType() == lldb.eSymbolTypeResolver:  # there a scripted one would ask the function for its answer
+                    owner = self.target.BreakpointCreateBySBAddress(place)
+                    owner.AddName(NOT_OURS)
+                else:
+                    owner.AddLocation(place)
+                self.locations.update((key, location) for location in owner if location.GetAddress() == place)
         for key, location in list(self.locations.items()):
             if location.IsEnabled() != (key in self.wanted):
                 location.SetEnabled(key in self.wanted)
@@ -354,9 +367,9 @@ class Hidden:
 
 
 class Borrowed:
-    """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but LLDB ends and begins the
-    handling of the program's input around each, and in a breakpoint's callback that goes wrong: its prompt comes back while the program runs,
-    and Ctrl-C waits for the next line (as with `breakpoint set -n main -c '(int)getpid() == 1'` in LLDB alone)."""
+    """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but around each LLDB takes its
+    handler of the program's input away and puts it back, and in a breakpoint's callback that can go wrong: on a terminal of unknown size the prompt
+    comes back while the program runs, and Ctrl-C waits for the next line (so in LLDB alone: `breakpoint set -n main -c '(int)getpid() == 1'`)."""
     TIME = 2  # seconds; LLDB itself gives a packet five
     FAULTS = signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV
 

@@ -90,7 +90,7 @@ fi
 if build build all; then
     if ls tests/session/test_*.py >/dev/null 2>&1; then
         echo "== session tests"
-        /usr/bin/python3 -m pytest -p no:cacheprovider --color=no -ra tests/session >"$work/session" 2>&1 || failed=1
+        /usr/bin/python3 -m pytest -p no:cacheprovider --color=no -ra -n "$jobs" tests/session >"$work/session" 2>&1 || failed=1
         cat "$work/session"
         echo "session tests: $(tail -n 1 "$work/session")" >>"$work/summary"
     fi

@@ -9,8 +9,8 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_texts, "
-        "gib_find_object, gib_image_size\n"
+        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
+        "gib_texts, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
@@ -134,7 +134,7 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
         frame->errno_before = (uint64_t)target_errno(shared);
     frame->thread = (uint64_t)thread;
     frame->position = thread->head;
-    frame->generation = thread->generation | (frame->deep ? GIB_GENERATION_DEEP : 0);
+    frame->generation = thread->generation | (!entry_only && frame->deep ? GIB_GENERATION_DEEP : 0);
     frame->header = (uint64_t)accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();

@@ -73,9 +73,10 @@ static inline uint64_t *gib_thread_counter(const struct gib_shared *shared,
 /* depth.c: a bound on what thunks take of a thread's stack. */
 /* Learns where the stack of the running thread is. */
 void gib_depth_learn(struct gib_shared *shared, struct gib_thread *thread, uint64_t sp);
+/* The fast part of a thunk asks the same before it does anything. */
 static inline bool gib_depth_shallow(const struct gib_thread *thread, const struct gib_frame *frame)
 {
-    return (uint64_t)frame - thread->shallow < thread->shallow_size;
+    return (uint32_t)((uint64_t)frame >> GIB_PAGE_SHIFT) - thread->shallow <= thread->shallow_pages;
 }
 /* Whether the thunk may call through. Sets frame->deep: 0, or what gib_depth_leave() gives back. */
 bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,

@@ -31,6 +31,23 @@ static bool find_block(struct gib_view *view, uint64_t pointer, uint64_t *base, 
     return false;
 }
 
+/* Whole pages, and never more than a sixteenth. Where none fits, it is the page at address 0. */
+static void set_shallow(struct gib_thread *thread)
+{
+    enum { PAGE = 1 << GIB_PAGE_SHIFT };
+    uint64_t size = thread->stack_top - thread->stack_base;
+    uint64_t first = (thread->stack_top - size / 16 + PAGE - 1) >> GIB_PAGE_SHIFT;
+    uint64_t end = thread->stack_top >> GIB_PAGE_SHIFT;
+    thread->shallow = 0;
+    thread->shallow_pages = 0;
+    if (!size) {
+        thread->shallow_pages = UINT32_MAX; /* nothing is known: no bound */
+    } else if (end > first) {
+        thread->shallow = (uint32_t)first;
+        thread->shallow_pages = (uint32_t)(end - 1 - first);
+    }
+}
+
 void gib_depth_learn(struct gib_shared *shared, struct gib_thread *thread, uint64_t sp)
 {
     struct gib_view view;
@@ -43,12 +60,11 @@ void gib_depth_learn(struct gib_shared *shared, struct gib_thread *thread, uint6
     } else if (thread->owner == 1 || !find_block(&view, thread->owner, &base, &top)) {
         base = top = 0;
     }
-    uint64_t size = top - base;
     thread->stack_base = base;
-    thread->shallow = top - size / 16;
-    thread->shallow_size = size ? size / 16 : UINT64_MAX; /* nothing is known: no bound */
-    thread->deep_limit = size / 8;
+    thread->stack_top = top;
+    thread->deep_limit = (top - base) / 8;
     thread->deep_from = thread->deep_used = 0;
+    set_shallow(thread);
 }
 
 bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
@@ -58,7 +74,7 @@ bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
     frame->deep = 0;
     if (gib_likely(gib_depth_shallow(thread, frame)))
         return true;
-    bool own = at >= thread->stack_base && at < thread->shallow + thread->shallow_size;
+    bool own = at >= thread->stack_base && at < thread->stack_top;
     uint64_t limit = own ? thread->deep_limit : OTHER_STACK;
     uint64_t cost = sizeof *frame + 8 + ((site->stack_copy + 63ull) & ~63ull);
     /* Frames left by longjmp or an exception never gave back what they took: there cannot be more

@@ -210,16 +210,23 @@ struct gib_unwind_module {
 
 /* ---- threads ---- */
 
+#define GIB_PAGE_SHIFT 12
+
 struct gib_thread {
     /* One cache line for what every call needs. */
     uint64_t owner; /* thread pointer; 0: free */
-    int32_t pid, tid;
-    uint64_t head;  /* bytes ever published, writer; the ring offset is head % ring_size */
+    int32_t tid;
+    uint32_t generation; /* of the process that claimed it */
+    uint64_t head;       /* bytes ever published, writer; the ring offset is head % ring_size */
     uint64_t open;  /* position + 1 of the record that is written but not yet published, or 0 */
     uint64_t limit; /* writer: the head may grow up to here, in one piece, without a further look */
     uint64_t base;  /* writer: address of a record minus its position, for positions below limit */
     uint64_t busy;  /* a record is being written: stack pointer of whoever writes it; or 0 */
-    uint64_t generation; /* of the process that claimed it */
+    /* depth.c: while the stack pointer is in page `shallow` or one of the next `shallow_pages`,
+     * thunks may call through. Below, and on other stacks, they may have `deep_limit` bytes in all.
+     * The low 32 bits of page numbers: they repeat every 16 TiB, where another stack is by the
+     * rarest chance, and then has no bound. */
+    uint32_t shallow, shallow_pages;
 
     uint64_t tail;    /* oldest byte not overwritten, writer */
     uint64_t dropped; /* records (calls, returns) before `tail`, read or not: the reader knows how
@@ -227,13 +234,13 @@ struct gib_thread {
     uint64_t read_cache; /* writer's copy of `read` */
     uint64_t above; /* address of the block for a signal handler that interrupts this one, or 0 */
     uint64_t stack_low, stack_high; /* proved readable */
-    /* depth.c: while the stack pointer is less than `shallow_size` above `shallow`, thunks may call
-     * through. Below, and on other stacks, they may have `deep_limit` bytes in all. */
-    uint64_t shallow, shallow_size, stack_base;
+    uint32_t level;                 /* how many signal handlers deep this block is used */
+    int32_t pid;
+    uint64_t stack_base, stack_top; /* depth.c; 0: not known */
     uint64_t deep_from, deep_used, deep_limit;
-    uint32_t level;             /* how many signal handlers deep this block is used */
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
+_Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");
 
 /* ---- the head of the shared memory ---- */
 
@@ -305,7 +312,8 @@ struct gib_frame {
                                that is part of it */
     uint64_t errno_before;  /*  88 */
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
-    uint64_t reserved[3];   /* 104 */
+    uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
+    uint64_t reserved[2];   /* 112 */
     /* From here on an eight-bit displacement from rbp is enough. */
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
@@ -313,12 +321,13 @@ struct gib_frame {
     uint64_t position;      /* 208 of the record in its ring */
     uint64_t generation;    /* 216 of the process that wrote it */
     uint64_t header;      /* 224 first eight bytes of the record: `accepted` is the last of them */
-    uint64_t deep;        /* 232 depth.c; only where generation has GIB_GENERATION_DEEP */
+    uint64_t reserved2;   /* 232 */
     uint64_t rbp, caller; /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
-/* In gib_frame.generation of a call that counts against gib_thread.deep_limit. */
+/* In gib_frame.generation of a call that counts against gib_thread.deep_limit. The fast part of a
+ * thunk leaves `deep` unset. */
 #define GIB_GENERATION_DEEP (1ull << 63)
 
 /* struct dwarf_eh_bases of libgcc. */
@@ -346,12 +355,12 @@ struct gib_agent_image {
         leave; /* void leave(struct gib_frame *, const struct gib_site *, struct gib_shared *) */
     uint32_t count; /* void count(uint32_t counter, struct gib_shared *, uint32_t thread_pointer):
                        the slow path of a count thunk */
-    uint32_t find_fde; /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
-                          gib_shared *): NULL, not ours */
-    uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
-                       gib_shared *, struct gib_thread *, uint64_t frame) */
+    uint32_t find_fde;    /* const void *find_fde(uint64_t pc, struct gib_unwind_bases *, struct
+                             gib_shared *): NULL, not ours */
     uint32_t find_object; /* int find_object(uint64_t pc, struct gib_found_object *, struct
                              gib_shared *): -1, not ours */
+    uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
+                       gib_shared *, struct gib_thread *, uint64_t frame) */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

@@ -117,7 +117,7 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
     if (site->address != site->entry)
         gib_print(engine, "  0x%016" PRIx64 "  endbr64 stays\n", site->entry);
     gib_print(engine, "  detour: %d bytes at 0x%016" PRIx64 "; displaced, %u bytes:\n",
-              site->detour_size, site->address, site->consumed);
+              site->detour_size, gib_site_detour(site), site->consumed);
     if (gib_read(engine, site->address, bytes, size, &ignored))
         size = 0;
     for (size_t i = 0; i + 1 < site->boundaries && site->boundary[i].original < size; i++) {

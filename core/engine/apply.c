@@ -162,11 +162,10 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     return failed;
 }
 
-static void restore_pending(struct gib_engine *engine, struct pending_site *p)
+static void restore_thunk(struct gib_engine *engine, struct pending_site *p)
 {
     struct gib_error ignored;
     struct gib_site_state *site = p->site;
-    site->chain[p->place] = (struct gib_chain_link){NULL, 0};
     site->kind = p->before.kind;
     site->thunk = p->before.thunk;
     site->active = p->before.active;
@@ -174,6 +173,12 @@ static void restore_pending(struct gib_engine *engine, struct pending_site *p)
     memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
     if (site->installed)
         gib_site_connect(engine, engine->process, site, &ignored);
+}
+
+static void restore_pending(struct gib_engine *engine, struct pending_site *p)
+{
+    p->site->chain[p->place] = (struct gib_chain_link){NULL, 0};
+    restore_thunk(engine, p);
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process,
@@ -190,8 +195,9 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
         failed = gib_site_connect(engine, process, site, error);
-        gib_plan_write(writes, &n, site->address, site->installed ? before->detour : site->original,
-                       site->detour, site->detour_size);
+        gib_plan_write(writes, &n, gib_site_detour(site),
+                       site->installed ? before->detour : site->original, site->detour,
+                       site->detour_size);
         if (site->island)
             gib_plan_write(writes, &n, site->island,
                            site->installed ? before->island_jump : site->island_original,
@@ -223,7 +229,7 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
                        struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct gib_site_state *site;
+    struct gib_site_state *site = NULL;
     int failed = new_site(engine, found, NULL, stopped, &site, error);
     if (failed)
         return failed;
@@ -234,30 +240,34 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
     return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
 }
 
-int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
-                         struct gib_error *error)
+void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                          struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     struct pending_site *pending = calloc(process->site_count + 1ul, sizeof *pending);
     size_t ready = 0;
-    int failed = pending ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    for (uint32_t i = 0; !failed && i < process->site_count; i++) {
+    if (!pending)
+        gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    for (uint32_t i = 0; pending && i < process->site_count; i++) {
         struct gib_site_state *site = process->site[i];
-        site->unguarded = true;
         if (!site->installed || site->module->gone || !gib_site_in_use(site) ||
             site->kind != GIB_THUNK_CALL_THROUGH)
             continue;
-        pending[ready].site = site;
-        pending[ready++].before = *site;
+        struct pending_site *p = &pending[ready];
+        *p = (struct pending_site){.site = site, .before = *site, .place = -1};
         site->kind = GIB_THUNK_ENTRY_ONLY;
-        failed = gib_site_thunk(engine, process, site, error);
+        if (gib_site_thunk(engine, process, site, error) == 0)
+            ready++;
+        else
+            restore_thunk(engine, p);
     }
-    if (!failed)
-        failed = commit(engine, process, pending, ready, stopped, error);
-    for (size_t i = 0; i < ready && failed; i++)
-        *pending[i].site = pending[i].before;
+    if (pending && commit(engine, process, pending, ready, stopped, error)) {
+        for (size_t i = 0; i < ready; i++) {
+            restore_thunk(engine, &pending[i]);
+            gib_site_publish(engine, process, pending[i].site);
+        }
+    }
     free(pending);
-    return failed;
 }
 
 /* What of one function's failure: *fatal when it ends everything. */
@@ -319,7 +329,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             restore_pending(engine, &pending[i]);
         return failed;
     }
-    /* What was refused is told when nothing else came of it; else `list` tells. */
+    /* What was refused is told when nothing else came of the patch; else `list` tells. */
     struct gib_error why;
     int wrong = commit(engine, process, pending, ready, stopped, &why);
     for (size_t i = 0; i < ready && wrong; i++) {
@@ -329,7 +339,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     }
     if (wrong && error)
         *error = why;
-    return wrong ? wrong : ready ? 0 : failed;
+    return wrong ? wrong : ready || patch->placed ? 0 : failed;
 }
 
 int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,

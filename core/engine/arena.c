@@ -200,7 +200,7 @@ uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, 
     if (detour < distance + 0x10000)
         return 0;
     uint64_t stub = detour - distance, place = stub & ~(uint64_t)(GIB_ARENA_SIZE - 1);
-    if (stub + GIB_DETOUR_SIZE > place + GIB_ARENA_SIZE)
+    if (stub + GIB_STUB_SIZE > place + GIB_ARENA_SIZE)
         return 0;
     for (uint32_t i = 0; i < process->arena_count; i++)
         if (process->arena[i].stubs && process->arena[i].start == place)

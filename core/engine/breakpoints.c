@@ -14,7 +14,8 @@
 
 static bool inside(const struct gib_site_state *site, uint64_t address)
 {
-    return site->installed && address > site->address && address < site->address + site->consumed;
+    return site->installed && address > gib_site_detour(site) &&
+           address < site->address + site->consumed;
 }
 
 /* Where the copy of the displaced instruction at `address` is; 0: no instruction begins there. */
@@ -31,7 +32,7 @@ static uint64_t copy_of(const struct gib_site_state *site, uint64_t address)
 static uint64_t body_of(struct gib_engine *engine, const struct gib_site_state *site)
 {
     uint64_t body = 0;
-    if (!engine->ops.reads_prologues || !site->module->elf)
+    if (!engine->ops.reads_prologues || site->kept || !site->module->elf)
         return 0;
     gib_modules_lock(engine->process->modules);
     if (gib_elf_body(site->module->elf, site->entry - site->module->bias, &body))

@@ -8,6 +8,7 @@
  */
 #include "engine/internal.h"
 
+#include <dwarf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,30 @@ static void describe_thunk(struct gib_symbols *symbols, struct gib_thunk_shapes 
     gib_symbols_add(symbols, code);
 }
 
+/* A stub behind a frame's set-up, which its first instruction, of one byte, takes back. */
+static void describe_popping_stub(struct gib_symbols *symbols, const struct gib_buffer *cie,
+                                  struct gib_code *code)
+{
+    enum { RBP = 6, RSP = 7 };
+    static const uint8_t rows[] = {DW_CFA_def_cfa,
+                                   RBP,
+                                   16,
+                                   DW_CFA_offset | RBP,
+                                   2, /* 2 x -8 from the CFA */
+                                   DW_CFA_advance_loc | 1,
+                                   DW_CFA_def_cfa,
+                                   RSP,
+                                   8,
+                                   DW_CFA_same_value,
+                                   RBP};
+    struct gib_buffer fde = {0};
+    gib_put(&fde, rows, sizeof rows);
+    code->cie = cie;
+    code->fde = &fde;
+    gib_symbols_add(symbols, code);
+    gib_buffer_free(&fde);
+}
+
 static void describe_sites(const struct gib_process *process, struct gib_symbols *symbols,
                            bool with_lines)
 {
@@ -119,7 +144,9 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         code.name = name;
         code.symbol = symbol;
         code.bytes = bytes_at(process, made->address, made->size);
-        if (symbol && code.bytes && !is_copy)
+        if (symbol && code.bytes && made->kind == GIB_MADE_STUB && site->kept)
+            describe_popping_stub(symbols, &cie, &code);
+        else if (symbol && code.bytes && !is_copy)
             describe_thunk(symbols, &shapes, &cie, &code);
         else if (symbol && code.bytes)
             describe_trampoline(symbols, site, &code, with_lines);

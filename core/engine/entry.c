@@ -98,6 +98,7 @@ static int relocate(struct gib_entry *entry, uint64_t bias, uint64_t to, size_t 
                         "another patch has its island in the padding behind it");
     entry->has_call = !gib_trampoline_return_home(&request, &copy);
     entry->copy = copy;
+    entry->kept = 0;
     entry->detour_size = (uint8_t)detour_size;
     return 0;
 }
@@ -150,4 +151,22 @@ int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_by
     if (!take_island(entry, island, bias, to, taken, context))
         return 0;
     return failed; /* the first reason is the one to tell */
+}
+
+bool gib_entry_keep_frame(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body,
+                          gib_bytes_taken *taken, void *context)
+{
+    static const uint8_t frame[] = {0x55, 0x48, 0x89, 0xe5};
+    const struct gib_stretch *stretch = &entry->stretch;
+    struct gib_entry longer = *entry;
+    struct gib_error ignored;
+    if (entry->island || entry->detour_size != GIB_DETOUR_SIZE || stretch->size < sizeof frame ||
+        memcmp(stretch->code, frame, sizeof frame) ||
+        relocate(&longer, bias, to, sizeof frame + GIB_DETOUR_SIZE, taken, context, &ignored) ||
+        stretch->vaddr + longer.copy.consumed > body)
+        return false;
+    *entry = longer;
+    entry->detour_size = GIB_DETOUR_SIZE;
+    entry->kept = sizeof frame;
+    return true;
 }

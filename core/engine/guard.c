@@ -23,12 +23,13 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
                               .address = s->module->bias + symbol->value,
                               .name = (char *)symbol->name};
     struct gib_error ignored;
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (process->site[i]->entry == found.address && process->site[i]->internal &&
-            process->site[i]->installed) {
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        const struct gib_site_state *site = process->site[i];
+        if (site->entry == found.address && site->internal && site->installed) {
             s->done = true;
             return;
         }
+    }
     if (!symbol->ifunc && gib_apply_internal(s->engine, &found, s->kind, s->stopped, &ignored) == 0)
         s->done = true;
 }
@@ -45,6 +46,8 @@ static void guard_module(struct gib_engine *engine, struct gib_module *module,
     gib_elf_find(module->elf, "_Unwind_Find_FDE", guard_one, &search);
     module->guarded = search.done;
 }
+
+/* ---- unwinders that cannot be told ---- */
 
 static void ignore_symbol(const struct gib_elf_symbol *symbol, void *context)
 {
@@ -74,18 +77,22 @@ static bool is_unguarded(const struct gib_process *process, const struct gib_mod
     return own && gib_elf_has_personality(module->elf);
 }
 
+/* Sites that come later jump, and those made before get a thunk that jumps as well. */
 static void give_up_results(struct gib_engine *engine, const struct gib_module *module,
                             const struct gib_stopped *stopped)
 {
-    struct gib_error why;
-    engine->process->unguarded = true;
-    int failed = gib_apply_entry_only(engine, stopped, &why);
+    struct gib_process *process = engine->process;
+    struct gib_error error = {0};
+    process->unguarded = true;
+    for (uint32_t i = 0; i < process->site_count; i++)
+        process->site[i]->unguarded = true;
+    gib_apply_entry_only(engine, stopped, &error);
     gib_warn(engine,
              "gibbon: %s unwinds exceptions itself, and cannot be told of patched functions. So "
              "that they pass, calls are logged at entry, without results.\n",
              module->name);
-    if (failed)
-        gib_warn(engine, "gibbon: not those of functions patched before: %s\n", why.message);
+    if (error.message[0])
+        gib_warn(engine, "gibbon: not all of them: %s\n", error.message);
 }
 
 void gib_guard_unwinders(struct gib_engine *engine)

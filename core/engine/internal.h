@@ -80,7 +80,9 @@ struct gib_chain_link {
 struct gib_site_state {
     uint32_t index;
     uint64_t entry;   /* the function's address */
-    uint64_t address; /* where the detour is: behind endbr64 */
+    uint64_t address; /* of the first displaced instruction, behind endbr64 */
+    uint8_t kept;     /* bytes of displaced instructions that stay in place all the same, before the
+                         detour: the set-up of a frame, which GDB looks for. The stub undoes it. */
     struct gib_module *module;
     char *symbol;   /* its name in the file */
     char *function; /* the same for people: C++ names demangled */
@@ -105,6 +107,13 @@ struct gib_site_state {
     enum gib_thunk_kind kind;
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
+
+static inline uint64_t gib_site_detour(const struct gib_site_state *site)
+{
+    return site->address + site->kept;
+}
+/* [pop %rbp;] jmp thunk */
+enum { GIB_STUB_SIZE = 1 + GIB_DETOUR_SIZE };
 
 /* A piece of code in an arena, for the debugger's eyes. */
 struct gib_made_code {
@@ -203,11 +212,9 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;          /* the last string returned */
-    uint64_t entry_watch; /* in a static program's file: its second instruction; else 0 */
-    bool entry_patched;   /* there is a detour instead */
-    bool busy;            /* inside a change: nested events wait */
-    struct {              /* the page of code read last; valid inside one change */
+    char *reply; /* the last string returned */
+    bool busy;   /* inside a change: nested events wait */
+    struct {     /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];
@@ -292,8 +299,8 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
 /* Writes into an arena, so that the target sees it. */
 int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                     const void *bytes, size_t size, struct gib_error *error);
-/* Where a jump of five bytes makes a detour at this address immune to breakpoints; 0: the place is
- * taken. */
+/* Where a stub of up to GIB_STUB_SIZE bytes makes a detour at this address immune to breakpoints;
+ * 0: the place is taken. */
 uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);
 
 /* process.c */
@@ -362,6 +369,7 @@ struct gib_entry {
     struct gib_stretch stretch; /* stretch.code is malloc'ed: gib_entry_free */
     uint64_t entry;             /* vaddr of the function; stretch.vaddr is behind its endbr64 */
     uint8_t detour_size;        /* 5, or 2 with an island */
+    uint8_t kept;               /* bytes at stretch.vaddr that stay, before the detour */
     uint64_t island;            /* vaddr, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE];
     bool has_call; /* the copy has a call that returns into it */
@@ -373,6 +381,11 @@ int gib_entry_read(struct gib_elf *elf, uint64_t entry, struct gib_entry *out,
 /* Chooses the smallest detour, for the file loaded at `bias` and a copy at address `to`. */
 int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_bytes_taken *taken,
                      void *context, struct gib_error *error);
+/* The same with the set-up of a frame before the detour, `push %rbp; mov %rsp,%rbp`, left where it
+ * is, if the function begins with it and its body, at vaddr `body`, is not displaced. The way to
+ * the thunk must then begin with `pop %rbp`. False, and nothing changed: not here. */
+bool gib_entry_keep_frame(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body,
+                          gib_bytes_taken *taken, void *context);
 void gib_entry_free(struct gib_entry *entry);
 
 /* plan.c */
@@ -462,9 +475,9 @@ void gib_patch_retry(struct gib_engine *engine);
 int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
                        enum gib_thunk_kind kind, const struct gib_stopped *stopped,
                        struct gib_error *error);
-/* Gives all sites that call through a thunk that jumps. All, or none. */
-int gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
-                         struct gib_error *error);
+/* Gives the sites that call through a thunk that jumps. `error` tells of those that could not. */
+void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
+                          struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
 void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 

@@ -65,10 +65,10 @@ int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct
 static int check_stacks(const struct gib_site_state *site, const struct gib_stopped *s,
                         struct gib_error *error)
 {
-    size_t low = 0, high = s->word_count; /* the first word behind site->address */
+    size_t low = 0, high = s->word_count; /* the first word behind the detour's first byte */
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (s->words[middle].word <= site->address)
+        if (s->words[middle].word <= gib_site_detour(site))
             low = middle + 1;
         else
             high = middle;
@@ -86,7 +86,7 @@ static int check_stacks(const struct gib_site_state *site, const struct gib_stop
  * inside. */
 static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
 {
-    if (pc <= site->address || pc >= site->address + site->consumed)
+    if (pc <= gib_site_detour(site) || pc >= site->address + site->consumed)
         return 0;
     for (size_t i = 0; i < site->boundaries; i++)
         if (site->boundary[i].original == pc - site->address)

@@ -154,8 +154,9 @@ static bool hide_site(uint32_t index, void *context)
         return false;
     const struct gib_site_state *site = h->process->site[index];
     for (uint64_t k = 0; site->installed && k < GIB_DETOUR_SIZE; k++) {
-        if (k < site->detour_size && site->address + k - h->address < h->size)
-            h->memory[site->address + k - h->address] = site->original[k];
+        uint64_t at = gib_site_detour(site) + k - h->address;
+        if (k < site->detour_size && at < h->size)
+            h->memory[at] = site->original[k];
         if (site->island && site->island + k - h->address < h->size)
             h->memory[site->island + k - h->address] = site->island_original[k];
     }
@@ -242,7 +243,8 @@ static void take_over(struct gib_site_state *site, const struct gib_entry *entry
     site->consumed = (uint32_t)entry->copy.consumed;
     site->boundaries = entry->copy.boundaries;
     memcpy(site->boundary, entry->copy.boundary, sizeof site->boundary);
-    memcpy(site->original, entry->stretch.code, site->detour_size);
+    site->kept = entry->kept;
+    memcpy(site->original, entry->stretch.code + entry->kept, site->detour_size);
     site->island = entry->island ? entry->island + bias : 0;
     memcpy(site->island_original, entry->island_original, sizeof site->island_original);
 }
@@ -262,9 +264,11 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
 {
+    enum { KEPT = 4 };
     struct gib_entry entry;
     struct gib_error why;
     struct others others = {engine, process, site};
+    bool trampoline_at = to != 0;
     struct gib_module *module = site->module;
     if (!module || !module->elf)
         return gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
@@ -280,6 +284,12 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
         compare_with_file(engine, process, site, entry.stretch.code, entry.stretch.size, error);
     if (!failed && (failed = gib_entry_choose(&entry, module->bias, to, is_taken, &others, &why)))
         refuse(site, failed, &why, error);
+    /* A debugger that reads prologues finds the function's body, if it finds the frame's set-up. */
+    uint64_t body;
+    if (!failed && engine->ops.reads_prologues &&
+        gib_elf_body(module->elf, site->entry - module->bias, &body) &&
+        (!trampoline_at || gib_stub_place(engine, process, site->address + KEPT)))
+        gib_entry_keep_frame(&entry, module->bias, to, body, is_taken, &others);
     if (!failed) {
         take_over(site, &entry);
         *copy = entry.copy;

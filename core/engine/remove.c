@@ -17,7 +17,8 @@ static int restore_sites(struct gib_engine *engine, bool all, struct gib_error *
         struct gib_site_state *site = process->site[i];
         if (!site->installed || site->module->gone || (!all && gib_site_in_use(site)))
             continue;
-        gib_plan_write(writes, &n, site->address, site->detour, site->original, site->detour_size);
+        gib_plan_write(writes, &n, gib_site_detour(site), site->detour, site->original,
+                       site->detour_size);
         if (site->island)
             gib_plan_write(writes, &n, site->island, site->island_jump, site->island_original,
                            GIB_DETOUR_SIZE);

@@ -234,10 +234,11 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     site->thunk_size = (uint32_t)size;
     gib_code_made(process, site, site->thunk, size, GIB_MADE_THUNK);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
-    uint64_t from = site->island ? site->island : site->address;
+    uint64_t from = site->island ? site->island : gib_site_detour(site);
     uint8_t *jump = site->island ? site->island_jump : site->detour;
     if (!site->installed && !site->stub && (site->stub = gib_stub_place(engine, process, from)))
-        gib_code_made(process, site, site->stub, GIB_DETOUR_SIZE, GIB_MADE_STUB);
+        gib_code_made(process, site, site->stub, GIB_DETOUR_SIZE + (site->kept ? 1 : 0),
+                      GIB_MADE_STUB);
     if (site->island) {
         site->detour[0] = 0xeb; /* jmp rel8 */
         site->detour[1] = (uint8_t)(site->island - (site->address + 2));
@@ -248,9 +249,12 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
 int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, struct gib_error *error)
 {
-    uint8_t jump[GIB_DETOUR_SIZE];
+    uint8_t code[GIB_STUB_SIZE] = {0x5d}; /* pop %rbp: rsp and rbp are again as at the entry */
+    size_t popped = site->kept ? 1 : 0;
     if (!site->stub)
         return 0;
-    int failed = gib_detour_make(site->stub, site->thunk, jump, error);
-    return failed ? failed : gib_arena_write(engine, process, site->stub, jump, sizeof jump, error);
+    int failed = gib_detour_make(site->stub + popped, site->thunk, code + popped, error);
+    return failed ? failed
+                  : gib_arena_write(engine, process, site->stub, code, popped + GIB_DETOUR_SIZE,
+                                    error);
 }

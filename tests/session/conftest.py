@@ -43,8 +43,8 @@ def lldb(tmp_path):
 def interactive(debugger):
     opened = []
 
-    def start(program, env=None):
-        opened.append(harness.Interactive(debugger, program, env))
+    def start(program, env=None, size=None):
+        opened.append(harness.Interactive(debugger, program, env, size))
         return opened[-1]
 
     yield start

@@ -5,6 +5,7 @@ An action is `run`, `starti`, `break F`, `tbreak F`, `continue`, `attach PID`, `
 first command that fails, so such a one is run from Python there. A pair is (what GDB gets, what LLDB gets).
 """
 import difflib
+import fcntl
 import json
 import os
 import pty
@@ -13,7 +14,9 @@ import select
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -188,7 +191,7 @@ class Lldb(Debugger):
 
     def interactive_line(self, program):
         words = ["lldb-19", "-x", "-Q", "-o", "settings set auto-confirm true", "-o", "settings set use-color false",
-                 "-o", "command script import " + self.script]
+                 "-o", "settings set show-progress false", "-o", "command script import " + self.script]
         return words + (["-f", program] if program else [])
 
     def mark(self, number):
@@ -232,12 +235,15 @@ class Lldb(Debugger):
 class Interactive:
     """A debugger on a terminal of its own."""
 
-    def __init__(self, debugger, program, env=None):
+    def __init__(self, debugger, program, env=None, size=None):
+        """Without a size (rows, columns) LLDB reads its lines without an editor: where it cannot be interrupted. GDB has one in any case."""
         self.debugger = debugger
         self.text, self.seen = "", 0
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(debugger.directory)
+            if size:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             words = debugger.interactive_line(program)
             os.execvpe(words[0], words, environment(debugger.directory, env))
         self.prompt()
@@ -252,7 +258,7 @@ class Interactive:
             data = b""
         # What a line editor sends to draw its line is not text.
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "surrogateescape")).replace("\r\n", "\n")
-        self.text += text
+        self.text += text.replace("\r", "\n")
         return bool(data)
 
     def expect(self, pattern, timeout=20):

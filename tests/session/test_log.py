@@ -163,9 +163,10 @@ def test_backtrace_in_optimised_code(debugger, target):
     assert frames[:3] == ["main", "__libc_start_call_main", "__libc_start_main"] or frames[:2] == ["main", "__libc_start_call_main"], frames
 
 
-def test_log_appears_while_the_program_runs(debugger, interactive, server, target):
+@pytest.mark.parametrize("size", [None, (50, 200)], ids=["unknown size", "50 lines"])
+def test_log_appears_while_the_program_runs(debugger, interactive, target, size):
     """On a terminal, long before the program ends; then Ctrl-C stops it and everything is still there."""
-    session = interactive(target("server"))
+    session = interactive(target("server"), size=size)
     session.do("gibbon wrap tick -every 20")
     session.send("run > /dev/null" if debugger.name == "gdb" else "process launch -o /dev/null")
     first = session.expect(r'gibbon: \[\d+\] \+([\d.]+) tick\(n=\d+, what="tock"\) = \d+ <', 30)
@@ -208,3 +209,19 @@ def test_lines_are_whole(debugger, target):
     assert broken == []
     assert len(result.calls("work")) == 4000
     assert not [line for line in result.log if not re.search(r" = -?\d+ <[\d.]+(ns|us|ms|s)>$", line)]
+
+
+def test_lines_leave_the_prompt_readable(debugger, server, interactive):
+    """The prompt is there while the program runs: lines come above it, and what is typed is shown again."""
+    process = server()
+    session = interactive(None, {} if debugger.name == "gdb" else {"TERM": "xterm"}, (50, 200))
+    session.do("attach %d" % process.pid if debugger.name == "gdb" else "process attach -p %d" % process.pid)
+    session.do("gibbon wrap tick -every 100")
+    session.do("continue &" if debugger.name == "gdb" else "process continue")
+    os.write(session.master, b"gibb")
+    for _ in range(2):
+        session.expect(r"gibbon: \[\d+\] [^\n]*\n+\((gdb|lldb)\) gibb\s", 10)
+    os.write(session.master, b"on list\n")
+    session.expect(r"called \d+ times", 10)
+    session.do("interrupt" if debugger.name == "gdb" else "process interrupt")
+    session.do("detach")

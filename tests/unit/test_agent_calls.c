@@ -393,6 +393,49 @@ static void test_recursion(void **state)
     free(lines);
 }
 
+/* How many of 4001 calls have no result in the log: they were too deep for a frame. */
+static size_t recurse_on_small_stack(void)
+{
+    assert_int_equal(deep_thunk(4000), 4000);
+    char *lines = agent_lines(&a);
+    gib_log_clear(a.log);
+    assert_int_equal(occurrences(lines, "deep(n="), 4001);
+    size_t entries = 4001 - occurrences(lines, ") = ");
+    assert_int_equal(occurrences(lines, ")\n"), entries);
+    free(lines);
+    return entries;
+}
+static void *small_thread(void *argument)
+{
+    deep_thunk = agent_patch(&a, deep, "long deep(long n)", *(struct patch_options *)argument);
+    size_t first = recurse_on_small_stack();
+    assert_in_range(first, 2000, 3999);
+    assert_int_equal(recurse_on_small_stack(), first); /* all was given back */
+    assert_int_equal(deep_thunk(3), 3);
+    agent_expect(&a, "deep(n=0) = 0\ndeep(n=1) = 1\ndeep(n=2) = 2\ndeep(n=3) = 3\n");
+    return NULL;
+}
+static void check_small_stack(struct patch_options options)
+{
+    /* The function alone takes less than half of it, with 4001 thunks' frames it does not fit. */
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 1ul << 20);
+    assert_int_equal(pthread_create(&thread, &attributes, small_thread, &options), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+}
+static void test_small_stack(void **state)
+{
+    check_small_stack((struct patch_options){0});
+}
+static void test_small_stack_by_agent(void **state)
+{
+    /* A limit that is never reached keeps the thunk from writing the record itself. */
+    check_small_stack((struct patch_options){.times = 1000000});
+}
+
 static jmp_buf back;
 static __typeof__(int(int)) *inner_thunk;
 FUNCTION int inner(int jump)
@@ -462,6 +505,8 @@ int main(void)
         TEST(test_maybe_failures_counted),
         TEST(test_nothing_stale),
         TEST(test_recursion),
+        TEST(test_small_stack),
+        TEST(test_small_stack_by_agent),
         TEST(test_longjmp),
         TEST(test_entry_only_and_disabled),
     };

@@ -3,8 +3,8 @@
  * copy of registers. Then the thunk writes the record itself, and saves only five registers. It
  * calls the agent for the texts of a record, if there are any. What it does is what agent.c does,
  * in the same order, since a signal handler may come between any two instructions. Whatever is out
- * of the ordinary (a new thread, a handler that interrupts a record, a full ring, a failed call) it
- * leaves to the agent.
+ * of the ordinary (a new thread, a handler that interrupts a record, a full ring, a failed call,
+ * deep recursion) it leaves to the agent.
  *
  * rbp and rsp are those of the frame.
  */
@@ -118,8 +118,8 @@ static void thread_pointer(struct emitter *e)
  *      test r11, r11 ; je enter ; cmp [r11 + owner], rcx ; jne enter
  *      mov rdx, site ; mov eax, [rdx + fast_tid]
  *      mov eax, [rcx + rax] ; cmp eax, [r11 + tid] ; jne enter
- *  and its stack is not deep (agent/depth.c):
- *      mov rax, rbp ; sub rax, [r11 + shallow] ; cmp rax, [r11 + shallow_size] ; jae enter
+ *      mov rax, rsp ; shr rax, 12 ; sub eax, [r11 + shallow]   gib_depth_shallow()
+ *      cmp eax, [r11 + shallow_pages] ; ja enter
  *  Keeps rdx = site.
  */
 static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
@@ -140,10 +140,10 @@ static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
     BYTES(e, 0x8b, 0x04, 0x01);
     gib_memory32(e, CMP, RAX, R11, IN_THREAD(tid));
     gib_jump_label(e, JNE, &exits->enter);
-    BYTES(e, 0x48, 0x89, 0xe8);
-    gib_memory(e, SUB, RAX, R11, IN_THREAD(shallow));
-    gib_memory(e, CMP, RAX, R11, IN_THREAD(shallow_size));
-    gib_jump_label(e, JAE, &exits->enter);
+    BYTES(e, 0x48, 0x89, 0xe0, 0x48, 0xc1, 0xe8, GIB_PAGE_SHIFT);
+    gib_memory32(e, SUB, RAX, R11, IN_THREAD(shallow));
+    gib_memory32(e, CMP, RAX, R11, IN_THREAD(shallow_pages));
+    gib_jump_label(e, JA, &exits->enter);
 }
 
 /*
@@ -257,7 +257,7 @@ static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
         store_zero(e, R10, end); /* GIB_CHUNK_END */
     save(e, R11, thread);
     save(e, RCX, position);
-    gib_memory(e, LOAD, RAX, R11, IN_THREAD(generation));
+    gib_memory32(e, LOAD, RAX, R11, IN_THREAD(generation));
     save(e, RAX, generation);
     if (shape->strings)
         call_texts(e, r);
