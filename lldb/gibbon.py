@@ -346,8 +346,13 @@ class Hidden:
                 if location is not None:
                     location.SetEnabled(False)
                 place = self.place(*key)
-                self.breakpoint.AddLocation(place)
-                self.locations.update((key, location) for location in self.breakpoint if location.GetAddress() == place)
+                owner = self.breakpoint
+                if place.GetSymbol().GetType() == lldb.eSymbolTypeResolver:  # there a scripted one would ask the function for its answer
+                    owner = self.target.BreakpointCreateBySBAddress(place)
+                    owner.AddName(NOT_OURS)
+                else:
+                    owner.AddLocation(place)
+                self.locations.update((key, location) for location in owner if location.GetAddress() == place)
         for key, location in list(self.locations.items()):
             if location.IsEnabled() != (key in self.wanted):
                 location.SetEnabled(key in self.wanted)

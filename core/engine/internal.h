@@ -212,11 +212,9 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;          /* the last string returned */
-    uint64_t entry_watch; /* in a static program's file: its second instruction; else 0 */
-    bool entry_patched;   /* there is a detour instead */
-    bool busy;            /* inside a change: nested events wait */
-    struct {              /* the page of code read last; valid inside one change */
+    char *reply; /* the last string returned */
+    bool busy;   /* inside a change: nested events wait */
+    struct {     /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];

@@ -257,6 +257,24 @@ static bool is_watched(const struct gib_process *process, uint64_t resolver)
     return false;
 }
 
+/* Code that the kernel maps into each process. */
+static bool in_vdso(const struct gib_process *process, uint64_t address)
+{
+    char name[64], *line = NULL;
+    size_t room = 0;
+    uint64_t start, end;
+    bool found = false;
+    snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
+    FILE *maps = fopen(name, "re");
+    while (maps && !found && getline(&line, &room, maps) > 0)
+        found = strstr(line, "[vdso]") && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 &&
+                address >= start && address < end;
+    free(line);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
 /* An IFUNC's symbol is its resolver; what runs is the implementation it chose. The dynamic linker
  * has written that into the module's own slots, or the resolver says it again when it is called;
  * before relocation neither is known. */
@@ -270,9 +288,13 @@ static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
     if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value))
         chosen = slots.value;
     if (!chosen && relocated && !is_watched(s->engine->process, resolver) &&
-        gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 && !in_text(s->engine, chosen))
+        gib_target_call(s->engine, resolver, &chosen, &ignored) == 0 &&
+        !in_text(s->engine, chosen) && !in_vdso(s->engine->process, chosen))
         chosen = 0;
-    add(s, chosen, symbol->name, chosen ? 0 : resolver);
+    struct search where = *s;
+    if (chosen && !in_text(s->engine, chosen))
+        where.module = NULL; /* no file: refused, with that reason */
+    add(&where, chosen, symbol->name, chosen ? 0 : resolver);
 }
 
 static bool file_matches(struct search *s, const struct gib_elf_symbol *symbol)

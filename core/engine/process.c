@@ -265,10 +265,6 @@ void gib_process_end(struct gib_engine *engine)
     free(process);
     for (size_t i = 0; i < engine->patch_count; i++)
         engine->patch[i]->state = 0;
-    if (engine->entry_patched) { /* the next process has its own bytes there */
-        engine->entry_patched = false;
-        gib_expect_modules(engine);
-    }
 }
 
 /* The agent's memory is gone when the process has executed another program. */
@@ -295,7 +291,9 @@ static bool image_changed(const struct gib_process *process)
 struct gib_process *gib_process_here(struct gib_engine *engine)
 {
     int32_t pid = engine->ops.pid(engine->context);
-    if (engine->process && (engine->process->pid != pid || image_changed(engine->process)))
+    /* One that was given back is new to us when the debugger comes to it again. */
+    if (engine->process && (engine->process->pid != pid || image_changed(engine->process) ||
+                            engine->process->released))
         gib_process_end(engine);
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
@@ -404,17 +402,22 @@ void gib_patch_retry(struct gib_engine *engine)
     engine->busy = false;
 }
 
-/* `vaddr` is in the program's file. */
-static bool is_inside_detour(const struct gib_process *process, uint64_t vaddr)
+/* An instruction of a static program's start-up that is not its first, at which a debugger that
+ * launches the program stops it and goes on without seeing a breakpoint there, and that no detour
+ * at the entry displaces. */
+static uint64_t behind_start(struct gib_elf *elf, uint64_t entry)
 {
-    for (uint32_t i = 0; process && i < process->site_count; i++) {
-        const struct gib_site_state *site = process->site[i];
-        uint64_t address = vaddr + site->module->bias;
-        if (site->installed && site->module->main && address > site->address &&
-            address < site->address + site->consumed)
-            return true;
+    enum { FAR_ENOUGH = 20 };
+    uint8_t code[FAR_ENOUGH + 16];
+    char text[64];
+    size_t size = gib_elf_read(elf, entry, code, sizeof code), at = 0, length;
+    while (at < FAR_ENOUGH && at < size &&
+           (length = gib_disassemble(code + at, size - at, entry + at, text, sizeof text))) {
+        if (at && (text[0] == 'j' || !strncmp(text, "call", 4) || !strncmp(text, "ret", 3)))
+            break;
+        at += length;
     }
-    return false;
+    return entry + at;
 }
 
 /* Where a new process first shows all its libraries: ld.so's _dl_debug_state, which it calls for
@@ -431,17 +434,8 @@ void gib_expect_modules(struct gib_engine *engine)
         return;
     const char *loader = gib_elf_info(elf)->interpreter;
     if (!loader) {
-        /* The second instruction: a debugger that launches a static program stops it at the first,
-         * and goes on without seeing a breakpoint there. */
-        uint64_t entry = gib_elf_info(elf)->entry;
-        uint8_t code[16];
-        char text[64];
-        size_t size = gib_elf_read(elf, entry, code, sizeof code);
-        entry += gib_disassemble(code, size, entry, text, sizeof text);
-        engine->entry_watch = entry;
-        engine->entry_patched |= is_inside_detour(engine->process, entry);
-        if (!engine->entry_patched)
-            engine->ops.watch(engine->context, program, entry, true);
+        engine->ops.watch(engine->context, program, behind_start(elf, gib_elf_info(elf)->entry),
+                          true);
         return;
     }
     struct gib_elf *interpreter = gib_elf_shared(loader, loader, NULL);
@@ -449,19 +443,12 @@ void gib_expect_modules(struct gib_engine *engine)
         engine->ops.watch(engine->context, loader, state.value, true);
 }
 
-/* A trap of ours inside a detour would spoil it. The one near a static program's entry is needed
- * before the process exists only; those at the end of resolvers move to the copy. */
+/* A trap of ours inside a detour would spoil it, or never be met: those at the end of resolvers
+ * move to the copy. */
 void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site)
 {
     struct gib_process *process = engine->process;
     uint64_t start = site->address, end = site->address + site->consumed;
-    uint64_t entry = engine->entry_watch + site->module->bias;
-    if (engine->entry_watch && !engine->entry_patched && site->module->main && entry > start &&
-        entry < end) {
-        engine->entry_patched = true;
-        engine->ops.watch(engine->context, engine->ops.program(engine->context),
-                          engine->entry_watch, false);
-    }
     for (size_t i = 0; i < process->watch_count; i++) {
         struct gib_watch_state *watch = &process->watch[i];
         for (size_t k = 0; k < site->boundaries && watch->address > start && watch->address < end;

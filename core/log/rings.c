@@ -61,18 +61,49 @@ static size_t used_size(const struct gib_log *log, const struct gib_record *reco
     return at < size ? at : size;
 }
 
+/* A forked child has returned from a call that its parent is still in: the parent's record is not
+ * published yet, so it is looked at in its ring. The caller frees it. */
+static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uint64_t position)
+{
+    const struct gib_thread *thread = gib_ring_block(r, (uint32_t)index);
+    uint64_t offset = position & (r->ring_size - 1);
+    if (position < r->ring[index].position || position % GIB_LINE)
+        return NULL;
+    const struct gib_record *record =
+        (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
+    size_t size = (size_t)__atomic_load_n(&record->lines, __ATOMIC_RELAXED) * GIB_LINE;
+    struct gib_open_call *open =
+        size && size <= r->ring_size - offset ? malloc(sizeof *open + size) : NULL;
+    if (!open)
+        return NULL;
+    memcpy(open + 1, record, size);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    const struct gib_record *copy = (const struct gib_record *)(open + 1);
+    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > position ||
+        (copy->kind != GIB_RECORD_OPEN && copy->kind != GIB_RECORD_CALL)) {
+        free(open);
+        return NULL;
+    }
+    open->call = (struct gib_call){.size = (uint32_t)size};
+    return open;
+}
+
 static void join(struct gib_reader *r, struct gib_ring *ring, size_t size)
 {
     struct gib_record *back = (struct gib_record *)r->copy;
     struct gib_ring *home = ring;
     bool elsewhere = back->site >> 24 & GIB_RECORD_ELSEWHERE, take = true;
+    uint64_t index = elsewhere ? (back->word[1] - r->threads) / r->thread_size : GIB_MAX_THREADS;
     if (elsewhere) {
-        uint64_t index = (back->word[1] - r->threads) / r->thread_size;
         home = index < GIB_MAX_THREADS ? &r->ring[index] : ring;
         take = home->pid == ring->pid; /* after fork the parent returns as well */
     }
     back->site &= 0xffffff;
     struct gib_open_call *open = find_open(home, back->word[0], take);
+    if (!open && !take && index < GIB_MAX_THREADS) {
+        open = peek_open(r, index, back->word[0]);
+        take = true;
+    }
     if (!open) {
         gib_batch_add(r, ring, GIB_CALL_RESUMED, back, size, NULL, 0);
         return;

@@ -90,7 +90,7 @@ print(sum(hash(str(i)) % 7 >= 0 for i in range(2000)))
 """
 
 
-@pytest.mark.parametrize("what", ["libc.so.6!* -quiet", "*!Py* -quiet"])
+@pytest.mark.parametrize("what", ["libc.so.6!* -quiet -pending", "*!Py* -quiet"])
 def test_python(debugger, tmp_path, what):
     """An interpreter with its own idea of the stack: callbacks from C, RecursionError, signals."""
     script = tmp_path / "script.py"

@@ -42,6 +42,18 @@ def test_attach_and_detach(debugger, server):
     assert process.wait(10) == 0
 
 
+@pytest.mark.parametrize("pause", [0, 2])
+def test_attach_again_in_one_session(debugger, server, pause):
+    """The same process: at once, and when LLDB's detaching has been noticed."""
+    process = server()
+    attach = "attach %d" % process.pid
+    result = debugger.session(None, [attach, "gibbon wrap tick -quiet", "break getenv", "continue", "continue", "detach", "python import time; time.sleep(%d)" % pause, attach, "gibbon list",
+                                     "continue", "continue", "continue", "continue", "gibbon list", ("delete", "breakpoint delete -f"), "detach"])
+    assert re.search(r"^1 +wrap +keep [yn] +0x[0-9a-f]{16} tick in server", result[8], re.M), result.text
+    assert text_differences(process.pid) == []
+    still_works(process)
+
+
 def test_attach_to_a_stripped_program(debugger, server, target):
     process = server(target("server", debug=False, strip=True, name="bareserver"))
     result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap getenv -times 3", "break getenv", "continue", "continue", "continue", "continue",
