@@ -242,6 +242,7 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     delete_spent(engine);
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
+    gib_drop_guards(engine);
     int failed = gib_command_execute(engine, text, interactive, error);
     if (failed)
         gib_error_clean(error);
@@ -291,6 +292,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);
+        gib_drop_guards(engine);
         delete_spent(engine);
         gib_describe_code(engine);
         gib_check_breakpoints(engine);

@@ -100,6 +100,7 @@ void gib_guard_unwinders(struct gib_engine *engine)
     struct gib_process *process = engine->process;
     struct gib_stopped stopped;
     size_t count = gib_modules_count(process->modules);
+    process->guards_idle = false;
     if (process->modules_guarded == count || gib_look_at_threads(engine, &stopped, NULL))
         return;
     gib_modules_lock(process->modules);

@@ -175,6 +175,7 @@ struct gib_process {
     bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
+    bool guards_idle;       /* no patch is left that needs them */
     bool finds_objects;     /* libc's _dl_find_object knows them */
     bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
     struct gib_watch_state watch[64];
@@ -484,6 +485,9 @@ void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
 /* remove.c */
 /* Takes the patch off all its sites. */
 int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
+/* When no patch of the user's is left and no thread is inside a thunk, the sites that guard
+ * unwinders go too. Does nothing, quickly, at any other time. */
+void gib_drop_guards(struct gib_engine *engine);
 /* Restores every site; for detach. */
 int gib_restore_all(struct gib_engine *engine, struct gib_error *error);
 
@@ -514,6 +518,9 @@ void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state
 int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
                        const struct gib_module *module);
 
+/* Whether any thread may still come back into an arena: by its program counter or by something on
+ * its stack. */
+bool gib_anybody_inside(struct gib_engine *engine, const struct gib_process *process);
 /* release.c: restores all code, and unmaps Gibbon's memory when no thread is in it. */
 void gib_release(struct gib_engine *engine);
 /* The same for a process that its debugger has already let go; does nothing while somebody traces

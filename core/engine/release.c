@@ -32,9 +32,7 @@ static bool look_at_word(uint64_t word, void *context)
     return !s->inside;
 }
 
-/* Whether any thread may still come back into an arena: by its program counter or by something on
- * its stack. */
-static bool anybody_inside(struct gib_engine *engine, const struct gib_process *process)
+bool gib_anybody_inside(struct gib_engine *engine, const struct gib_process *process)
 {
     struct gib_target_thread *threads;
     struct arena_search search = {process, false};
@@ -63,7 +61,7 @@ void gib_release(struct gib_engine *engine)
         return;
     }
     /* What a thread may still need stays mapped, and harmless. */
-    if (anybody_inside(engine, process))
+    if (gib_anybody_inside(engine, process))
         return;
     for (size_t i = 0; i < engine->patch_count; i++) /* the counters go with the memory */
         engine->patch[i]->earlier_calls =

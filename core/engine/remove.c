@@ -41,6 +41,29 @@ int gib_restore_all(struct gib_engine *engine, struct gib_error *error)
     return engine->process && engine->process->installed ? restore_sites(engine, true, error) : 0;
 }
 
+static bool any_patch_left(const struct gib_process *process)
+{
+    for (uint32_t i = 0; i < process->site_count; i++)
+        if (process->site[i]->installed && !process->site[i]->internal)
+            return true;
+    return false;
+}
+
+void gib_drop_guards(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    struct gib_error ignored;
+    if (!process || !process->guards_idle ||
+        engine->ops.state(engine->context) != GIB_TARGET_STOPPED ||
+        gib_anybody_inside(engine, process) || restore_sites(engine, true, &ignored))
+        return;
+    process->guards_idle = false;
+    process->modules_guarded = 0;
+    process->finds_objects = false;
+    for (size_t i = 0; i < gib_modules_count(process->modules); i++)
+        gib_modules_get(process->modules, i)->guarded = false;
+}
+
 int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
@@ -75,5 +98,9 @@ int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct 
     }
     free(removed);
     free(place);
+    if (!failed && !any_patch_left(process)) {
+        process->guards_idle = true;
+        gib_drop_guards(engine);
+    }
     return failed;
 }
