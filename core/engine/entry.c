@@ -14,17 +14,28 @@
 
 enum { SHORT_JUMP = 2 };
 
+/* The end of what the file has from vaddr on. */
+static uint64_t end_of_file_bytes(struct gib_elf *elf, uint64_t vaddr)
+{
+    const struct gib_elf_info *info = gib_elf_info(elf);
+    for (size_t i = 0; i < info->segment_count; i++)
+        if (vaddr - info->segments[i].vaddr < info->segments[i].file_size)
+            return info->segments[i].vaddr + info->segments[i].file_size;
+    return vaddr;
+}
+
 /* Where the function ends. When neither a symbol nor the unwind table says it: at the next label,
  * not far. */
 static uint64_t end_of(struct gib_elf *elf, uint64_t vaddr)
 {
-    enum { UNKNOWN = 256, LONGEST = 1 << 26 };
-    uint64_t start, end;
+    enum { UNKNOWN = 256 };
+    uint64_t start, end, limit = end_of_file_bytes(elf, vaddr);
     size_t count;
-    if (gib_elf_function_range(elf, vaddr, &start, &end) && end > vaddr)
-        return end - vaddr < LONGEST ? end : vaddr + LONGEST;
-    const struct gib_elf_label *label = gib_elf_labels(elf, vaddr + 1, vaddr + UNKNOWN, &count);
-    return label ? label->vaddr : vaddr + UNKNOWN;
+    if (!gib_elf_function_range(elf, vaddr, &start, &end) || end <= vaddr) {
+        const struct gib_elf_label *label = gib_elf_labels(elf, vaddr + 1, vaddr + UNKNOWN, &count);
+        end = label ? label->vaddr : vaddr + UNKNOWN;
+    }
+    return end < limit ? end : limit;
 }
 
 /* The end of the padding behind a function: up to what anybody names. */

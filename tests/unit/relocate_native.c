@@ -424,7 +424,8 @@ static bool same_memory(struct native *native, const struct gib_relocation_reque
         if (slot + 8 <= sizeof a->memory)
             memcpy(b->memory + slot, a->memory + slot, 8);
     }
-    for (size_t i = 0; i < sizeof a->memory; i++)
+    bool same = !memcmp(a->memory, b->memory, sizeof a->memory);
+    for (size_t i = 0; i < sizeof a->memory && !same; i++)
         if (a->memory[i] != b->memory[i]) {
             snprintf(why, size, "memory differs: %02x, %02x in the copy, at 0x%zx of what is kept",
                      a->memory[i], b->memory[i], i);

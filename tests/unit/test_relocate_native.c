@@ -18,7 +18,7 @@
 #include "relocate_random.h"
 #include "relocate_vectors.h"
 
-enum { RANDOM_WINDOWS = 2000, STATES = 2, LARGEST_CODE = 64 };
+enum { RANDOM_WINDOWS = 1000, STATES = 2, LARGEST_CODE = 64 };
 
 struct counts {
     size_t windows, same, faults, endless, modifying, refused, unfit, different, rewritten;

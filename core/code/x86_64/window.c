@@ -74,8 +74,8 @@ static int check_instruction(const struct x86_function *function,
     const ZydisDecodedInstruction *decoded = &instruction->decoded;
     if (decoded->mnemonic == ZYDIS_MNEMONIC_INT3)
         return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
-                              "this is a breakpoint, probably a debugger's: the function's own "
-                              "bytes must be read, not those in memory");
+                              "this is a breakpoint: a debugger's, if the bytes are from memory, "
+                              "or the function's own, which must not move");
     if (gib_x86_is_ambiguous(instruction))
         return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
                               "the length and target of a 16-bit branch depend on the processor's "
