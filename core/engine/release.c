@@ -62,7 +62,11 @@ void gib_release(struct gib_engine *engine)
         gib_warn(engine, "gibbon: the program's code could not be restored: %s\n", error.message);
         return;
     }
-    /* What a thread may still need stays mapped, and harmless. */
+    /* What a thread may still need stays mapped, and harmless; and so does what somebody's jump may
+     * lead to that stands where a detour was. */
+    for (uint32_t i = 0; i < process->site_count; i++)
+        if (process->site[i]->overwritten && !process->site[i]->module->gone)
+            return;
     if (anybody_inside(engine, process))
         return;
     for (size_t i = 0; i < engine->patch_count; i++) /* the counters go with the memory */
@@ -115,6 +119,14 @@ static size_t seized_threads(void *context, struct gib_target_thread *threads, s
             (struct gib_target_thread){s->tid[i], (int32_t)i + 1, registers.rip, registers.rsp};
     }
     return s->count;
+}
+static int seized_set_pc(void *context, int32_t tid, uint64_t pc)
+{
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
+        return -1;
+    registers.rip = pc;
+    return ptrace(PTRACE_SETREGS, tid, NULL, &registers) ? -1 : 0;
 }
 static int seized_call(void *context, uint64_t address, uint64_t *result)
 {
@@ -186,6 +198,7 @@ void gib_release_detached(struct gib_engine *engine)
         engine->ops.read = seized_read;
         engine->ops.write = seized_write;
         engine->ops.threads = seized_threads;
+        engine->ops.set_pc = seized_set_pc;
         engine->ops.call = seized_call;
         engine->ops.print = seized_print;
         engine->context = &seized;
