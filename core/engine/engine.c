@@ -54,6 +54,8 @@ __attribute__((destructor)) static void leave(void)
             gib_release_detached(engine);
             usleep(5000);
         }
+        if (engine->late)
+            fputs(engine->late, stderr);
     }
 }
 
@@ -148,6 +150,7 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->old_modules);
     gib_prototypes_close(engine->prototypes);
     free(engine->reply);
+    free(engine->late);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
@@ -233,6 +236,10 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     *error = (struct gib_error){0};
     pthread_mutex_lock(&engine->lock);
     gib_hold_interrupts();
+    if (engine->late)
+        gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
+    free(engine->late);
+    engine->late = NULL;
     /* LLDB takes a moment to notice that a process it killed is gone. */
     if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
                             gib_tracer_of(engine->process->pid) == -1)) {

@@ -202,8 +202,9 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;        /* the last string returned */
-    bool busy;          /* inside a change: nested events wait */
+    char *reply; /* the last string returned */
+    char *late;  /* a warning that nobody could be given when it came, for the next command */
+    bool busy;   /* inside a change: nested events wait */
     bool interruptible; /* inside a command of the user's */
     struct {            /* the page of code read last; valid inside one change */
         bool valid;

@@ -43,8 +43,7 @@ size_t gib_patch_overwritten(struct gib_engine *engine, const struct gib_patch *
     struct gib_process *process = engine->process;
     size_t count = 0;
     *first = NULL;
-    if (!process || !process->installed ||
-        engine->ops.state(engine->context) != GIB_TARGET_STOPPED)
+    if (!process || !process->installed || engine->ops.state(engine->context) != GIB_TARGET_STOPPED)
         return 0;
     gib_begin_change(engine);
     for (uint32_t i = 0; i < process->site_count; i++) {

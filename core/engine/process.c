@@ -341,6 +341,9 @@ void gib_resolve_pending(struct gib_engine *engine)
         return;
     engine->busy = true;
     forget_gone_sites(process);
+    for (uint32_t i = 0; process->moved_count && i < process->site_count; i++)
+        if (process->site[i]->module->gone)
+            gib_return_breakpoints(engine, process->site[i]->entry);
     gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {

@@ -87,6 +87,7 @@ struct seized {
     pid_t *tid;
     size_t count, room;
     int memory;
+    char *said; /* the first thing that nobody can be told now */
 };
 
 static int32_t seized_pid(void *context)
@@ -134,6 +135,9 @@ static int seized_call(void *context, uint64_t address, uint64_t *result)
 }
 static void seized_print(void *context, const char *text, enum gib_print_style style)
 {
+    struct seized *s = context;
+    if (!s->said)
+        s->said = strdup(text);
 }
 
 static bool seize_one(struct seized *s, pid_t tid)
@@ -210,5 +214,9 @@ void gib_release_detached(struct gib_engine *engine)
         ptrace(PTRACE_DETACH, seized.tid[i], NULL, NULL);
     close(seized.memory);
     free(seized.tid);
+    if (seized.said) {
+        free(engine->late);
+        engine->late = seized.said;
+    }
     process->released = true;
 }
