@@ -374,7 +374,10 @@ class FrontEnd:
 
     def on_free_objfile(self, event):
         # GDB is in the middle of it (at exec, of everything): nothing may be asked of it now.
-        if gdb.selected_inferior().pid and not self.unloading and not self.loading:
+        if not gdb.selected_inferior().pid or self.loading:
+            return
+        self.engine.event(binding.UNMAPPED)
+        if not self.unloading:
             self.unloading = True
             self.post(self.after_unload)
 

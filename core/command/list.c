@@ -49,6 +49,13 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
+    const struct gib_site_state *over;
+    size_t overwritten = gib_patch_overwritten(engine, patch, &over);
+    if (overwritten)
+        gib_print(engine,
+                  "        %zu no longer in place, the first: somebody has written over the first "
+                  "bytes of %s at 0x%" PRIx64 "\n",
+                  overwritten, over->function, over->address);
     if (patch->refused)
         gib_print(engine, "        %zu refused, the first: %s\n", patch->refused,
                   patch->trouble.message);

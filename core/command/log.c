@@ -72,7 +72,7 @@ static int show(struct gib_engine *engine, enum gib_log_format format, uint64_t 
     size_t size;
     while ((size = fread(piece, 1, sizeof piece - 1, spool)) > 0) {
         piece[size] = '\0';
-        engine->ops.print(engine->context, piece, GIB_PRINT_PLAIN);
+        gib_show_text(engine, piece, GIB_PRINT_PLAIN);
     }
     fclose(spool);
     if (written == 0)

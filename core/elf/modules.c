@@ -131,19 +131,53 @@ struct gib_module *gib_modules_at(struct gib_modules *modules, uint64_t address)
     return found;
 }
 
-/* The file as the process sees it: it may live in another mount namespace. */
-static void open_module(struct gib_module *module, pid_t pid)
+/* One file in the process while its lines of /proc/PID/maps are read. */
+struct found {
+    char path[4096];
+    uint64_t start, end;
+    uint64_t first_end; /* of its first mapping */
+    uint64_t device, inode;
+    bool executable;
+    bool deleted; /* or replaced, since it was mapped */
+};
+
+/* The kernel adds a word to the name of a file that is not at its place any more. */
+static bool cut_deleted(char *path)
 {
-    char path[4200];
+    static const char word[] = " (deleted)";
+    size_t length = strlen(path), n = sizeof word - 1;
+    bool deleted = length > n && !strcmp(path + length - n, word) && access(path, F_OK);
+    if (deleted)
+        path[length - n] = '\0';
+    return deleted;
+}
+
+static void find_program(pid_t pid, char program[4096])
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t size = readlink(link, program, 4095);
+    program[size > 0 ? size : 0] = '\0';
+    cut_deleted(program);
+}
+
+/*
+ * The file as the process sees it: it may live in another mount namespace. When it was removed or
+ * replaced since, the kernel still has the program itself, and for some users all that is mapped.
+ */
+static void open_module(struct gib_module *module, pid_t pid, const struct found *found)
+{
+    char path[4200], program[4096];
     struct gib_error error = {0};
     snprintf(path, sizeof path, "/proc/%d/root%s", (int)pid, module->path);
-    if (access(path, R_OK)) {
-        /* Removed or replaced: the kernel still has the program itself. */
-        char link[64], program[4200];
-        snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-        ssize_t size = readlink(link, program, sizeof program - 1);
-        program[size > 0 ? size : 0] = '\0';
-        snprintf(path, sizeof path, "%s", strcmp(program, module->path) ? module->path : link);
+    if (found->deleted) {
+        snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+        find_program(pid, program);
+        if (strcmp(found->path, program))
+            snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pid,
+                     module->start, found->first_end);
+    } else if (access(path, R_OK)) {
+        snprintf(path, sizeof path, "%s", module->path);
     }
     module->elf = gib_elf_shared(path, module->path, &error);
     if (!module->elf) {
@@ -155,31 +189,25 @@ static void open_module(struct gib_module *module, pid_t pid)
         module->bias = module->start - (info->segments[0].vaddr & ~0xfffull);
 }
 
-static struct gib_module *add(struct gib_modules *modules, const char *path, uint64_t start,
-                              uint64_t end)
+static struct gib_module *add(struct gib_modules *modules, const struct found *found)
 {
     struct gib_module **list = realloc(modules->list, (modules->count + 1) * sizeof *list);
     struct gib_module *module = list ? calloc(1, sizeof *module) : NULL;
     if (list)
         modules->list = list;
-    if (!module || !(module->path = strdup(path))) {
+    if (!module || !(module->path = strdup(found->path))) {
         free(module);
         return NULL;
     }
     module->name = strrchr(module->path, '/') + 1;
-    module->start = start;
-    module->end = end;
+    module->start = found->start;
+    module->end = found->end;
+    module->device = found->device;
+    module->inode = found->inode;
     module->seen = true;
     modules->list[modules->count++] = module;
     return module;
 }
-
-/* One file in the process while its lines of /proc/PID/maps are read. */
-struct found {
-    char path[4096];
-    uint64_t start, end;
-    bool executable;
-};
 
 /* Returns 1 when the module is new. */
 static int keep(struct gib_modules *modules, const struct found *found, pid_t pid)
@@ -188,25 +216,24 @@ static int keep(struct gib_modules *modules, const struct found *found, pid_t pi
         return 0;
     for (size_t i = 0; i < modules->count; i++) {
         struct gib_module *module = modules->list[i];
-        if (!module->gone && module->start == found->start && !strcmp(module->path, found->path)) {
+        if (!module->gone && module->start == found->start && module->inode == found->inode &&
+            module->device == found->device) {
             module->end = found->end;
             module->seen = true;
             return 0;
         }
     }
-    struct gib_module *module = add(modules, found->path, found->start, found->end);
+    struct gib_module *module = add(modules, found);
     if (!module)
         return 0;
-    open_module(module, pid);
+    open_module(module, pid, found);
     return 1;
 }
 
 static void mark_special(struct gib_modules *modules, pid_t pid)
 {
-    char link[64], program[4096];
-    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-    ssize_t size = readlink(link, program, sizeof program - 1);
-    program[size > 0 ? size : 0] = '\0';
+    char program[4096];
+    find_program(pid, program);
     for (size_t i = 0; i < modules->count; i++) {
         modules->list[i]->main = !strcmp(modules->list[i]->path, program);
         modules->list[i]->interpreter = !strncmp(modules->list[i]->name, "ld-", 3) ||
@@ -229,15 +256,17 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
     char *line = NULL;
     size_t room = 0;
     while (getline(&line, &room, maps) > 0) {
-        uint64_t start, end, offset;
+        uint64_t start, end, offset, major, minor, inode;
         char permissions[8];
         int at = 0;
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %n", &start, &end,
-                   permissions, &offset, &at) < 4 ||
+        if (sscanf(line,
+                   "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %" SCNx64 ":%" SCNx64 " %" SCNu64 " %n",
+                   &start, &end, permissions, &offset, &major, &minor, &inode, &at) < 7 ||
             at == 0 || line[at] != '/' || !strncmp(line + at, "/memfd:", 7))
             continue;
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(found.path, line + at) ||
+        uint64_t device = major << 32 | minor;
+        if (found.inode != inode || found.device != device ||
             (offset == 0 && permissions[1] != 'w' && found.executable)) {
             /* Another file, or the same one mapped again (dlmopen): it begins with its first bytes.
              */
@@ -245,7 +274,11 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
                 continue;
             changes += keep(modules, &found, pid);
             snprintf(found.path, sizeof found.path, "%s", line + at);
+            found.deleted = cut_deleted(found.path);
             found.start = start;
+            found.first_end = end;
+            found.device = device;
+            found.inode = inode;
             found.executable = false;
         }
         found.end = end;

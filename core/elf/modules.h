@@ -12,17 +12,18 @@
 #include "elf/elf.h"
 
 struct gib_module {
-    char *path;          /* as the kernel names it */
-    char *name;          /* its last component */
-    uint64_t start, end; /* lowest and highest mapped address */
-    uint64_t bias;       /* add to a vaddr of the file */
-    bool main;           /* the program itself */
-    bool interpreter;    /* ld.so */
-    bool gone;           /* unmapped since */
-    bool guarded;        /* its unwinder knows the frames of thunks */
-    bool seen;           /* by the update under way */
-    struct gib_elf *elf; /* NULL when the file cannot be read; owned by the cache */
-    char *problem;       /* why, then */
+    char *path;             /* where the file was when it was mapped */
+    char *name;             /* its last component */
+    uint64_t start, end;    /* lowest and highest mapped address */
+    uint64_t device, inode; /* as /proc/PID/maps has them; stat(2) may have others */
+    uint64_t bias;          /* add to a vaddr of the file */
+    bool main;              /* the program itself */
+    bool interpreter;       /* ld.so */
+    bool gone;              /* unmapped since */
+    bool guarded;           /* its unwinder knows the frames of thunks */
+    bool seen;              /* by the update under way */
+    struct gib_elf *elf;    /* NULL when the file cannot be read; owned by the cache */
+    char *problem;          /* why, then */
 };
 
 struct gib_modules;

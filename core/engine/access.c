@@ -195,6 +195,13 @@ static int run_borrowed(pid_t tid, int request)
     ptrace(PTRACE_SETSIGMASK, tid, sizeof blocked, &blocked);
     int result = -1, status = 0;
     if (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
+        /* A death in between is the debugger's to hear of. */
+        siginfo_t end = {0};
+        while (waitid(P_PID, (id_t)tid, &end, WSTOPPED | WEXITED | WNOWAIT | __WALL) < 0 &&
+               errno == EINTR)
+            ;
+        if (end.si_code != CLD_TRAPPED && end.si_code != CLD_STOPPED)
+            return -1;
         while (waitpid(tid, &status, __WALL) < 0 && errno == EINTR)
             ;
         result = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP ? 0 : -1;

@@ -51,6 +51,35 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
     return true;
 }
 
+/* Where a change began: all that it has made so far can be forgotten as long as no detour leads to
+ * it, so that a change given up leaves no trace. */
+struct mark {
+    uint32_t sites;
+    size_t code;
+    uint64_t used[GIB_MAX_ARENAS];
+};
+static void set_mark(const struct gib_process *process, struct mark *mark)
+{
+    mark->sites = process->site_count;
+    mark->code = process->code_count;
+    for (uint32_t i = 0; i < GIB_MAX_ARENAS; i++)
+        mark->used[i] = i < process->arena_count ? process->arena[i].used : GIB_ARENA_HEAD;
+}
+static void forget_since(struct gib_process *process, const struct mark *mark)
+{
+    while (process->site_count > mark->sites) {
+        struct gib_site_state *site = process->site[--process->site_count];
+        struct gib_site_state **found = tfind(site, &process->site_tree, by_entry);
+        if (found && *found == site)
+            tdelete(site, &process->site_tree, by_entry);
+        gib_site_free(site);
+    }
+    process->code_count = mark->code;
+    for (uint32_t i = 0; i < process->arena_count; i++)
+        if (!process->arena[i].stubs)
+            process->arena[i].used = mark->used[i];
+}
+
 /* One site to change: the state it had, to go back to. */
 struct pending_site {
     struct gib_site_state *site;
@@ -135,7 +164,8 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)
             return failed;
-    } else if (!site->installed && (failed = gib_check_threads(site, stopped, error))) {
+    } else if ((failed = site->installed ? gib_check_detour(engine, site, error)
+                                         : gib_check_threads(site, stopped, error))) {
         return failed;
     }
     if (site->internal)
@@ -192,6 +222,10 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     int failed = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
+        if (gib_take_interrupt(engine)) {
+            failed = gib_fail(error, GIB_E_INTERRUPTED, 0, "Interrupted; nothing was patched.");
+            break;
+        }
         gib_site_publish(engine, process, site);
         gib_log_register(engine, site);
         failed = gib_site_connect(engine, process, site, error);
@@ -302,9 +336,16 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     bool fatal = false, strict = found->count == 1 || patch->all_or_none;
     size_t ready = 0;
     int failed = 0;
+    struct mark mark;
     prepare_patch(engine, patch);
+    set_mark(process, &mark);
     for (size_t i = 0; i < found->count && !fatal; i++) {
         struct gib_error why = {0};
+        if (gib_take_interrupt(engine)) {
+            failed = gib_fail(error, GIB_E_INTERRUPTED, 0, "Interrupted; nothing was patched.");
+            fatal = true;
+            break;
+        }
         gib_show_progress(engine, "preparing", i, found->count);
         if (found->item[i].resolver) {
             failed =
@@ -327,6 +368,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     if (fatal) {
         for (size_t i = 0; i < ready; i++)
             restore_pending(engine, &pending[i]);
+        forget_since(process, &mark);
         return failed;
     }
     /* What was refused is told when nothing else came of the patch; else `list` tells. */
@@ -337,6 +379,8 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
         gib_site_publish(engine, process, pending[i].site);
         gib_log_register(engine, pending[i].site);
     }
+    if (wrong)
+        forget_since(process, &mark);
     if (wrong && error)
         *error = why;
     return wrong ? wrong : ready || patch->placed ? 0 : failed;

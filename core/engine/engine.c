@@ -54,6 +54,8 @@ __attribute__((destructor)) static void leave(void)
             gib_release_detached(engine);
             usleep(5000);
         }
+        if (engine->late)
+            fputs(engine->late, stderr);
     }
 }
 
@@ -148,6 +150,7 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->old_modules);
     gib_prototypes_close(engine->prototypes);
     free(engine->reply);
+    free(engine->late);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
@@ -160,6 +163,7 @@ void gib_engine_flush(struct gib_engine *engine)
     /* The reader's thread and the debugger's may both come here: what is taken first is printed
      * first. */
     pthread_mutex_lock(&engine->flush_lock);
+    gib_hold_interrupts();
     gib_log_flushed(engine->log);
     if (!engine->settings.follow)
         gib_log_skip(engine->log);
@@ -168,6 +172,7 @@ void gib_engine_flush(struct gib_engine *engine)
             engine->ops.print(engine->context, text, GIB_PRINT_LOG);
         free(text);
     }
+    gib_let_interrupts();
     pthread_mutex_unlock(&engine->flush_lock);
 }
 
@@ -230,6 +235,11 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         error = &scratch;
     *error = (struct gib_error){0};
     pthread_mutex_lock(&engine->lock);
+    gib_hold_interrupts();
+    if (engine->late)
+        gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
+    free(engine->late);
+    engine->late = NULL;
     /* LLDB takes a moment to notice that a process it killed is gone. */
     if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
                             gib_tracer_of(engine->process->pid) == -1)) {
@@ -243,11 +253,14 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
     gib_drop_guards(engine);
+    engine->interruptible = true;
     int failed = gib_command_execute(engine, text, interactive, error);
+    engine->interruptible = false;
     if (failed)
         gib_error_clean(error);
     gib_describe_code(engine);
     gib_check_breakpoints(engine);
+    gib_let_interrupts();
     pthread_mutex_unlock(&engine->lock);
     return failed;
 }
@@ -283,6 +296,7 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
 void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)
 {
     pthread_mutex_lock(&engine->lock);
+    gib_hold_interrupts();
     switch (event) {
     case GIB_EVENT_LOADED:
         gib_resolve_pending(engine);
@@ -319,8 +333,12 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     case GIB_EVENT_BREAKPOINT:
         gib_check_breakpoints(engine);
         break;
+    case GIB_EVENT_UNMAPPED:
+        gib_modules_went(engine);
+        break;
     case GIB_EVENT_RESUMED:
         break;
     }
+    gib_let_interrupts();
     pthread_mutex_unlock(&engine->lock);
 }

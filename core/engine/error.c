@@ -60,13 +60,23 @@ static char *format_clean(const char *format, va_list arguments)
     return clean;
 }
 
+void gib_show_text(struct gib_engine *engine, const char *text, enum gib_print_style style)
+{
+    bool paged = style == GIB_PRINT_PLAIN;
+    if (paged)
+        gib_lend_interrupts(true);
+    engine->ops.print(engine->context, text, style);
+    if (paged)
+        gib_lend_interrupts(false);
+}
+
 static void show(struct gib_engine *engine, enum gib_print_style style, const char *format,
                  va_list arguments)
 {
     char *text = format_clean(format, arguments);
     if (!text)
         return;
-    engine->ops.print(engine->context, text, style);
+    gib_show_text(engine, text, style);
     free(text);
 }
 
@@ -92,7 +102,9 @@ int gib_ask(struct gib_engine *engine, const char *format, ...)
     va_start(arguments, format);
     char *question = format_clean(format, arguments);
     va_end(arguments);
+    gib_lend_interrupts(true);
     int answer = question ? engine->ops.query(engine->context, question) : -1;
+    gib_lend_interrupts(false);
     free(question);
     return answer;
 }

@@ -97,9 +97,11 @@ struct gib_site_state {
     uint32_t consumed; /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
-    bool has_call;  /* the copy has a call that returns into it */
-    bool installed; /* the detour is in memory */
-    bool internal;  /* Gibbon's own, no patch of the user's */
+    bool has_call;        /* the copy has a call that returns into it */
+    bool ends_in_syscall; /* the kernel may go back over its end, to begin a system call again */
+    bool installed;       /* the detour is in memory */
+    bool overwritten;     /* it was, until somebody wrote over it */
+    bool internal;        /* Gibbon's own, no patch of the user's */
     struct gib_prototype *prototype;
     struct gib_convention convention;
     struct gib_stack_use stack_use;
@@ -214,8 +216,10 @@ struct gib_engine {
     struct gib_prototypes *prototypes;
     struct gib_log *log;
     char *reply; /* the last string returned */
+    char *late;  /* a warning that nobody could be given when it came, for the next command */
     bool busy;   /* inside a change: nested events wait */
-    struct {     /* the page of code read last; valid inside one change */
+    bool interruptible; /* inside a command of the user's */
+    struct {            /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];
@@ -231,6 +235,8 @@ __attribute__((format(printf, 2, 3))) void gib_print(struct gib_engine *engine, 
                                                      ...);
 __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, const char *format,
                                                     ...);
+/* Text of a command's output, however long. */
+void gib_show_text(struct gib_engine *engine, const char *text, enum gib_print_style style);
 /* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
 __attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
                                                   ...);
@@ -238,6 +244,15 @@ __attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, con
  * printed. */
 void gib_error_clean(struct gib_error *error);
 char *gib_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* interrupt.c: between these two, Ctrl-C is ours: kept until somebody takes it, and given to the
+ * debugger if nobody has. They nest, in all threads together. */
+void gib_hold_interrupts(void);
+void gib_let_interrupts(void);
+/* The debugger's again for a while, when it waits for the user; and back. */
+void gib_lend_interrupts(bool lend);
+/* Whether the user has pressed Ctrl-C since: a long command ends then. Never outside a command. */
+bool gib_take_interrupt(const struct gib_engine *engine);
 
 /* access.c: the one place that touches the target. */
 int gib_read(struct gib_engine *engine, uint64_t address, void *buffer, size_t size,
@@ -453,6 +468,21 @@ int gib_check_threads(const struct gib_site_state *site, const struct gib_stoppe
 /* Threads inside the bytes go on in their copy. */
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
                      const struct gib_stopped *stopped, struct gib_error *error);
+/* Threads between the two jumps of a detour with an island go on in the copy: at the entry a
+ * breakpoint would be met once more. */
+int gib_leave_island(struct gib_engine *engine, const struct gib_site_state *site,
+                     const struct gib_stopped *stopped, struct gib_error *error);
+
+/* overwritten.c: a detour's bytes that somebody else has written over. */
+enum gib_bytes_of { GIB_BYTES_OURS, GIB_BYTES_ORIGINAL, GIB_BYTES_OTHERS, GIB_BYTES_UNREADABLE };
+/* Whose bytes are at an installed site. Inside a change pages are read once. */
+enum gib_bytes_of gib_site_bytes(struct gib_engine *engine, const struct gib_site_state *site);
+/* 0, or GIB_E_CHANGED: nothing more can be done with this detour. */
+int gib_check_detour(struct gib_engine *engine, const struct gib_site_state *site,
+                     struct gib_error *error);
+/* How many of the patch's detours are not ours any more, and the first. */
+size_t gib_patch_overwritten(struct gib_engine *engine, const struct gib_patch *patch,
+                             const struct gib_site_state **first);
 
 /* breakpoints.c */
 /* Stand-ins for those of the user's breakpoints that are in replaced bytes and have none yet. */
@@ -507,6 +537,8 @@ int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
                       struct gib_error *error); /* stopped and changeable */
 void gib_process_end(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);
+/* Takes note of modules that are gone, without asking the debugger anything. */
+void gib_modules_went(struct gib_engine *engine);
 uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patch,
                          uint64_t *failures);
 void gib_refresh_spent(struct gib_engine *engine);

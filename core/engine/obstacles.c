@@ -83,10 +83,11 @@ static int check_stacks(const struct gib_site_state *site, const struct gib_stop
 }
 
 /* Where a thread stopped inside the window goes on: at the copy of its instruction. 0: it is not
- * inside. */
+ * inside. A system call that the stop has interrupted is begun again by the kernel: it sets the
+ * thread back over the instruction, so one behind the window's end may count as inside. */
 static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
 {
-    if (pc <= gib_site_detour(site) || pc >= site->address + site->consumed)
+    if (pc <= gib_site_detour(site) || pc >= site->address + site->consumed + site->ends_in_syscall)
         return 0;
     for (size_t i = 0; i < site->boundaries; i++)
         if (site->boundary[i].original == pc - site->address)
@@ -119,6 +120,21 @@ int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *sit
                             "Thread %d is inside the first instructions of %.60s and could not be "
                             "moved to their copy.",
                             stopped->threads[k].tid, site->function);
+    }
+    return 0;
+}
+
+int gib_leave_island(struct gib_engine *engine, const struct gib_site_state *site,
+                     const struct gib_stopped *stopped, struct gib_error *error)
+{
+    for (size_t k = 0; site->island && k < stopped->count; k++) {
+        const struct gib_target_thread *thread = &stopped->threads[k];
+        if (thread->pc == site->island &&
+            engine->ops.set_pc(engine->context, thread->tid, site->trampoline))
+            return gib_fail(error, GIB_E_TARGET, thread->pc,
+                            "Thread %d is on its way into the patch of %.60s and could not be "
+                            "moved out of it.",
+                            thread->tid, site->function);
     }
     return 0;
 }

@@ -235,11 +235,22 @@ static bool is_taken(uint64_t vaddr, size_t size, void *context)
             memcmp(memory, file, size));
 }
 
+/* `syscall` or `int 0x80` is the last displaced instruction. */
+static bool ends_in_syscall(const struct gib_entry *entry)
+{
+    const struct gib_relocation *copy = &entry->copy;
+    const uint8_t *last = entry->stretch.code + copy->consumed - 2;
+    return copy->boundaries >= 2 && copy->consumed >= 2 &&
+           copy->boundary[copy->boundaries - 2].original == copy->consumed - 2 &&
+           (!memcmp(last, "\x0f\x05", 2) || !memcmp(last, "\xcd\x80", 2));
+}
+
 static void take_over(struct gib_site_state *site, const struct gib_entry *entry)
 {
     uint64_t bias = site->module->bias;
     site->detour_size = entry->detour_size;
     site->has_call = entry->has_call;
+    site->ends_in_syscall = ends_in_syscall(entry);
     site->consumed = (uint32_t)entry->copy.consumed;
     site->boundaries = entry->copy.boundaries;
     memcpy(site->boundary, entry->copy.boundary, sizeof site->boundary);

@@ -336,6 +336,16 @@ static void forget_gone_sites(struct gib_process *process)
     }
 }
 
+void gib_modules_went(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    /* Now, not when there is time: the next library may be mapped in the same place. */
+    if (process && gib_modules_update(process->modules, process->pid) > 0) {
+        process->modules_changed = true;
+        forget_gone_sites(process);
+    }
+}
+
 void gib_resolve_pending(struct gib_engine *engine)
 {
     if (engine->busy)
@@ -345,6 +355,9 @@ void gib_resolve_pending(struct gib_engine *engine)
         return;
     engine->busy = true;
     forget_gone_sites(process);
+    for (uint32_t i = 0; process->moved_count && i < process->site_count; i++)
+        if (process->site[i]->module->gone)
+            gib_return_breakpoints(engine, process->site[i]->entry);
     gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {
@@ -384,19 +397,20 @@ void gib_patch_retry(struct gib_engine *engine)
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;
         struct gib_error error = {0};
-        size_t before = patch->delayed;
-        if (!before || patch->spent)
+        size_t refused = patch->refused, sites = gib_patch_sites(engine, patch, NULL);
+        if (!patch->delayed || patch->spent)
             continue;
-        patch->delayed = 0;
-        if (gib_location_resolve(engine, patch, 0, &found, &error) ||
-            gib_patch_apply(engine, patch, &found, &error))
+        patch->delayed = patch->refused = 0; /* all are counted anew */
+        bool failed = gib_location_resolve(engine, patch, 0, &found, &error) ||
+                      gib_patch_apply(engine, patch, &found, &error);
+        size_t more = gib_patch_sites(engine, patch, NULL) - sites;
+        if (failed && (patch->refused != refused || !patch->refused))
             gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                      error.message);
-        else if (patch->delayed < before)
+        if (more)
             gib_print(engine,
                       "gibbon: patch %d waited for a thread, and is on %zu more function%s now.\n",
-                      patch->number, before - patch->delayed,
-                      before - patch->delayed == 1 ? "" : "s");
+                      patch->number, more, more == 1 ? "" : "s");
         gib_found_free(&found);
     }
     engine->busy = false;

@@ -60,7 +60,11 @@ void gib_release(struct gib_engine *engine)
         gib_warn(engine, "gibbon: the program's code could not be restored: %s\n", error.message);
         return;
     }
-    /* What a thread may still need stays mapped, and harmless. */
+    /* What a thread may still need stays mapped, and harmless; and so does what somebody's jump may
+     * lead to that stands where a detour was. */
+    for (uint32_t i = 0; i < process->site_count; i++)
+        if (process->site[i]->overwritten && !process->site[i]->module->gone)
+            return;
     if (gib_anybody_inside(engine, process))
         return;
     for (size_t i = 0; i < engine->patch_count; i++) /* the counters go with the memory */
@@ -81,6 +85,7 @@ struct seized {
     pid_t *tid;
     size_t count, room;
     int memory;
+    char *said; /* the first thing that nobody can be told now */
 };
 
 static int32_t seized_pid(void *context)
@@ -114,12 +119,23 @@ static size_t seized_threads(void *context, struct gib_target_thread *threads, s
     }
     return s->count;
 }
+static int seized_set_pc(void *context, int32_t tid, uint64_t pc)
+{
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
+        return -1;
+    registers.rip = pc;
+    return ptrace(PTRACE_SETREGS, tid, NULL, &registers) ? -1 : 0;
+}
 static int seized_call(void *context, uint64_t address, uint64_t *result)
 {
     return -1;
 }
 static void seized_print(void *context, const char *text, enum gib_print_style style)
 {
+    struct seized *s = context;
+    if (!s->said)
+        s->said = strdup(text);
 }
 
 static bool seize_one(struct seized *s, pid_t tid)
@@ -184,6 +200,7 @@ void gib_release_detached(struct gib_engine *engine)
         engine->ops.read = seized_read;
         engine->ops.write = seized_write;
         engine->ops.threads = seized_threads;
+        engine->ops.set_pc = seized_set_pc;
         engine->ops.call = seized_call;
         engine->ops.print = seized_print;
         engine->context = &seized;
@@ -195,5 +212,9 @@ void gib_release_detached(struct gib_engine *engine)
         ptrace(PTRACE_DETACH, seized.tid[i], NULL, NULL);
     close(seized.memory);
     free(seized.tid);
+    if (seized.said) {
+        free(engine->late);
+        engine->late = seized.said;
+    }
     process->released = true;
 }

@@ -1,11 +1,12 @@
 """The ctypes binding of libgibbon: core/include/gibbon/engine.h and target.h as declarations, nothing else."""
 import ctypes
 import os
+import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 2
-LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT = range(7)  # enum gib_event
+INTERFACE = 3
+LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
 
@@ -91,6 +92,8 @@ class Engine:
                 ("is_thunk", c_bool, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
+        library.gib_engine_interrupt.restype = c_bool
+        self.keep_interrupts()
         self.front_end = front_end
         self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues, front_end.knows_statements)
         for name, kind in Operations._fields_[4:]:
@@ -112,6 +115,11 @@ class Engine:
         def operation(_context, *arguments):
             try:
                 return adapter(method, *arguments)
+            except KeyboardInterrupt:
+                if not self.library.gib_engine_interrupt():  # it ends a question or a pager, and what they are for
+                    self.quit = True
+                    return failure
+                return adapter(method, *arguments)  # the engine ends its work itself, where it can
             except Exception as error:  # the engine reports it; a traceback would end in the debugger
                 if os.environ.get("GIBBON_DEBUG"):
                     import traceback
@@ -122,6 +130,20 @@ class Engine:
                 return failure
         return operation
 
+    def keep_interrupts(self):
+        """Ctrl-C must not end a callback before its first line, as an exception could. Python's handler changes, the process's does not."""
+        saved = ctypes.create_string_buffer(1024)  # more than a struct sigaction
+        libc, before = ctypes.CDLL(None), signal.getsignal(signal.SIGINT)
+        if not callable(before):
+            return
+        libc.sigaction(signal.SIGINT, None, saved)
+        try:
+            signal.signal(signal.SIGINT, lambda number, frame: None if self.library.gib_engine_interrupt() else before(number, frame))
+        except ValueError:
+            return  # not the main thread
+        libc.sigaction(signal.SIGINT, saved, None)
+
+    quit = False  # the user has had enough of the command under way
     _empty = ctypes.create_string_buffer(b"")
 
     def _program(self, method):
@@ -162,14 +184,20 @@ class Engine:
         result = method(*(decoded(a) if isinstance(a, bytes) else a for a in arguments))
         return 0 if result is None else int(result)
 
-    @staticmethod
-    def _show(method, text, *style):
+    def _show(self, method, text, *style):
+        if self.quit:
+            return 0
         result = method(text.decode("utf-8", "replace"), *style)  # a terminal may take other bytes for commands
         return 0 if result is None else int(result)
 
     def command(self, text, interactive):
         error = Error()
-        if self.library.gib_engine_command(self.handle, encoded(text), interactive, byref(error)):
+        self.quit = False
+        failed = self.library.gib_engine_command(self.handle, encoded(text), interactive, byref(error))
+        if self.quit:
+            self.quit = False
+            raise KeyboardInterrupt
+        if failed:
             raise GibbonError(error.message.decode("utf-8", "replace"))
 
     def complete(self, text):

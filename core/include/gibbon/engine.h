@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 2
+#define GIB_ENGINE_INTERFACE 3
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -36,6 +36,10 @@ GIB_API void gib_engine_free(struct gib_engine *engine);
  */
 GIB_API int gib_engine_command(struct gib_engine *engine, const char *text, bool interactive,
                                struct gib_error *error);
+
+/* The user pressed Ctrl-C, which usually the engine finds out itself (SIGINT is its own while it
+ * works). False: it is not at work, and the debugger shall do what it does then. In any thread. */
+GIB_API bool gib_engine_interrupt(void);
 
 /* Completions of the last word of `text`, newline separated, whole words; "" when there are none.
  * `functions` is set when the debugger should add its own completion of locations. */
@@ -69,6 +73,8 @@ enum gib_event {
     GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
                             it */
     GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed */
+    GIB_EVENT_UNMAPPED,   /* a module was unmapped; the debugger answers nothing now, and need not:
+                             no operation is called */
 };
 GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value);
 

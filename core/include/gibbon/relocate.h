@@ -41,6 +41,7 @@ enum gib_error_code {
     GIB_E_CHANGED,     /* the bytes differ from those expected */
     GIB_E_FILE,        /* a file could not be read or written */
     GIB_E_REFUSED,     /* the user answered no */
+    GIB_E_INTERRUPTED, /* the user pressed Ctrl-C */
 };
 
 struct gib_error {
