@@ -180,7 +180,7 @@ struct gib_process {
     bool guards_idle;       /* no patch is left that needs them */
     bool finds_objects;     /* libc's _dl_find_object knows them */
     bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
-    struct gib_watch_state watch[64];
+    struct gib_watch_state watch[1024];
     size_t watch_count;
     struct gib_moved_breakpoint *moved;
     size_t moved_count;
