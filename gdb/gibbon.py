@@ -434,13 +434,15 @@ class Unwinder(gdb.unwinder.Unwinder):
 
     def __call__(self, pending):
         pc = int(pending.read_register("rip"))
-        if not self.front_end.engine.is_thunk(pc):
+        thunk = self.front_end.engine.thunk_at(pc)
+        if not thunk:
             return None
         frame = pending.read_register("rbp")
         word = gdb.lookup_type("unsigned long").pointer()
         at = (int(frame) if int(frame) >= 0 else int(frame) + (1 << 64))
         slot = gdb.Value(at).cast(word)
-        info = pending.create_unwind_info(self.Id(gdb.Value(at + 16), gdb.Value(pc)))
+        # The same frame as by the symbol file, once that is there.
+        info = pending.create_unwind_info(self.Id(gdb.Value(at + 16), gdb.Value(thunk)))
         info.add_saved_register("rip", slot[1])
         info.add_saved_register("rbp", slot[0])
         info.add_saved_register("rsp", gdb.Value(at + 16))

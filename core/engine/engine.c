@@ -274,10 +274,10 @@ int64_t gib_engine_calls(struct gib_engine *engine, int number)
     return calls;
 }
 
-bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
+uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc)
 {
     enum { PROLOGUE = 24 }; /* test, push, mov, sub: no call before */
-    bool found = false;
+    uint64_t found = 0;
     pthread_mutex_lock(&engine->lock);
     struct gib_process *process = engine->process;
     /* The symbol files say it better, as soon as the debugger has them. */
@@ -285,8 +285,9 @@ bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc)
         pc >= process->shared->arena_low && pc < process->shared->arena_high) {
         for (uint32_t i = 0; i < process->site_count && !found; i++) {
             const struct gib_site_state *site = process->site[i];
-            found = !site->internal && pc > site->thunk + PROLOGUE &&
-                    pc < site->thunk + site->thunk_size;
+            if (!site->internal && pc > site->thunk + PROLOGUE &&
+                pc < site->thunk + site->thunk_size)
+                found = site->thunk;
         }
     }
     pthread_mutex_unlock(&engine->lock);

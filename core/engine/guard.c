@@ -34,28 +34,17 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
         s->done = true;
 }
 
-static bool guard_lookup(struct gib_engine *engine, struct gib_module *module, const char *function,
-                         enum gib_thunk_kind kind, const struct gib_stopped *stopped)
-{
-    struct unwinder_search search = {engine, module, stopped, kind, false};
-    if (module->elf && !module->gone)
-        gib_elf_find(module->elf, function, guard_one, &search);
-    return search.done;
-}
-
-/* libc's own lookup, as soon as somebody uses it: a C program keeps its libc as it is. */
-static void guard_object_lookup(struct gib_engine *engine, const struct gib_stopped *stopped)
+static void guard_module(struct gib_engine *engine, struct gib_module *module,
+                         const struct gib_stopped *stopped)
 {
     struct gib_process *process = engine->process;
-    size_t count = gib_modules_count(process->modules);
-    bool used = false;
-    for (size_t i = 0; i < count && !used; i++) {
-        const struct gib_module *module = gib_modules_get(process->modules, i);
-        used = module->elf && !module->gone && gib_elf_imports(module->elf, "_dl_find_object");
-    }
-    for (size_t i = 0; i < count && used; i++)
-        process->finds_objects |= guard_lookup(engine, gib_modules_get(process->modules, i),
-                                               "_dl_find_object", GIB_THUNK_FIND_OBJECT, stopped);
+    struct unwinder_search search = {engine, module, stopped, GIB_THUNK_FIND_OBJECT, false};
+    gib_elf_find(module->elf, "_dl_find_object", guard_one, &search);
+    process->finds_objects |= search.done;
+    search.kind = GIB_THUNK_FIND_FDE;
+    search.done = false;
+    gib_elf_find(module->elf, "_Unwind_Find_FDE", guard_one, &search);
+    module->guarded = search.done;
 }
 
 /* ---- unwinders that cannot be told ---- */
@@ -117,10 +106,10 @@ void gib_guard_unwinders(struct gib_engine *engine)
     gib_modules_lock(process->modules);
     for (size_t i = process->modules_guarded; i < count; i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
-        module->guarded =
-            guard_lookup(engine, module, "_Unwind_Find_FDE", GIB_THUNK_FIND_FDE, &stopped);
+        if (module->elf && !module->gone)
+            guard_module(engine, module, &stopped);
     }
-    guard_object_lookup(engine, &stopped);
+    /* All of them first: libc's lookup serves the others. */
     for (size_t i = process->modules_guarded; i < count && !process->unguarded; i++) {
         const struct gib_module *module = gib_modules_get(process->modules, i);
         if (module->elf && !module->gone && is_unguarded(process, module))

@@ -5,7 +5,7 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 3
+INTERFACE = 4
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -89,7 +89,7 @@ class Engine:
                 ("command", c_int, [c_void_p, c_char_p, c_bool, POINTER(Error)]),
                 ("complete", c_char_p, [c_void_p, c_char_p, POINTER(c_bool)]),
                 ("commands", c_char_p, [c_void_p]), ("help", c_char_p, [c_void_p, c_char_p]), ("settings", c_char_p, [c_void_p]),
-                ("is_thunk", c_bool, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
+                ("thunk_at", c_uint64, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         library.gib_engine_interrupt.restype = c_bool
@@ -214,8 +214,8 @@ class Engine:
     def help(self, command=""):
         return (self.library.gib_engine_help(self.handle, encoded(command)) or b"").decode()
 
-    def is_thunk(self, pc):
-        return bool(self.handle) and self.library.gib_engine_is_thunk(self.handle, pc)
+    def thunk_at(self, pc):
+        return self.library.gib_engine_thunk_at(self.handle, pc) if self.handle else 0
 
     def calls(self, number):
         return self.library.gib_engine_calls(self.handle, number)

@@ -174,6 +174,7 @@ def test_at_the_prompt(interactive, target, debugger):
         one.do("breakpoint set -n helper")
         one.send("run")
         one.expect("stop reason = breakpoint")
+        one.prompt()
         assert "gibbon:outer" in one.do("frame select 2")
     text = one.do("info symbol $pc" if debugger.name == "gdb" else "image lookup -a $pc")
     assert "gibbon:outer + " in text, text

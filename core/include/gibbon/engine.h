@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 3
+#define GIB_ENGINE_INTERFACE 4
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -56,10 +56,11 @@ GIB_API const char *gib_engine_settings(struct gib_engine *engine);
 /* How often patch N was called, as $_gibbon_calls(N); -1 when there is no such patch. */
 GIB_API int64_t gib_engine_calls(struct gib_engine *engine, int number);
 
-/* Whether `pc` is behind a call made by a thunk: its frame then has a frame pointer (caller's pc at
- * rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For debuggers that unwind through code
- * without tables, in the time before operations->symbols has given them some: then it is false. */
-GIB_API bool gib_engine_is_thunk(struct gib_engine *engine, uint64_t pc);
+/* The beginning of the thunk that `pc` is in, behind a call: its frame then has a frame pointer
+ * (caller's pc at rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For debuggers that
+ * unwind through code without tables, in the time before operations->symbols has given them some:
+ * then, and for all other addresses, 0. */
+GIB_API uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc);
 
 /* What happened in the debugger. */
 enum gib_event {
