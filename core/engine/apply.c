@@ -222,7 +222,7 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     int failed = 0;
     for (size_t i = 0; i < count && !failed; i++) {
         struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
-        if (gib_take_interrupt(engine)) {
+        if (pending[i].place >= 0 && gib_take_interrupt(engine)) { /* a guard is no answer to it */
             failed = gib_fail(error, GIB_E_INTERRUPTED, 0, "Interrupted; nothing was patched.");
             break;
         }
