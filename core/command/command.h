@@ -87,6 +87,18 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
  * there. */
 char *gib_not_found(struct gib_engine *engine, const struct gib_location *location);
 
+/* refused.c */
+/* Each function with its reason, the reasons one after the other; at most so many of each. */
+void gib_show_refusals(struct gib_engine *engine, const struct gib_refusals *list,
+                       const char *indent, size_t most);
+/* A line: how many of each reason; nothing when none was refused. */
+void gib_summarize_refusals(struct gib_engine *engine, const struct gib_patch *patch,
+                            const char *indent);
+
+/* preview.c: what a patch on the functions found would do, without a line for each. */
+int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
+                const struct gib_found_list *found, struct gib_error *error);
+
 /* The commands. */
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_list(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

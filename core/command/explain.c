@@ -175,6 +175,7 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
 int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *arguments,
                         struct gib_error *error)
 {
+    enum { ONE_BY_ONE = 8 };
     struct gib_patch patch = {0};
     struct gib_found_list found;
     struct gib_process *process;
@@ -194,7 +195,9 @@ int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *a
             gib_fail(error, GIB_E_NOT_FOUND, 0, "%s", sentence ? sentence : "Function not found.");
         free(sentence);
     }
-    for (size_t i = 0; i < found.count && !failed; i++)
+    if (!failed && found.count > ONE_BY_ONE)
+        failed = gib_preview(engine, &patch, &found, error);
+    for (size_t i = 0; i < found.count && found.count <= ONE_BY_ONE && !failed; i++)
         explain_one(engine, &patch, &found.item[i]);
     gib_found_free(&found);
     gib_location_free(&patch.location);

@@ -20,7 +20,8 @@ static int begin_table(struct gib_engine *engine, const struct gib_arguments *ar
 
 /* ---- list ---- */
 
-static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
+/* `named`: by its number, so with all there is to say. */
+static void list_patch(struct gib_engine *engine, const struct gib_patch *patch, bool named)
 {
     struct gib_site_state *site;
     size_t sites = gib_patch_sites(engine, patch, &site);
@@ -56,9 +57,12 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch)
                   "        %zu no longer in place, the first: somebody has written over the first "
                   "bytes of %s at 0x%" PRIx64 "\n",
                   overwritten, over->function, over->address);
-    if (patch->refused)
-        gib_print(engine, "        %zu refused, the first: %s\n", patch->refused,
-                  patch->trouble.message);
+    if (named && patch->refused.count > 1) {
+        gib_print(engine, "        %zu refused:\n", patch->refused.count);
+        gib_show_refusals(engine, &patch->refused, "          ", SIZE_MAX);
+    } else {
+        gib_summarize_refusals(engine, patch, "        ");
+    }
     if (patch->delayed)
         gib_print(engine, "        %zu delayed, tried again at each stop: %s\n", patch->delayed,
                   patch->delay.message);
@@ -74,7 +78,7 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
     if (failed)
         return failed;
     for (size_t i = 0; i < count; i++)
-        list_patch(engine, patches[i]);
+        list_patch(engine, patches[i], arguments->words > 0);
     free(patches);
     return 0;
 }

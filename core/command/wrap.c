@@ -270,8 +270,7 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     if (patch->thread && !engine->process)
         gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
                   patch->thread);
-    if (patch->refused)
-        gib_print(engine, "  %zu refused, the first: %s\n", patch->refused, patch->trouble.message);
+    gib_summarize_refusals(engine, patch, "  ");
     if (patch->delayed)
         gib_print(engine, "  %zu delayed, tried again at each stop: %s\n", patch->delayed,
                   patch->delay.message);

@@ -210,8 +210,11 @@ static int run_borrowed(pid_t tid, int request)
     return result;
 }
 
-/* `0f 05` in one executable mapping, 0: none. */
-static uint64_t find_in_mapping(struct gib_engine *engine, uint64_t start, uint64_t end)
+static const char system_call[] = "\x0f\x05", trap[] = "\xcc";
+
+/* Such bytes in one executable mapping, 0: none. */
+static uint64_t find_in_mapping(struct gib_engine *engine, const char *wanted, uint64_t start,
+                                uint64_t end)
 {
     enum { PIECE = 1 << 16 };
     uint64_t found = 0;
@@ -220,43 +223,42 @@ static uint64_t find_in_mapping(struct gib_engine *engine, uint64_t start, uint6
         size_t size = end - at < PIECE ? (size_t)(end - at) : PIECE;
         if (engine->ops.read(engine->context, at, buffer, size))
             break;
-        const uint8_t *hit = memmem(buffer, size, "\x0f\x05", 2);
+        const uint8_t *hit = memmem(buffer, size, wanted, strlen(wanted));
         found = hit ? at + (uint64_t)(hit - buffer) : 0;
     }
     free(buffer);
     return found;
 }
 
-/* The vDSO has one, and so does ld.so; a static program without a vDSO has its own. Kept for the
- * process: searching means reading. */
-static uint64_t find_syscall_instruction(struct gib_engine *engine, struct gib_process *process)
+/* The vDSO has them, and so does ld.so; a static program without a vDSO has its own. *kept, of the
+ * process, is where they were found last: searching means reading. */
+static uint64_t find_instruction(struct gib_engine *engine, const char *wanted, uint64_t *kept)
 {
     char name[64], *line = NULL;
     uint8_t bytes[2];
     size_t room = 0;
     uint64_t start, end;
     char permissions[8];
-    if (process->syscall_instruction &&
-        engine->ops.read(engine->context, process->syscall_instruction, bytes, 2) == 0 &&
-        !memcmp(bytes, "\x0f\x05", 2))
-        return process->syscall_instruction;
-    process->syscall_instruction = 0;
-    snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
-    for (int turn = 0; turn < 2 && !process->syscall_instruction; turn++) {
+    if (*kept && engine->ops.read(engine->context, *kept, bytes, strlen(wanted)) == 0 &&
+        !memcmp(bytes, wanted, strlen(wanted)))
+        return *kept;
+    *kept = 0;
+    snprintf(name, sizeof name, "/proc/%d/maps", engine->process->pid);
+    for (int turn = 0; turn < 2 && !*kept; turn++) {
         FILE *maps = fopen(name, "re");
-        while (maps && !process->syscall_instruction && getline(&line, &room, maps) > 0) {
+        while (maps && !*kept && getline(&line, &room, maps) > 0) {
             if (strstr(line, "/memfd:"))
                 continue; /* our own, and mostly holes */
             bool likely = strstr(line, "[vdso]") || strstr(line, "/ld-");
             if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) == 3 &&
                 permissions[0] == 'r' && permissions[2] == 'x' && (likely || turn == 1))
-                process->syscall_instruction = find_in_mapping(engine, start, end);
+                *kept = find_in_mapping(engine, wanted, start, end);
         }
         if (maps)
             fclose(maps);
     }
     free(line);
-    return process->syscall_instruction;
+    return *kept;
 }
 
 static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const uint64_t a[6],
@@ -284,12 +286,17 @@ static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const ui
     return failed ? -1 : 0;
 }
 
-/* Calls a function on the thread's stack, below the red zone; it returns to an int3 of ours. */
+/* Calls a function on the thread's stack, below the red zone; it returns to an int3: ours, or
+ * before the agent is there any byte that is one. */
 static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, uint64_t *result)
 {
     struct gib_process *process = engine->process;
     struct user_regs_struct saved, registers;
-    if (!process || !process->call_stop || ptrace(PTRACE_GETREGS, tid, NULL, &saved))
+    if (!process)
+        return -1;
+    uint64_t stop = process->call_stop ? process->call_stop
+                                       : find_instruction(engine, trap, &process->trap_instruction);
+    if (!stop || ptrace(PTRACE_GETREGS, tid, NULL, &saved))
         return -1;
     registers = saved;
     registers.rsp = ((saved.rsp - 256) & ~63ull) - 8;
@@ -297,11 +304,11 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     registers.rax = 0;
     registers.orig_rax = (uint64_t)-1;
     registers.eflags &= ~0x500ull; /* trap and direction flags */
-    if (ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)process->call_stop) ||
+    if (ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)stop) ||
         ptrace(PTRACE_SETREGS, tid, NULL, &registers))
         return -1;
     int failed = run_borrowed(tid, PTRACE_CONT) || ptrace(PTRACE_GETREGS, tid, NULL, &registers) ||
-                 registers.rip != process->call_stop + 1;
+                 registers.rip != stop + 1;
     *result = registers.rax;
     if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
         return -1;
@@ -390,7 +397,8 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
                        uint64_t *result, struct gib_error *error)
 {
     pid_t tid = borrowed_thread(engine);
-    uint64_t instruction = tid ? find_syscall_instruction(engine, engine->process) : 0;
+    uint64_t instruction =
+        tid ? find_instruction(engine, system_call, &engine->process->syscall_instruction) : 0;
     if (instruction && borrow_syscall(tid, instruction, number, arguments, result) == 0)
         return 0;
     /* The tracer's own thread must not be asked to call: it would do so from inside an event. */

@@ -20,11 +20,19 @@ static int by_entry(const void *a, const void *b)
 
 /* A site whose patches were all deleted is not taken up again: its calls are still in the log under
  * their numbers. */
-static struct gib_site_state *site_at(struct gib_process *process, uint64_t entry)
+struct gib_site_state *gib_site_at(const struct gib_process *process, uint64_t entry)
 {
     struct gib_site_state key = {.entry = entry};
     struct gib_site_state **found = tfind(&key, &process->site_tree, by_entry);
     return found && !(*found)->module->gone && gib_site_in_use(*found) ? *found : NULL;
+}
+
+int gib_site_internal(const struct gib_site_state *site, struct gib_error *error)
+{
+    return gib_fail(
+        error, GIB_E_STATE, site->entry,
+        "%.60s is patched by Gibbon itself, so that exceptions pass through patched functions.",
+        site->function);
 }
 
 static bool add_site(struct gib_process *process, struct gib_site_state *site)
@@ -124,10 +132,7 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     struct gib_relocation copy;
     struct gib_arena *arena;
     if (!found->module)
-        return gib_fail(error, GIB_E_FILE, found->address,
-                        "%.100s is at 0x%" PRIx64 ", in no file: in the kernel's vDSO, or in code "
-                        "made while the program runs; only functions of files can be patched.",
-                        found->name, found->address);
+        return gib_in_no_file(found->name, found->address, error);
     int failed =
         gib_arena_near(engine, process, found->module, sizeof copy.code + 16, &arena, error);
     if (failed)
@@ -157,7 +162,7 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
                    const struct gib_found *found, const struct gib_stopped *stopped,
                    struct pending_site *out, struct gib_error *error)
 {
-    struct gib_site_state *site = site_at(process, found->address);
+    struct gib_site_state *site = gib_site_at(process, found->address);
     int failed = 0;
     bool fresh = !site;
     if (fresh) {
@@ -169,10 +174,7 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
         return failed;
     }
     if (site->internal)
-        return gib_fail(
-            error, GIB_E_STATE, site->entry,
-            "%.60s is patched by Gibbon itself, so that exceptions pass through patched functions.",
-            site->function);
+        return gib_site_internal(site, error);
     if (!fresh && patch->prototype)
         return gib_fail(error, GIB_E_STATE, site->entry,
                         "%.60s is patched already, with the prototype that was known then; delete "
@@ -305,14 +307,14 @@ void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *s
 }
 
 /* What of one function's failure: *fatal when it ends everything. */
-static void count_refusal(struct gib_patch *patch, const struct gib_error *why, bool strict,
-                          bool *fatal)
+static void count_refusal(struct gib_patch *patch, const struct gib_found *found,
+                          const struct gib_error *why, bool strict, bool *fatal)
 {
     bool later = why->code == GIB_E_BUSY && !patch->all_or_none;
     if (later && patch->delayed++ == 0)
         patch->delay = *why;
-    if (!later && patch->refused++ == 0)
-        patch->trouble = *why;
+    if (!later)
+        gib_refusals_add(&patch->refused, found, why);
     *fatal = !later && strict;
 }
 
@@ -358,11 +360,11 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             ready++;
         if (result <= 0)
             continue;
-        count_refusal(patch, &why, strict, &fatal);
-        if (patch->refused) {
+        count_refusal(patch, &found->item[i], &why, strict, &fatal);
+        if (!failed && (fatal || patch->refused.count)) {
             failed = result;
             if (error)
-                *error = patch->trouble;
+                *error = why;
         }
     }
     if (fatal) {

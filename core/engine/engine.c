@@ -215,7 +215,7 @@ static void report_unplaced(struct gib_engine *engine)
                      like ? "?" : "");
             free(like);
         }
-        if (patch->placed || patch->refused || patch->earlier_calls || patch->spent ||
+        if (patch->placed || patch->refused.count || patch->earlier_calls || patch->spent ||
             patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
             continue;
         char *nearest = gib_location_nearest(engine, patch->location.function);

@@ -37,6 +37,18 @@ struct gib_location {
     regex_t *regex; /* POSIX extended, found anywhere in a name as by `rbreak`; NULL: none */
 };
 
+/* A function that a patch could not be put on. */
+struct gib_refusal {
+    struct gib_module *module; /* NULL: in none */
+    uint64_t address;
+    int code;      /* enum gib_error_code */
+    char *message; /* a sentence with its name and the reason */
+};
+struct gib_refusals {
+    struct gib_refusal *item;
+    size_t count;
+};
+
 struct gib_patch {
     int number;
     struct gib_location location;
@@ -55,9 +67,9 @@ struct gib_patch {
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
     bool spent;                               /* -temporary and called, or -times reached */
-    size_t refused;                           /* sites that cannot be patched */
+    struct gib_refusals refused;              /* functions that cannot be patched */
     size_t delayed;                           /* sites that can be when a thread has left them */
-    struct gib_error trouble, delay;          /* of the first of each */
+    struct gib_error delay;                   /* of the first of them */
     uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
 };
 
@@ -164,7 +176,9 @@ struct gib_process {
     uint64_t agent;               /* address of its image */
     uint64_t call_stop;           /* address of an int3 for calls by ptrace */
     uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
-    uint64_t stub;                /* address of 128 bytes for a system-call stub */
+    uint64_t
+        trap_instruction; /* of an int3 that somebody else has, for calls before ours is there */
+    uint64_t stub;        /* address of 128 bytes for a system-call stub */
     struct gib_arena arena[GIB_MAX_ARENAS];
     uint32_t arena_count, no_stubs_count;
     uint64_t no_stubs[GIB_MAX_ARENAS]; /* where stubs were wanted, but the place is taken */
@@ -180,7 +194,7 @@ struct gib_process {
     bool guards_idle;       /* no patch is left that needs them */
     bool finds_objects;     /* libc's _dl_find_object knows them */
     bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
-    struct gib_watch_state watch[1024];
+    struct gib_watch_state watch[1024]; /* all of libc and libm are about 200 */
     size_t watch_count;
     struct gib_moved_breakpoint *moved;
     size_t moved_count;
@@ -350,6 +364,12 @@ char *gib_module_nearest(struct gib_engine *engine, const char *name);
 /* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
 bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
 
+/* refusals.c; when memory is short, one is not kept */
+void gib_refusals_add(struct gib_refusals *list, const struct gib_found *found,
+                      const struct gib_error *why);
+void gib_refusals_drop_gone(struct gib_refusals *list); /* those of modules that are gone */
+void gib_refusals_free(struct gib_refusals *list);
+
 /* places.c */
 /* False: out of memory. */
 bool gib_places_add(struct gib_places *places, uint64_t address, size_t size, uint32_t site);
@@ -412,6 +432,8 @@ int gib_site_plan(struct gib_engine *engine, struct gib_process *process,
                   const struct gib_found *found, const struct gib_patch *patch,
                   struct gib_site_state **out, struct gib_relocation *copy, uint64_t trampoline_at,
                   struct gib_error *error);
+/* GIB_E_FILE: its code is of no file. */
+int gib_in_no_file(const char *function, uint64_t address, struct gib_error *error);
 void gib_site_free(struct gib_site_state *site);
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
                                const struct gib_patch *patch);
@@ -495,6 +517,10 @@ void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
 void gib_guard_unwinders(struct gib_engine *engine);
 
 /* apply.c */
+/* The site at a function's entry that patches are on, or NULL. */
+struct gib_site_state *gib_site_at(const struct gib_process *process, uint64_t entry);
+/* GIB_E_STATE: the function is patched by Gibbon itself. */
+int gib_site_internal(const struct gib_site_state *site, struct gib_error *error);
 /* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
  * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
  * everything. */
@@ -553,6 +579,9 @@ int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, u
 /* Whether any thread may still come back into an arena: by its program counter or by something on
  * its stack. */
 bool gib_anybody_inside(struct gib_engine *engine, const struct gib_process *process);
+/* farewell.c: the thread that is stopped at process->exit_watch goes on there a little later. */
+void gib_delay_exit(struct gib_engine *engine, struct gib_process *process);
+
 /* release.c: restores all code, and unmaps Gibbon's memory when no thread is in it. */
 void gib_release(struct gib_engine *engine);
 /* The same for a process that its debugger has already let go; does nothing while somebody traces

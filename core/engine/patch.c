@@ -17,6 +17,7 @@ void gib_patch_free(struct gib_patch *patch)
     if (!patch)
         return;
     gib_location_free(&patch->location);
+    gib_refusals_free(&patch->refused);
     gib_prototype_free(patch->prototype);
     free(patch->options);
     free(patch->from);

@@ -271,6 +271,14 @@ static void refuse(const struct gib_site_state *site, int code, const struct gib
              site->function, why->message, ends ? "" : ".");
 }
 
+int gib_in_no_file(const char *function, uint64_t address, struct gib_error *error)
+{
+    return gib_fail(error, GIB_E_FILE, address,
+                    "%.100s is at 0x%" PRIx64 ", in no file: in the kernel's vDSO, or in code made "
+                    "while the program runs; only functions of files can be patched.",
+                    function, address);
+}
+
 static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
@@ -281,7 +289,9 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
     struct others others = {engine, process, site};
     bool trampoline_at = to != 0;
     struct gib_module *module = site->module;
-    if (!module || !module->elf)
+    if (!module)
+        return gib_in_no_file(site->function, site->entry, error);
+    if (!module->elf)
         return gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
                         site->function);
     if (!to)

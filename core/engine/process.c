@@ -210,7 +210,8 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
         patch->address_known = false;
-        patch->refused = patch->delayed = 0;
+        gib_refusals_free(&patch->refused);
+        patch->delayed = 0;
         patch->placed = false;
         patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = 0;
@@ -358,6 +359,8 @@ void gib_resolve_pending(struct gib_engine *engine)
     for (uint32_t i = 0; process->moved_count && i < process->site_count; i++)
         if (process->site[i]->module->gone)
             gib_return_breakpoints(engine, process->site[i]->entry);
+    for (size_t i = 0; i < engine->patch_count; i++)
+        gib_refusals_drop_gone(&engine->patch[i]->refused);
     gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count) {
@@ -397,14 +400,15 @@ void gib_patch_retry(struct gib_engine *engine)
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;
         struct gib_error error = {0};
-        size_t refused = patch->refused, sites = gib_patch_sites(engine, patch, NULL);
+        size_t refused = patch->refused.count, sites = gib_patch_sites(engine, patch, NULL);
         if (!patch->delayed || patch->spent)
             continue;
-        patch->delayed = patch->refused = 0; /* all are counted anew */
+        patch->delayed = 0; /* all are counted anew */
+        gib_refusals_free(&patch->refused);
         bool failed = gib_location_resolve(engine, patch, 0, &found, &error) ||
                       gib_patch_apply(engine, patch, &found, &error);
         size_t more = gib_patch_sites(engine, patch, NULL) - sites;
-        if (failed && (patch->refused != refused || !patch->refused))
+        if (failed && (patch->refused.count != refused || !patch->refused.count))
             gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                      error.message);
         if (more)
@@ -511,6 +515,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
         /* Once only: a debugger steps over a trap that stays, and with a signal every tenth of a
          * millisecond it never gets over it. */
         engine->ops.watch(engine->context, NULL, address, false);
+        gib_delay_exit(engine, process);
         return true;
     }
     for (size_t i = 0; process && i < process->watch_count; i++)

@@ -1,10 +1,10 @@
 """Real programs with every function of their libraries patched: does anybody notice?
 
-    python3 tests/bench/every_export.py [-d gdb|lldb] [-m count|records|backtrace] [-1 N] [CASE...]
+    python3 tests/bench/every_export.py [-d gdb|lldb] [-m count|records|backtrace|switched] [-1 N] [CASE...]
 
 Each case is a program of Debian, what it works on, and the modules whose functions are wrapped. It runs once without a debugger and once
 for each debugger and mode, with all functions wrapped at once before the first constructor; exit status, output and the files it leaves
-must be the same. With -1 N, functions are wrapped one at a time instead: N of each module, spread evenly (0: all). Prints a line a run, and
+must be the same. In the mode `switched` patches come and go while it runs. With -1 N, functions are wrapped one at a time instead: N of each module, spread evenly (0: all). Prints a line a run, and
 exits with the number of runs that differed. What differed stays in the folder that is named at the end.
 """
 import argparse
@@ -21,7 +21,7 @@ import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PYTHON = "/usr/bin/python3"
-MODES = {"count": "-count", "records": "-quiet", "backtrace": "-quiet -backtrace 6"}
+MODES = {"count": "-count", "records": "-quiet", "backtrace": "-quiet -backtrace 6", "switched": "-quiet"}
 
 # ---- what there is to work on ----
 
@@ -135,7 +135,7 @@ for i in {1..40}; do printf '%s-%s\n' $i "$((i * i))"; done | sort -r | head -5
 x=$(echo sub; exit 3); echo "$x $?"; [[ abc123 =~ ([a-z]+)([0-9]+) ]] && echo "${BASH_REMATCH[@]}"
 declare -A a; for w in one two three; do a[$w]=${#w}; done; for w in one two three; do echo $w ${a[$w]}; done
 f() { local n=$1; (( n )) && f $((n - 1)) || echo deep; }; f 100
-cat <<< here; echo /usr/bin/[xy]z*; trap 'echo trapped' WINCH; kill -WINCH $$; wait; (sleep 0.1; echo late) & wait $!
+cat <<< here; echo /usr/bin/[xy]z*; trap 'echo trapped' ALRM; kill -ALRM $$; wait; (sleep 0.1; echo late) & wait $!
 while read -r l; do echo "<$l>"; done < <(printf 'a\nb\n'); echo {a,b}{1,2} | tr a-z A-Z | sed 's/1/x/g'; mapfile -t m < lines; echo ${#m[@]}
 exec 3>written; echo to three >&3; exec 3>&-; ulimit -n; type cd; printf '%(%Y)T\n' 0; exit 6
 """
@@ -296,7 +296,7 @@ def environment(home):
     # Both debuggers' targets and the bare run see the same: GDB sets LINES and COLUMNS.
     return {"PATH": "/usr/bin:/bin", "HOME": home, "TERM": "dumb", "LANG": "C.UTF-8", "SHELL": "/bin/sh", "COLUMNS": "200", "LINES": "50", "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "e@e", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "e@e", "GIT_AUTHOR_DATE": "1600000000 +0000",
-            "GIT_COMMITTER_DATE": "1600000000 +0000", "GIT_PAGER": "cat", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PERL_HASH_SEED": "0", "TZ": "UTC"}
+            "GIT_COMMITTER_DATE": "1600000000 +0000", "GIT_PAGER": "cat", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PERL_HASH_SEED": "0", "TZ": "UTC", "SOURCE_DATE_EPOCH": "1600000000"}
 
 
 # ---- running ----
@@ -333,13 +333,13 @@ def read(path):
 
 
 def tree_of(folder):
-    """What a run left: names and contents, not git's index, which has times in it."""
+    """What a run left: names and contents, not what has times in it."""
     found = {}
     for where, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
             path = os.path.join(where, name)
-            if name != "index" and not os.path.islink(path) and os.path.isfile(path):
+            if name not in ("index", "pubring.kbx") and not os.path.islink(path) and os.path.isfile(path):
                 found[os.path.relpath(path, folder)] = hashlib.sha1(read(path)).hexdigest()
     return found
 
@@ -348,22 +348,26 @@ class Debugger:
     def __init__(self, name):
         self.name = name
 
-    def words(self, program, arguments, before, out, err, after, extra=()):
+    def words(self, program, arguments, before, out, err, after, switched=False):
         """A batch that does `before`, runs the program with its output in files, and does `after`."""
         if self.name == "gdb":
-            line = "run %s < /dev/null > %s 2> %s" % (shlex.join(arguments), out, err)
+            line = "%s < /dev/null > %s 2> %s" % (shlex.join(arguments), out, err)
             words = ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set breakpoint pending on", "-ex", "source " + ROOT + "/gdb/gibbon.py"]
-            steps = before + [line] + after + ["bt 12", "x/6i $pc", "info threads"]
+            steps = self.switching(line, before) if switched else before + ["run " + line] + after + ["bt 12", "x/6i $pc", "info threads"]
             option, program = "-ex", [program]
         else:
-            line = "process launch -i /dev/null -o %s -e %s -- %s" % (out, err, shlex.join(arguments))
+            line = "-i /dev/null -o %s -e %s -- %s" % (out, err, shlex.join(arguments))
             words = ["lldb-19", "-x", "-Q", "-b", "-o", "settings set auto-confirm true", "-o", "settings set use-color false", "-k", "bt 12", "-k", "x/6i $pc",
                      "-o", "command script import " + ROOT + "/lldb/gibbon.py"]
-            steps = before + [line] + after
+            steps = self.switching(line, before) if switched else before + ["process launch " + line] + after
             option, program = "-o", ["-f", program]
         for step in steps:
             words += [option, step]
         return words + program
+
+    def switching(self, line, before):
+        word = "python" if self.name == "gdb" else "script"
+        return [word + " import sys; sys.path.insert(0, %r); import switching; switching.switch(%r, %r, 7)" % (os.path.dirname(os.path.abspath(__file__)), line, before)]
 
     def status(self, text):
         if self.name == "gdb":
@@ -394,14 +398,14 @@ class Bench:
         status, seconds = run(["setarch", "-R", program] + arguments, self.work, self.env, out, err, 120)
         return status, read(out), read(err), tree_of(self.work), seconds
 
-    def session(self, debugger, program, arguments, before, timeout, name):
+    def session(self, debugger, program, arguments, before, timeout, name, switched=False):
         """(what was different, the transcript, seconds)"""
         self.fresh()
         base = os.path.join(self.home, name)
         out, err, log = base + ".out", base + ".err", base + ".log"
         for path in (out, err):
             open(path, "w").close()
-        words = debugger.words(program, arguments, before, out, err, ["gibbon stats", "gibbon list"])
+        words = debugger.words(program, arguments, before, out, err, ["gibbon stats", "gibbon list"], switched)
         status, seconds = run(words, self.work, self.env, log, log + ".err", timeout)
         text = (read(log) + read(log + ".err")).decode("utf-8", "replace")
         with open(base + ".command", "w") as file:
@@ -423,10 +427,10 @@ def differences(bare, session):
         found.append("the debugger died of signal %d" % -ended)
     if "Traceback" in text:
         found.append("a traceback")
-    stop = re.search(r"(Program received signal \w+|Thread .* received signal \w+|stop reason = (signal|exec|EXC)[^\n]*)", text)
-    if stop:
+    stop = re.search(r"(?!.*SIGINT)(Program received signal \w+|Thread .* received signal \w+|stop reason = (signal|exec|EXC)[^\n]*)", text)
+    if stop and "SIGINT" not in stop.group():
         found.append(stop.group(1))
-    if status != bare[0]:
+    if status != bare[0] and "\nended unseen" not in text:
         found.append("status %s, not %s" % (status, bare[0]))
     for what, one, other in (("output", bare[1], out), ("error output", bare[2], err)):
         if unstable(one) != unstable(other):
@@ -442,10 +446,10 @@ def location(module, program, function):
 
 def summary(text):
     calls = sum(int(n) for n in re.findall(r"^\d+ +(\d+) +(?:\d+|-)  ", text, re.M))
-    functions = sum(int(n) for n in re.findall(r", (\d+) functions", text))
     refused = sum(int(n) for n in re.findall(r"^ +(\d+) refused", text, re.M))
     lost = re.search(r"(\d+) records? w\w+ lost", text)
-    return "%d functions, %d refused, %d calls%s" % (functions, refused, calls, ", %s lost" % lost.group(1) if lost else "")
+    switched = re.search(r"^switched \d+ times", text, re.M)
+    return switched.group() if switched else "%d refused, %d calls%s" % (refused, calls, ", %s lost" % lost.group(1) if lost else "")
 
 
 def all_at_once(bench, name, debuggers, modes, timeout):
@@ -463,7 +467,7 @@ def all_at_once(bench, name, debuggers, modes, timeout):
         for mode in modes:
             wraps = ["gibbon wrap %s %s" % (" ".join(shlex.quote(location(m, path, "*")) for m in modules), MODES[mode])]
             label = "%s-%s-%s" % (name, debugger.name, mode)
-            session = bench.session(debugger, path, arguments, wraps, timeout, label)
+            session = bench.session(debugger, path, arguments, wraps, timeout, label, mode == "switched")
             found = differences(bare, session)
             bench.bad += bool(found)
             print("%-18s %-5s %-9s %-60s %6.1f s (bare %.2f)" % (name, debugger.name, mode, "DIFFERS: " + "; ".join(found) if found else "same: " + summary(session[5]), session[6], bare[4]), flush=True)
