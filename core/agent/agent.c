@@ -44,11 +44,18 @@ static bool passes_filters(struct gib_shared *shared, const struct gib_action *a
     return true;
 }
 
-/* Counts the call for each action that it concerns; the result says which of them want a record. */
-static uint32_t decide(struct gib_shared *shared, const struct gib_site *site,
-                       struct gib_thread *thread, uint64_t caller, uint32_t *depth)
+/* What the actions of a site want of one call. */
+struct decision {
+    uint32_t accepted; /* a bit for each action that wants a record */
+    uint32_t depth;    /* of its backtrace, 0: none */
+    bool divert;
+};
+
+/* Counts the call for each action that it concerns. */
+static struct decision decide(struct gib_shared *shared, const struct gib_site *site,
+                              struct gib_thread *thread, uint64_t caller)
 {
-    uint32_t accepted = 0;
+    struct decision d = {0, 0, false};
     for (uint32_t i = 0; i < site->actions; i++) {
         const struct gib_action *action = &site->action[i];
         uint32_t flags = action->flags;
@@ -58,12 +65,24 @@ static uint32_t decide(struct gib_shared *shared, const struct gib_site *site,
             !passes_filters(shared, action, thread, caller))
             continue;
         ++*gib_thread_counter(shared, thread, action->counter);
+        d.divert |= (flags & GIB_ACTION_DIVERT) != 0;
         if (flags & GIB_ACTION_RECORD)
-            accepted |= 1u << i;
-        if ((flags & GIB_ACTION_BACKTRACE) && action->depth > *depth)
-            *depth = action->depth;
+            d.accepted |= 1u << i;
+        if ((flags & GIB_ACTION_BACKTRACE) && action->depth > d.depth)
+            d.depth = action->depth;
     }
-    return accepted;
+    return d;
+}
+
+/* The same for a thread that has no block: nothing can be counted for it. */
+static bool diverts_uncounted(struct gib_shared *shared, const struct gib_site *site,
+                              uint64_t caller)
+{
+    static const struct gib_thread nobody;
+    const struct gib_action *action = &site->action[0];
+    const uint32_t wanted = GIB_ACTION_ENABLED | GIB_ACTION_DIVERT;
+    return site->actions == 1 && (action->flags & wanted) == wanted &&
+           passes_filters(shared, action, &nobody, caller);
 }
 
 static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth,
@@ -106,26 +125,40 @@ static struct gib_record *begin_record(struct gib_shared *shared, struct gib_thr
     return gib_ring_reserve(shared, thread, site->lines);
 }
 
-/* 1: the thunk calls the original and then leave(); 0: it jumps to the original. */
+static uint64_t divert(struct gib_shared *shared, const struct gib_site *site,
+                       struct gib_thread *thread, struct gib_frame *frame)
+{
+    struct gib_view view;
+    if (site->flags & GIB_SITE_PRESERVE) {
+        gib_view_open(&view, shared, thread, (uint64_t)frame);
+        frame->copy = copyable(&view, site, frame);
+    }
+    return GIB_ENTER_DIVERT;
+}
+
+/* The result is an enum gib_enter_answer. */
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
-    if (!thread)
-        return 0;
-    uint32_t depth = 0;
-    uint32_t accepted = decide(shared, site, thread, frame->caller, &depth);
-    if (!accepted)
-        return 0;
+    if (!thread) {
+        struct gib_thread nobody = {0};
+        return diverts_uncounted(shared, site, frame->caller) ? divert(shared, site, &nobody, frame)
+                                                              : GIB_ENTER_PASS;
+    }
+    struct decision decision = decide(shared, site, thread, frame->caller);
+    uint64_t unrecorded = decision.divert ? divert(shared, site, thread, frame) : GIB_ENTER_PASS;
+    if (!decision.accepted)
+        return unrecorded;
     if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread, (uint64_t)frame)))
-        return 0;
+        return unrecorded;
     struct gib_view view;
     struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index;
-    record->accepted = (uint8_t)accepted;
+    record->accepted = (uint8_t)decision.accepted;
     record->caller = frame->caller;
     char *end = gib_capture_arguments(&view, site, frame, record);
-    if (depth)
-        end = capture_backtrace(&view, frame, depth, end);
+    if (decision.depth)
+        end = capture_backtrace(&view, frame, decision.depth, end);
     gib_capture_finish(record, end);
     bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
     if (!entry_only)
@@ -135,7 +168,7 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     frame->thread = (uint64_t)thread;
     frame->position = thread->head;
     frame->generation = thread->generation | (!entry_only && frame->deep ? GIB_GENERATION_DEEP : 0);
-    frame->header = (uint64_t)accepted << 56;
+    frame->header = (uint64_t)decision.accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();
     if (entry_only)
@@ -144,7 +177,7 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
         thread->open = thread->head + 1;
     gib_barrier();
     thread->busy = 0;
-    return !entry_only;
+    return entry_only ? unrecorded : GIB_ENTER_CALL;
 }
 
 /* Whether the function says, by its own convention, that it failed. */

@@ -137,6 +137,7 @@ enum gib_action_flags {
     GIB_ACTION_FROM = 8,      /* only callers inside ranges[from .. from + from_count) */
     GIB_ACTION_LIMITS = 16,   /* struct gib_patch_state has -after, -every, -times */
     GIB_ACTION_ENABLED = 32,
+    GIB_ACTION_DIVERT = 64, /* an accepted call goes to the thunk's callee, not to what is below */
 };
 struct gib_action {
     uint32_t flags;
@@ -153,6 +154,7 @@ enum gib_site_flags {
     GIB_SITE_OPEN =
         2, /* the last named argument is open flags: record the mode when there is one */
     GIB_SITE_ENTRY_ONLY = 4,
+    GIB_SITE_PRESERVE = 8, /* a diverted call is a call: it needs its stack arguments again */
 };
 
 /* The word a thunk looks at first. */
@@ -313,7 +315,8 @@ struct gib_frame {
     uint64_t errno_before;  /*  88 */
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
     uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
-    uint64_t reserved[2];   /* 112 */
+    uint64_t wide;          /* 112 address of the XSAVE area of a call that preserves registers */
+    uint64_t reserved;      /* 120 */
     /* From here on an eight-bit displacement from rbp is enough. */
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
@@ -345,6 +348,13 @@ struct gib_found_object {
 #define GIB_ARENA_FDE  32
 #define GIB_ARENA_HDR  80
 #define GIB_ARENA_HEAD 128
+
+/* What enter() tells a thunk to do. */
+enum gib_enter_answer {
+    GIB_ENTER_PASS,   /* jump to what is below */
+    GIB_ENTER_CALL,   /* call the callee, then leave() */
+    GIB_ENTER_DIVERT, /* jump to the callee */
+};
 
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {

@@ -26,6 +26,7 @@ struct gib_option {
 struct gib_arguments {
     char *text;      /* owned copy of the command line; the words point into it */
     char *word[256]; /* what is no option, in order */
+    char quote[256]; /* that the word began with, and that is no part of it; or 0 */
     size_t words;
     struct {
         const struct gib_option *option;
@@ -45,6 +46,7 @@ struct gib_command {
     const char *example;
     const struct gib_option *options; /* ends with a NULL name */
     bool takes_condition;
+    bool takes_value; /* -2 is a word, no option */
     int (*run)(struct gib_engine *engine, const struct gib_arguments *arguments,
                struct gib_error *error);
 };
@@ -83,7 +85,18 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
                       size_t first_word, struct gib_patch ***patches, size_t *count,
                       struct gib_error *error);
 
-/* wrap.c: "Function "f" not found in any loaded module. Did you mean g?" Malloc'ed; a process is
+/* patch.c */
+/* Fills in what is special of a type of patch, before the common options. */
+typedef int gib_fill_patch(struct gib_engine *engine, const struct gib_arguments *arguments,
+                           struct gib_patch *patch, struct gib_error *error);
+/* One patch for each of the first `locations` words, all of them or none; `fill` may be NULL. */
+int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
+                       size_t locations, gib_fill_patch *fill, struct gib_error *error);
+/* wrap.c: "replace", and " with my_compress"; the second is malloc'ed. */
+const char *gib_patch_verb(const struct gib_patch *patch);
+char *gib_patch_effect(const struct gib_patch *patch);
+
+/* patch.c: "Function "f" not found in any loaded module. Did you mean g?" Malloc'ed; a process is
  * there. */
 char *gib_not_found(struct gib_engine *engine, const struct gib_location *location);
 
@@ -101,6 +114,8 @@ int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
 
 /* The commands. */
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_replace(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_mock(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_list(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_enable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_disable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

@@ -151,9 +151,9 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
             continue;
         gib_print(engine, "%s at 0x%016" PRIx64 " in %s is patched already:", known->function,
                   known->entry, known->module->path);
-        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
-            if (known->chain[k].patch)
-                gib_print(engine, " patch %d", known->chain[k].patch->number);
+        for (size_t k = 0; k < engine->patch_count; k++)
+            if (gib_site_link_of(known, engine->patch[k], NULL))
+                gib_print(engine, " patch %d", engine->patch[k]->number);
         gib_print(engine, "\n");
         return;
     }

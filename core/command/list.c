@@ -38,14 +38,19 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
         what = sites ? gib_format("%s, %zu functions", patch->location.text, sites)
                      : strdup(patch->location.text);
     }
-    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s\n", patch->number, "wrap",
+    char *effect = gib_patch_effect(patch);
+    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s%s\n", patch->number, gib_patch_verb(patch),
               patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
-              address, what ? what : "", patch->options);
+              address, what ? what : "", effect ? effect : "", patch->options);
+    free(effect);
     free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
     bool running = engine->ops.state(engine->context) == GIB_TARGET_RUNNING; /* nobody can look */
     size_t inside = sites && !running ? gib_patch_inside(engine, patch) : 0;
-    if ((patch->placed || calls) && running)
+    if (gib_patch_uncounted(engine, patch)) {
+        if (inside)
+            gib_print(engine, "        %zu thread%s inside\n", inside, inside == 1 ? "" : "s");
+    } else if ((patch->placed || calls) && running)
         gib_print(engine, "        called %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
@@ -180,6 +185,15 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
 
 /* ---- save ---- */
 
+static void write_words(FILE *out, const struct gib_patch *patch)
+{
+    gib_write_word(out, patch->location.text);
+    if (patch->type == GIB_PATCH_REPLACE)
+        gib_write_word((fputc(' ', out), out), patch->library ? patch->library : patch->with.text);
+    if (patch->type == GIB_PATCH_MOCK) /* a literal, with its quotes */
+        fprintf(out, " %s", patch->value);
+}
+
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
@@ -193,13 +207,13 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
         const struct gib_patch *patch = engine->patch[i];
         /* The location comes first, as people type it, unless it looks like an option. */
         bool dash = patch->location.text[0] == '-';
-        fputs("gibbon wrap ", out);
+        fprintf(out, "gibbon %s ", gib_patch_verb(patch));
         if (!dash)
-            gib_write_word(out, patch->location.text);
+            write_words(out, patch);
         fprintf(out, "%s%s -pending%s", patch->options, patch->enabled ? "" : " -disabled",
                 dash ? " -- " : "");
         if (dash)
-            gib_write_word(out, patch->location.text);
+            write_words(out, patch);
         fputc('\n', out);
     }
     bool bad = ferror(out);

@@ -18,16 +18,16 @@ void gib_arguments_free(struct gib_arguments *arguments)
 }
 
 /*
- * Takes the next word, cut out in place: quotes group and vanish; parentheses and angle brackets
- * group, so that `ns::f(int, char)` is one word. NULL at the end; *bad is set when a quote is not
- * closed.
+ * Takes the next word, cut out in place: quotes group and vanish; parentheses and braces group, so
+ * that `ns::f(int, char)` is one word. NULL at the end; *bad is set when a quote is not closed.
+ * *quoted is the quote that the word begins with, or 0.
  */
-static char *next_word(char **at, bool *bad, bool *quoted)
+static char *next_word(char **at, bool *bad, char *quoted)
 {
     char *in = *at, *out;
     while (isspace((unsigned char)*in))
         in++;
-    *quoted = false;
+    *quoted = '\0';
     if (!*in) {
         *at = in;
         return NULL;
@@ -37,7 +37,8 @@ static char *next_word(char **at, bool *bad, bool *quoted)
     while (*in && (depth > 0 || !isspace((unsigned char)*in))) {
         if (*in == '"' || *in == '\'') {
             char quote = *in++;
-            *quoted |= out == word;
+            if (out == word && !*quoted)
+                *quoted = quote;
             while (*in && *in != quote) {
                 if (*in == '\\' && in[1] == quote)
                     in++;
@@ -50,8 +51,8 @@ static char *next_word(char **at, bool *bad, bool *quoted)
             in++;
             continue;
         }
-        depth += *in == '(';
-        depth -= *in == ')' && depth > 0;
+        depth += *in == '(' || *in == '{';
+        depth -= (*in == ')' || *in == '}') && depth > 0;
         *out++ = *in++;
     }
     bool more = *in != '\0';
@@ -137,6 +138,11 @@ static bool is_number(const char *text)
 {
     return isdigit((unsigned char)*text);
 }
+/* -2, -0x10, -.5 */
+static bool is_negative(const char *word)
+{
+    return word[0] == '-' && is_number(word + 1 + (word[1] == '.'));
+}
 
 static bool looks_like_option(const char *word)
 {
@@ -158,7 +164,8 @@ static int check_repeated(const struct gib_arguments *out, const struct gib_opti
 static int take_argument(const struct gib_option *option, char *attached, char **at,
                          struct gib_arguments *out, struct gib_error *error)
 {
-    bool bad = false, quoted;
+    bool bad = false;
+    char quoted;
     char *text = attached;
     if (option->argument == GIB_TAKES_NOTHING && attached)
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s takes no value.", option->name);
@@ -209,7 +216,8 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
     if (!out->text)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     char *at = out->text, *word;
-    bool bad = false, quoted, options = true;
+    bool bad = false, options = true;
+    char quoted;
     int failed = 0;
     while (!failed && (word = next_word(&at, &bad, &quoted))) {
         if (options && !quoted && !strcmp(word, "--")) {
@@ -219,7 +227,7 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
                 at++;
             out->condition = at;
             break;
-        } else if (options && !quoted &&
+        } else if (options && !quoted && !(command->takes_value && is_negative(word)) &&
                    (command->options->name ? word[0] == '-' && word[1] : looks_like_option(word))) {
             char *name = word + 1 + (word[1] == '-');
             char *equals = strchr(name, '=');
@@ -232,6 +240,7 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
             failed = gib_fail(error, GIB_E_SYNTAX, 0, "Too many words, more than %zu.",
                               sizeof out->word / sizeof *out->word);
         } else {
+            out->quote[out->words] = quoted;
             out->word[out->words++] = word;
         }
     }

@@ -5,24 +5,59 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BACKTRACE                                                                                  \
+    {                                                                                              \
+        "backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]",                                         \
+            "record the callers too, at most DEPTH of them (default 16)"                           \
+    }
+#define FILTERS                                                                                    \
+    {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},       \
+        {"thread", GIB_TAKES_NUMBER, "ID",                                                         \
+         "only this thread: the debugger's number or the kernel's id"},                            \
+        {"after", GIB_TAKES_NUMBER, "N", "skip the first N calls"},                                \
+        {"every", GIB_TAKES_NUMBER, "N", "of the calls left, every N-th only"},                    \
+        {"times", GIB_TAKES_NUMBER, "N", "N calls, then off"},                                     \
+    {                                                                                              \
+        "temporary", GIB_TAKES_NOTHING, NULL, "delete the patch after its first call"              \
+    }
+#define PROTOTYPE                                                                                  \
+    {                                                                                              \
+        "prototype", GIB_TAKES_TEXT, "'C DECLARATION'",                                            \
+            "the function's parameters and result, when nothing else knows them"                   \
+    }
+#define PLACING                                                                                    \
+    {"pending", GIB_TAKES_NOTHING, NULL, "wait for a library with this function, do not ask"},     \
+        {"all-or-none", GIB_TAKES_NOTHING, NULL, "patch no function when one of them is refused"}, \
+    {                                                                                              \
+        "disabled", GIB_TAKES_NOTHING, NULL, "define the patch, but disabled"                      \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, GIB_TAKES_NOTHING, NULL, NULL                                                        \
+    }
+
 static const struct gib_option wrap_options[] = {
-    {"backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]",
-     "record the callers too, at most DEPTH of them (default 16)"},
-    {"count", GIB_TAKES_NOTHING, NULL, "count calls, make no records"},
-    {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},
-    {"thread", GIB_TAKES_NUMBER, "ID",
-     "only this thread: the debugger's number or the kernel's id"},
-    {"after", GIB_TAKES_NUMBER, "N", "skip the first N calls"},
-    {"every", GIB_TAKES_NUMBER, "N", "of the calls left, every N-th only"},
-    {"times", GIB_TAKES_NUMBER, "N", "N calls, then off"},
-    {"temporary", GIB_TAKES_NOTHING, NULL, "delete the patch after its first call"},
-    {"prototype", GIB_TAKES_TEXT, "'C DECLARATION'",
-     "the function's parameters and result, when nothing else knows them"},
-    {"pending", GIB_TAKES_NOTHING, NULL, "wait for a library with this function, do not ask"},
+    BACKTRACE, {"count", GIB_TAKES_NOTHING, NULL, "count calls, make no records"}, FILTERS,
+    PROTOTYPE, {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},         PLACING,
+    END,
+};
+static const struct gib_option replace_options[] = {
+    {"count", GIB_TAKES_NOTHING, NULL,
+     "count the calls; without it, and without filters, a call "
+     "is one more jump"},
+    FILTERS,
+    PLACING,
+    END,
+};
+static const struct gib_option mock_options[] = {
+    {"errno", GIB_TAKES_TEXT, "NAME", "set errno as well: EACCES, or a number"},
+    BACKTRACE,
+    {"count", GIB_TAKES_NOTHING, NULL, "count the mocked calls, make no records"},
+    FILTERS,
+    PROTOTYPE,
     {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},
-    {"all-or-none", GIB_TAKES_NOTHING, NULL, "patch no function when one of them is refused"},
-    {"disabled", GIB_TAKES_NOTHING, NULL, "define the patch, but disabled"},
-    {NULL, GIB_TAKES_NOTHING, NULL, NULL},
+    PLACING,
+    END,
 };
 static const struct gib_option log_options[] = {
     {"last", GIB_TAKES_NUMBER, "N", "only the last N calls"},
@@ -50,48 +85,61 @@ const struct gib_command gib_command_table[] = {
      "before the\n"
      "program runs is applied while it starts, before the first constructor; it comes back at "
      "every run.\n\n" LOCATIONS,
-     "gibbon wrap mkdtemp -backtrace", wrap_options, true, gib_command_wrap},
+     "gibbon wrap mkdtemp -backtrace", wrap_options, true, false, gib_command_wrap},
+    {"replace", "LOCATION WITH [OPTIONS]", "Let other code run in place of a function.",
+     "WITH is a function, or a library: then every function of LOCATION is replaced by its "
+     "namesake that the\n"
+     "library exports. Calls with -from, -thread and their like that do not match go to the "
+     "original.\n\n" LOCATIONS,
+     "gibbon replace compress my_compress", replace_options, true, false, gib_command_replace},
+    {"mock", "LOCATION VALUE [OPTIONS]", "Return a value in place of calling a function.",
+     "VALUE is of the type of the function's result: a number, NULL, 'c', \"text\", the name of an "
+     "enumerator, or\n"
+     "the members of a structure, {1, 2.5}. Calls that -after, -every, -from and their like leave "
+     "out go to the\n"
+     "original. Mocked calls are logged.\n\n" LOCATIONS,
+     "gibbon mock open -1 -errno EACCES", mock_options, true, true, gib_command_mock},
     {"list", "[N...]", "List patches: where they are, and how often they were called.",
      "An address of <PENDING> means that no module with the function is loaded; <MULTIPLE> that "
      "there are several functions.",
-     "gibbon list 1-3", no_options, false, gib_command_list},
+     "gibbon list 1-3", no_options, false, false, gib_command_list},
     {"enable", "[N...]", "Enable patches; without a number, all of them.",
      "Enabling and disabling changes a word in the target, no code. A patch that -times had "
      "switched off starts to count anew.",
-     "gibbon enable 2", no_options, false, gib_command_enable},
+     "gibbon enable 2", no_options, false, false, gib_command_enable},
     {"disable", "[N...]", "Disable patches; without a number, all of them.",
      "A disabled patch costs its function about a nanosecond a call.", "gibbon disable 1 3",
-     no_options, false, gib_command_disable},
+     no_options, false, false, gib_command_disable},
     {"delete", "[N...]", "Delete patches; without a number, all of them.",
      "The function's original bytes are restored. Without a number you are asked, if somebody can "
      "be asked.",
-     "gibbon delete 1-2", no_options, false, gib_command_delete},
+     "gibbon delete 1-2", no_options, false, false, gib_command_delete},
     {"log", "[N] [OPTIONS]", "Show or save the recorded calls, of all patches or of patch N.",
      "All calls since the debugger started are kept, in a temporary file, until -clear.",
-     "gibbon log -save calls.jsonl -format jsonl", log_options, false, gib_command_log},
+     "gibbon log -save calls.jsonl -format jsonl", log_options, false, false, gib_command_log},
     {"stats", "[N...]", "Show how often each patch was called, and how often the call failed.",
      "A call fails when its function says so by convention: -1 or NULL, with errno set. Failures "
      "are counted for recorded\n"
      "calls only, not with -count.",
-     "gibbon stats", no_options, false, gib_command_stats},
+     "gibbon stats", no_options, false, false, gib_command_stats},
     {"explain", "LOCATION", "Show what a patch would do to a function; change nothing.",
      "Shows the entry, the instructions that would be displaced, the prototype and where it is "
      "from, and what a\n"
      "patch would not see.\n\n" LOCATIONS,
-     "gibbon explain memcpy", no_options, false, gib_command_explain},
+     "gibbon explain memcpy", no_options, false, false, gib_command_explain},
     {"save", "FILE", "Save the patches as commands that recreate them.",
      "Source the file in either debugger: \"source FILE\" in GDB, \"command source FILE\" in LLDB.",
-     "gibbon save patches.gibbon", no_options, false, gib_command_save},
+     "gibbon save patches.gibbon", no_options, false, false, gib_command_save},
     {"set", "NAME VALUE", "Change a setting.",
      "\"gibbon show\" lists the settings, their values and what they mean.",
-     "gibbon set string-limit 64", no_options, false, gib_command_set},
+     "gibbon set string-limit 64", no_options, false, false, gib_command_set},
     {"show", "[NAME]", "Show one setting, or all.", "", "gibbon show ring-size", no_options, false,
-     gib_command_show},
+     false, gib_command_show},
     {"help", "[COMMAND]", "Show help for a command, or list the commands.", "", "gibbon help wrap",
-     no_options, false, gib_command_help},
+     no_options, false, false, gib_command_help},
     {"version", "", "Show the version of Gibbon and of its agent.", "", "gibbon version",
-     no_options, false, gib_command_version},
-    {NULL, NULL, NULL, NULL, NULL, NULL, false, NULL},
+     no_options, false, false, gib_command_version},
+    {NULL, NULL, NULL, NULL, NULL, NULL, false, false, NULL},
 };
 
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error)

@@ -1,345 +1,116 @@
-/* wrap.c: gibbon wrap. */
+/* wrap.c: gibbon wrap, replace, mock. */
 #include "command/command.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "elf/elf.h"
+#include "engine/mock_value.h"
 
-/* ---- definition ---- */
-
-/* The options as `save` writes them, one form for each. */
-static char *write_options(const struct gib_patch *p)
+const char *gib_patch_verb(const struct gib_patch *patch)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return NULL;
-    if (p->backtrace)
-        fprintf(out, " -backtrace %u", p->backtrace);
-    if (p->count_only)
-        fputs(" -count", out);
-    if (p->from)
-        gib_write_word((fputs(" -from ", out), out), p->from);
-    if (p->thread)
-        fprintf(out, " -thread %d", p->thread);
-    if (p->after)
-        fprintf(out, " -after %" PRIu64, p->after);
-    if (p->every)
-        fprintf(out, " -every %" PRIu64, p->every);
-    if (p->times)
-        fprintf(out, " -times %" PRIu64, p->times);
-    if (p->temporary)
-        fputs(" -temporary", out);
-    if (p->prototype_text)
-        gib_write_word((fputs(" -prototype ", out), out), p->prototype_text);
-    if (p->quiet)
-        fputs(" -quiet", out);
-    if (p->all_or_none)
-        fputs(" -all-or-none", out);
-    fclose(out);
-    return text;
+    static const char *const verbs[] = {"wrap", "replace", "mock"};
+    return verbs[patch->type];
 }
 
-static int positive(const struct gib_arguments *arguments, const char *option, uint64_t *value,
-                    struct gib_error *error)
+char *gib_patch_effect(const struct gib_patch *patch)
 {
-    *value = gib_argument_number(arguments, option, 0);
-    if (gib_argument_given(arguments, option) && (*value == 0 || *value > (1ull << 62)))
-        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -%s needs a number of at least 1.", option);
-    return 0;
-}
-
-/* A function's name up to its parameters, without template arguments. Malloc'ed. */
-static char *bare_name(const char *text)
-{
-    char *name = gib_elf_function_name(text), *out = name;
-    int depth = 0;
-    for (const char *in = name; in && *in && (depth || *in != '('); in++) {
-        depth += *in == '<';
-        if (!depth && *in != ' ')
-            *out++ = *in;
-        depth -= *in == '>' && depth > 0;
-    }
-    if (name)
-        *out = '\0';
-    return name;
-}
-
-static bool is_tail(const char *whole, const char *tail)
-{
-    size_t m = strlen(whole), n = strlen(tail);
-    return m >= n && !strcmp(whole + m - n, tail) &&
-           (m == n || (m - n >= 2 && !strncmp(whole + m - n - 2, "::", 2)));
-}
-
-/* A declaration of another function is a mistake, and arguments would be shown wrong. Addresses
- * have no name, a glob many, and some names of C++ cannot be declared in C. */
-static int check_declared(const struct gib_location *location, const char *declared,
-                          struct gib_error *error)
-{
-    if (location->kind == GIB_LOCATION_ADDRESS || location->glob ||
-        strstr(location->function, "operator") || strchr(location->function, '~'))
-        return 0;
-    char *one = bare_name(location->function), *other = bare_name(declared);
-    bool same = one && other && (is_tail(one, other) || is_tail(other, one));
-    int failed = 0;
-    if (!same)
-        failed = gib_fail(error, GIB_E_SYNTAX, 0,
-                          "-prototype declares \"%.60s\", but the patch is on \"%.60s\"; write "
-                          "that name in the declaration.",
-                          declared, one ? one : location->function);
-    free(one);
-    free(other);
-    return failed;
-}
-
-static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments,
-                        struct gib_patch *p, struct gib_error *error)
-{
-    enum { DEPTH = 16 };
-    uint64_t thread;
-    p->after = gib_argument_number(arguments, "after", 0);
-    int failed = positive(arguments, "every", &p->every, error);
-    if (!failed)
-        failed = positive(arguments, "times", &p->times, error);
-    if (!failed)
-        failed = positive(arguments, "thread", &thread, error);
-    if (failed)
-        return failed;
-    if (thread > INT32_MAX)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "Thread %" PRIu64 " cannot exist.", thread);
-    p->thread = (int)thread;
-    p->count_only = gib_argument_given(arguments, "count");
-    p->temporary = gib_argument_given(arguments, "temporary");
-    p->quiet = gib_argument_given(arguments, "quiet");
-    p->all_or_none = gib_argument_given(arguments, "all-or-none");
-    p->enabled = !gib_argument_given(arguments, "disabled");
-    if (gib_argument_given(arguments, "backtrace")) {
-        uint64_t depth = gib_argument_number(arguments, "backtrace", DEPTH);
-        if (depth == 0 || depth > GIB_MAX_FRAMES)
-            return gib_fail(error, GIB_E_SYNTAX, 0, "Option -backtrace takes a depth from 1 to %d.",
-                            GIB_MAX_FRAMES);
-        p->backtrace = (unsigned)depth;
-    }
-    if (p->count_only && p->backtrace)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "-count makes no records, so it cannot have a -backtrace.");
-    if (p->temporary && p->times)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "-temporary is one call; it cannot have -times as well.");
-    const char *from = gib_argument_text(arguments, "from"),
-               *prototype = gib_argument_text(arguments, "prototype");
-    if (from && !*from)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -from needs a module.");
-    if (from)
-        p->from = strdup(from);
-    if (prototype) {
-        struct gib_error why;
-        if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
-            return gib_fail(error, why.code, 0, "-prototype: %.240s.", why.message);
-        if ((failed = check_declared(&p->location, p->prototype->name, error)))
-            return failed;
-        p->prototype_text = strdup(prototype);
-    }
-    p->options = write_options(p);
-    return p->options ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-}
-
-static int check_thread(struct gib_engine *engine, const struct gib_patch *patch,
-                        struct gib_error *error)
-{
-    struct gib_target_thread *threads;
-    size_t count;
-    if (!patch->thread || !engine->process)
-        return 0;
-    int failed = gib_target_threads(engine, &threads, &count, error);
-    if (failed)
-        return failed;
-    bool known = false;
-    for (size_t i = 0; i < count; i++)
-        known |= threads[i].tid == patch->thread || threads[i].number == patch->thread;
-    free(threads);
-    return known ? 0 : gib_fail(error, GIB_E_NOT_FOUND, 0, "Unknown thread %d.", patch->thread);
-}
-
-/* ---- what happens to it ---- */
-
-/* " Did you mean X?", or nothing; takes `name`. */
-static char *suggestion(char *name)
-{
-    char *text = name ? gib_format(" Did you mean %.60s?", name) : strdup("");
-    free(name);
-    return text;
-}
-
-char *gib_not_found(struct gib_engine *engine, const struct gib_location *location)
-{
-    const char *function = location->function;
-    char *hint, *sentence;
-    if (location->module && !gib_module_known(engine, location->module, false)) {
-        hint = suggestion(gib_module_nearest(engine, location->module));
-        sentence = gib_format("No module named \"%.60s\" is loaded.%s", location->module,
-                              hint ? hint : "");
-    } else if (location->kind == GIB_LOCATION_FILE) {
-        hint = NULL;
-        sentence = gib_format("No function \"%.60s\" of a source file \"%.60s\" found; debug "
-                              "information must name the file.",
-                              function, location->file);
-    } else {
-        char *nearest = gib_location_nearest(engine, function);
-        if (nearest && !strcmp(nearest, function)) { /* in another module */
-            free(nearest);
-            nearest = NULL;
-        }
-        hint = suggestion(nearest);
-        sentence = location->module
-                       ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
-                                    location->module, hint ? hint : "")
-                       : gib_format("Function \"%.60s\" not found in any loaded module.%s",
-                                    function, hint ? hint : "");
-    }
-    free(hint);
-    return sentence;
-}
-
-/* The function is nowhere: wait for it, ask, or say so. */
-static int decide_pending(struct gib_engine *engine, const struct gib_patch *patch,
-                          const struct gib_arguments *arguments, struct gib_error *error)
-{
-    if (!engine->process || patch->location.optional || gib_argument_given(arguments, "pending") ||
-        engine->settings.pending == 1)
-        return 0;
-    char *sentence = gib_not_found(engine, &patch->location);
-    int answer = 0;
-    if (sentence && engine->settings.pending == 2 && arguments->interactive)
-        answer =
-            gib_ask(engine, "%s\nMake the patch pending on future shared library load? (y or [n]) ",
-                    sentence);
-    int failed = answer == 1
-                     ? 0
-                     : gib_fail(error, GIB_E_NOT_FOUND, 0, "%s Use -pending to wait for it.",
-                                sentence ? sentence : "Function not found.");
-    free(sentence);
-    return failed;
-}
-
-/* Two names of one function (open, open64) are easily patched twice: then each call is logged
- * twice. */
-static void show_others(struct gib_engine *engine, const struct gib_patch *patch,
-                        const struct gib_site_state *site)
-{
-    for (size_t i = 0; site && i < GIB_MAX_ACTIONS; i++) {
-        const struct gib_patch *other = site->chain[i].patch;
-        if (other && other != patch)
-            gib_print(engine, "  Patch %d (%s) is on the same function.\n", other->number,
-                      other->location.text);
-    }
-}
-
-/* A module that is not there may come, or be misspelt. */
-static void warn_from(struct gib_engine *engine, const struct gib_patch *patch)
-{
-    if (!patch->from || !engine->process || gib_module_known(engine, patch->from, false))
-        return;
-    char *nearest = gib_module_nearest(engine, patch->from);
-    gib_print(engine,
-              "  No module named \"%.100s\" is loaded yet; until one is, the patch sees no "
-              "call.%s%s%s\n",
-              patch->from, nearest ? " Did you mean " : "", nearest ? nearest : "",
-              nearest ? "?" : "");
-    free(nearest);
-}
-
-static void announce(struct gib_engine *engine, const struct gib_patch *patch)
-{
-    struct gib_site_state *site;
-    size_t sites = gib_patch_sites(engine, patch, &site);
-    if (sites == 0)
-        gib_print(engine, "Patch %d: wrap %s <PENDING>.\n", patch->number, patch->location.text);
-    else if (sites == 1)
-        gib_print(engine, "Patch %d: wrap %s at 0x%016" PRIx64 " in %s.\n", patch->number,
-                  patch->location.text, site->entry, site->module->name);
-    else
-        gib_print(engine, "Patch %d: wrap %s <MULTIPLE>, %zu functions.\n", patch->number,
-                  patch->location.text, sites);
-    show_others(engine, patch, sites == 1 ? site : NULL);
-    warn_from(engine, patch);
-    if (patch->thread && !engine->process)
-        gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
-                  patch->thread);
-    gib_summarize_refusals(engine, patch, "  ");
-    if (patch->delayed)
-        gib_print(engine, "  %zu delayed, tried again at each stop: %s\n", patch->delayed,
-                  patch->delay.message);
-}
-
-/* Makes one patch real, or pending; on failure the caller takes it away again. */
-static int place(struct gib_engine *engine, struct gib_patch *patch,
-                 const struct gib_arguments *arguments, struct gib_error *error)
-{
-    struct gib_found_list found = {NULL, 0};
-    if (!engine->process)
-        return 0;
-    gib_patch_find_threads(engine);
-    int failed = gib_location_resolve(engine, patch, 0, &found, error);
-    if (failed)
-        return failed;
-    size_t count = found.count;
-    if (count)
-        failed = gib_patch_apply(engine, patch, &found, error);
-    gib_found_free(&found);
-    if (failed && gib_patch_sites(engine, patch, NULL))
-        failed = 0; /* some of many: announce() says how many were refused */
-    return count || failed ? failed : decide_pending(engine, patch, arguments, error);
+    if (patch->type == GIB_PATCH_REPLACE)
+        return gib_format(" with %s", patch->library ? patch->library : patch->with.text);
+    if (patch->type == GIB_PATCH_MOCK)
+        return gib_format(" returns %s", patch->value);
+    return strdup("");
 }
 
 int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
-    struct gib_process *process;
     if (!arguments->words)
         return gib_fail(error, GIB_E_SYNTAX, 0,
                         "\"gibbon wrap\" needs a function: gibbon wrap mkdtemp.");
-    if (arguments->condition)
-        return gib_fail(
-            error, GIB_E_UNSUPPORTED, 0,
-            "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
-    int failed = gib_process_ready(engine, &process, error);
-    struct gib_patch *made[256] = {NULL};
-    size_t count = 0;
-    for (; count < arguments->words && !failed; count++) {
-        struct gib_patch *patch = made[count] = calloc(1, sizeof *patch);
-        if (!patch) {
-            failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-            break;
-        }
-        patch->number = engine->next_number + (int)count;
-        failed = gib_location_parse(arguments->word[count], &patch->location, error);
-        if (!failed)
-            failed = fill_options(engine, arguments, patch, error);
-        if (!failed)
-            failed = check_thread(engine, patch, error);
-        if (!failed)
-            failed = gib_patch_add(engine, patch);
-        if (!failed)
-            failed = place(engine, patch, arguments, error);
+    return gib_define_patches(engine, arguments, arguments->words, NULL, error);
+}
+
+/* ---- replace ---- */
+
+/* libfast.so, ./libfast.so.2: a file, and no function of one. */
+static bool is_library(const char *word)
+{
+    const char *base = strrchr(word, '/');
+    base = base ? base + 1 : word;
+    const char *so = strstr(base, ".so");
+    return !strchr(word, '!') && so && so > base && (!so[3] || so[3] == '.');
+}
+
+static int fill_replace(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_patch *patch, struct gib_error *error)
+{
+    const char *with = arguments->word[1];
+    (void)engine;
+    patch->type = GIB_PATCH_REPLACE;
+    if (is_library(with)) {
+        patch->library = strdup(with);
+        return patch->library ? 0
+                              : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
-    for (size_t i = 0; i < count && failed; i++) {
-        struct gib_error ignored;
-        if (!made[i])
-            continue;
-        gib_patch_remove(engine, made[i], &ignored);
-        gib_patch_forget(engine, made[i]);
-        gib_patch_free(made[i]);
+    int failed = gib_location_parse(with, &patch->with, error);
+    if (!failed && (patch->with.glob || patch->with.regex))
+        failed = gib_fail(error, GIB_E_SYNTAX, 0,
+                          "\"%.60s\" may mean many functions; the second word of \"gibbon "
+                          "replace\" is one function, or a library.",
+                          with);
+    return failed;
+}
+
+int gib_command_replace(struct gib_engine *engine, const struct gib_arguments *arguments,
+                        struct gib_error *error)
+{
+    if (arguments->words != 2)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon replace\" needs a function and what runs instead: gibbon "
+                        "replace compress my_compress.");
+    return gib_define_patches(engine, arguments, 1, fill_replace, error);
+}
+
+/* ---- mock ---- */
+
+/* The word as it was typed; quotes that are no part of a C literal only kept it together. */
+static char *literal(const char *word, char quote)
+{
+    bool character = word[0] && (!word[1] || word[0] == '\\');
+    if (quote == '\'' && !character)
+        quote = 0;
+    char *text = NULL;
+    size_t size;
+    FILE *out = quote ? open_memstream(&text, &size) : NULL;
+    if (!quote)
+        return strdup(word);
+    if (!out)
+        return NULL;
+    fputc(quote, out);
+    for (; *word; word++) {
+        if (*word == quote)
+            fputc('\\', out);
+        fputc(*word, out);
     }
-    if (failed)
-        return failed;
-    engine->next_number += (int)count;
-    for (size_t i = 0; i < count; i++)
-        announce(engine, made[i]);
-    gib_expect_modules(engine);
-    return 0;
+    fputc(quote, out);
+    fclose(out);
+    return text;
+}
+
+static int fill_mock(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_patch *patch, struct gib_error *error)
+{
+    (void)engine;
+    patch->type = GIB_PATCH_MOCK;
+    patch->value = literal(arguments->word[1], arguments->quote[1]);
+    return patch->value ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+}
+
+int gib_command_mock(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_error *error)
+{
+    if (arguments->words != 2)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"gibbon mock\" needs a function and the value it returns: gibbon mock "
+                        "getaddrinfo -2.");
+    return gib_define_patches(engine, arguments, 1, fill_mock, error);
 }

@@ -19,6 +19,10 @@ void gib_type_fill(struct gib_type *out, Dwarf_Die *type, bool cxx);
 /* The type as written in C, malloc'ed; type NULL means void. */
 char *gib_type_spell(Dwarf_Die *type, bool cxx);
 
+/* dwarf_members.c */
+/* Fills members and member_count of a record, if they can be told. */
+void gib_type_members(struct gib_type *out, Dwarf_Die *type, bool cxx);
+
 /* dwarf_classes.c */
 /* The size of a type (not only of records) and its alignment; false when not known. */
 bool gib_type_layout(Dwarf_Die *type, uint64_t *size, uint64_t *align, int *budget);

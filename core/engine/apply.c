@@ -62,13 +62,14 @@ static bool add_site(struct gib_process *process, struct gib_site_state *site)
 /* Where a change began: all that it has made so far can be forgotten as long as no detour leads to
  * it, so that a change given up leaves no trace. */
 struct mark {
-    uint32_t sites;
+    uint32_t sites, layers;
     size_t code;
     uint64_t used[GIB_MAX_ARENAS];
 };
 static void set_mark(const struct gib_process *process, struct mark *mark)
 {
     mark->sites = process->site_count;
+    mark->layers = process->layer_count;
     mark->code = process->code_count;
     for (uint32_t i = 0; i < GIB_MAX_ARENAS; i++)
         mark->used[i] = i < process->arena_count ? process->arena[i].used : GIB_ARENA_HEAD;
@@ -82,43 +83,25 @@ static void forget_since(struct gib_process *process, const struct mark *mark)
             tdelete(site, &process->site_tree, by_entry);
         gib_site_free(site);
     }
+    process->layer_count = mark->layers;
     process->code_count = mark->code;
     for (uint32_t i = 0; i < process->arena_count; i++)
         if (!process->arena[i].stubs)
             process->arena[i].used = mark->used[i];
 }
 
-/* One site to change: the state it had, to go back to. */
+/* One site to change, and what it was before. */
 struct pending_site {
     struct gib_site_state *site;
-    struct gib_site_state before;
-    int place; /* of the patch in the chain */
+    struct gib_layer_change change; /* change.layer NULL: none of its patches */
+    uint8_t detour[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
 };
-
-static int link_patch(struct gib_process *process, struct gib_site_state *site,
-                      struct gib_patch *patch, struct gib_error *error)
+static struct pending_site begin_site(struct gib_site_state *site)
 {
-    for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (site->chain[i].patch == patch)
-            return -1; /* already there */
-    }
-    if (process->counters + 2 > GIB_MAX_COUNTERS)
-        return -(int)gib_fail(error, GIB_E_SPACE, site->entry,
-                              "This process has no room for more counters; run it again.");
-    int place = -1;
-    for (int i = GIB_MAX_ACTIONS - 1; i >= 0;
-         i--) /* a place that nobody had before, if there is one */
-        if (!site->chain[i].patch &&
-            (place < 0 || !site->chain[i].counter || site->chain[place].counter))
-            place = i;
-    if (place >= 0) {
-        site->chain[place] = (struct gib_chain_link){patch, process->counters};
-        process->counters += 2;
-        return place;
-    }
-    return -(int)gib_fail(error, GIB_E_SPACE, site->entry,
-                          "%.60s has %d patches already, as many as one function can have.",
-                          site->function, GIB_MAX_ACTIONS);
+    struct pending_site p = {.site = site};
+    memcpy(p.detour, site->detour, sizeof p.detour);
+    memcpy(p.island_jump, site->island_jump, sizeof p.island_jump);
+    return p;
 }
 
 /* A site with its trampoline in an arena, known to the process; nothing in the target's own memory
@@ -157,6 +140,17 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     return 0;
 }
 
+static void restore_pending(struct gib_engine *engine, struct pending_site *p)
+{
+    struct gib_error ignored;
+    struct gib_site_state *site = p->site;
+    gib_layer_undo(site, &p->change);
+    memcpy(site->detour, p->detour, sizeof site->detour);
+    memcpy(site->island_jump, p->island_jump, sizeof site->island_jump);
+    if (site->installed)
+        gib_site_connect(engine, engine->process, site, &ignored);
+}
+
 /* Prepares one site; nothing in the target's own memory changes. */
 static int prepare(struct gib_engine *engine, struct gib_process *process, struct gib_patch *patch,
                    const struct gib_found *found, const struct gib_stopped *stopped,
@@ -181,36 +175,14 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
                         "that patch to "
                         "give another one.",
                         site->function);
-    out->site = site;
-    out->before = *site;
-    out->place = link_patch(process, site, patch, error);
-    if (out->place < 0)
-        return out->place == -1 ? -1 : -out->place;
-    site->kind = gib_site_kind(site);
-    if (fresh || site->kind != out->before.kind)
-        failed = gib_site_thunk(engine, process, site, error);
-    if (failed)
-        site->chain[out->place] = (struct gib_chain_link){NULL, 0};
+    if (gib_site_link_of(site, patch, NULL))
+        return -1; /* already there */
+    *out = begin_site(site);
+    if ((failed = gib_layer_take(engine, process, site, patch, &out->change, error)))
+        return failed;
+    if ((failed = gib_site_lead(engine, process, site, error)))
+        restore_pending(engine, out);
     return failed;
-}
-
-static void restore_thunk(struct gib_engine *engine, struct pending_site *p)
-{
-    struct gib_error ignored;
-    struct gib_site_state *site = p->site;
-    site->kind = p->before.kind;
-    site->thunk = p->before.thunk;
-    site->active = p->before.active;
-    memcpy(site->detour, p->before.detour, sizeof site->detour);
-    memcpy(site->island_jump, p->before.island_jump, sizeof site->island_jump);
-    if (site->installed)
-        gib_site_connect(engine, engine->process, site, &ignored);
-}
-
-static void restore_pending(struct gib_engine *engine, struct pending_site *p)
-{
-    p->site->chain[p->place] = (struct gib_chain_link){NULL, 0};
-    restore_thunk(engine, p);
 }
 
 static int commit(struct gib_engine *engine, struct gib_process *process,
@@ -223,8 +195,8 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     size_t n = 0;
     int failed = 0;
     for (size_t i = 0; i < count && !failed; i++) {
-        struct gib_site_state *site = pending[i].site, *before = &pending[i].before;
-        if (pending[i].place >= 0 && gib_take_interrupt(engine)) { /* a guard is no answer to it */
+        struct gib_site_state *site = pending[i].site;
+        if (!site->internal && gib_take_interrupt(engine)) { /* a guard is no answer to it */
             failed = gib_fail(error, GIB_E_INTERRUPTED, 0, "Interrupted; nothing was patched.");
             break;
         }
@@ -232,11 +204,11 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         gib_log_register(engine, site);
         failed = gib_site_connect(engine, process, site, error);
         gib_plan_write(writes, &n, gib_site_detour(site),
-                       site->installed ? before->detour : site->original, site->detour,
+                       site->installed ? pending[i].detour : site->original, site->detour,
                        site->detour_size);
         if (site->island)
             gib_plan_write(writes, &n, site->island,
-                           site->installed ? before->island_jump : site->island_original,
+                           site->installed ? pending[i].island_jump : site->island_original,
                            site->island_jump, GIB_DETOUR_SIZE);
     }
     for (size_t i = 0; i < count && !failed; i++)
@@ -253,9 +225,12 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
     for (size_t i = 0; i < count; i++) {
         struct gib_site_state *site = pending[i].site;
         site->installed = true;
-        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
-            if (site->chain[k].patch)
-                site->chain[k].patch->placed = true;
+        for (size_t k = 0; k < site->layers * GIB_MAX_ACTIONS; k++) {
+            struct gib_patch *patch =
+                site->layer[k / GIB_MAX_ACTIONS]->chain[k % GIB_MAX_ACTIONS].patch;
+            if (patch)
+                patch->placed = true;
+        }
     }
     return 0;
 }
@@ -270,36 +245,57 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
     if (failed)
         return failed;
     site->internal = true;
-    site->kind = kind;
-    struct pending_site pending = {.site = site, .before = *site, .place = -1};
-    failed = gib_site_thunk(engine, process, site, error);
-    return failed ? failed : commit(engine, process, &pending, 1, stopped, error);
+    struct gib_layer *layer;
+    struct pending_site pending = begin_site(site);
+    if ((failed = gib_layer_add(engine, process, site, &layer, error)))
+        return failed;
+    layer->kind = kind;
+    if ((failed = gib_layer_thunk(engine, process, site, layer, error)) ||
+        (failed = gib_site_lead(engine, process, site, error)))
+        return failed;
+    return commit(engine, process, &pending, 1, stopped, error);
+}
+
+/* The first of the site's layers that calls through to the original, and so could be left. */
+static struct gib_layer *calling_layer(const struct gib_site_state *site)
+{
+    for (size_t i = 0; i < site->layers; i++)
+        if (site->layer[i]->kind == GIB_THUNK_CALL_THROUGH && !site->layer[i]->callee)
+            return site->layer[i];
+    return NULL;
 }
 
 void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
                           struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct pending_site *pending = calloc(process->site_count + 1ul, sizeof *pending);
-    size_t ready = 0;
+    size_t ready = 0, room = 0;
+    for (uint32_t i = 0; i < process->site_count; i++)
+        room += process->site[i]->layers;
+    struct pending_site *pending = calloc(room + 1, sizeof *pending);
     if (!pending)
         gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     for (uint32_t i = 0; pending && i < process->site_count; i++) {
         struct gib_site_state *site = process->site[i];
-        if (!site->installed || site->module->gone || !gib_site_in_use(site) ||
-            site->kind != GIB_THUNK_CALL_THROUGH)
+        struct gib_layer *layer;
+        if (!site->installed || site->module->gone || !gib_site_in_use(site))
             continue;
-        struct pending_site *p = &pending[ready];
-        *p = (struct pending_site){.site = site, .before = *site, .place = -1};
-        site->kind = GIB_THUNK_ENTRY_ONLY;
-        if (gib_site_thunk(engine, process, site, error) == 0)
+        while ((layer = calling_layer(site))) {
+            struct pending_site *p = &pending[ready];
+            *p = begin_site(site);
+            p->change = (struct gib_layer_change){layer, *layer, false};
+            layer->kind = GIB_THUNK_ENTRY_ONLY;
+            if (gib_layer_thunk(engine, process, site, layer, error) ||
+                gib_site_lead(engine, process, site, error)) {
+                restore_pending(engine, p);
+                break;
+            }
             ready++;
-        else
-            restore_thunk(engine, p);
+        }
     }
     if (pending && commit(engine, process, pending, ready, stopped, error)) {
-        for (size_t i = 0; i < ready; i++) {
-            restore_thunk(engine, &pending[i]);
+        for (size_t i = ready; i-- > 0;) {
+            restore_pending(engine, &pending[i]);
             gib_site_publish(engine, process, pending[i].site);
         }
     }
@@ -414,9 +410,8 @@ void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch)
     if (!process || !process->installed)
         return;
     for (uint32_t i = 0; i < process->site_count; i++)
-        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
-            if (process->site[i]->chain[k].patch == patch) {
-                gib_site_publish(engine, process, process->site[i]);
-                gib_log_register(engine, process->site[i]);
-            }
+        if (gib_site_link_of(process->site[i], patch, NULL)) {
+            gib_site_publish(engine, process, process->site[i]);
+            gib_log_register(engine, process->site[i]);
+        }
 }

@@ -283,11 +283,11 @@ uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc)
     /* The symbol files say it better, as soon as the debugger has them. */
     if (process && process->installed && process->code_described < process->code_count &&
         pc >= process->shared->arena_low && pc < process->shared->arena_high) {
-        for (uint32_t i = 0; i < process->site_count && !found; i++) {
-            const struct gib_site_state *site = process->site[i];
-            if (!site->internal && pc > site->thunk + PROLOGUE &&
-                pc < site->thunk + site->thunk_size)
-                found = site->thunk;
+        for (size_t i = 0; i < process->code_count && !found; i++) {
+            const struct gib_made_code *made = &process->code[i];
+            if (made->kind == GIB_MADE_THUNK && !process->site[made->site]->internal &&
+                pc > made->address + PROLOGUE && pc < made->address + made->size)
+                found = made->address;
         }
     }
     pthread_mutex_unlock(&engine->lock);

@@ -49,10 +49,21 @@ struct gib_refusals {
     size_t count;
 };
 
+enum gib_patch_type {
+    GIB_PATCH_WRAP,    /* records the call, then the original */
+    GIB_PATCH_REPLACE, /* other code in place of the original */
+    GIB_PATCH_MOCK,    /* a value in place of the call */
+};
+
 struct gib_patch {
     int number;
+    enum gib_patch_type type;
     struct gib_location location;
-    char *options; /* as typed, for `save` and `list`; "" when there are none */
+    struct gib_location with; /* REPLACE: the function that runs instead */
+    char *library;            /* REPLACE: a module whose function of the same name does; or NULL */
+    char *value;              /* MOCK: as typed */
+    int error_number;         /* MOCK: errno, 0: left alone */
+    char *options;            /* as typed, for `save` and `list`; "" when there are none */
     bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
@@ -87,6 +98,26 @@ struct gib_chain_link {
     uint32_t counter;
 };
 
+/*
+ * What calls of a site go through, from the newest patch to the oldest, and then the original:
+ *
+ *   detour -> stub -> layer[n].thunk -> ... -> layer[0].thunk -> trampoline
+ *
+ * Patches that only record share a layer as long as none of another type comes between.
+ */
+struct gib_layer {
+    uint32_t index; /* of its struct gib_site in the shared memory, and of its records */
+    enum gib_thunk_kind kind;
+    uint64_t thunk, active; /* addresses; `active` is a word in the arena: enum gib_gate, or of
+                               GIB_THUNK_JUMP the eight bytes that say where it jumps */
+    uint32_t thunk_size;
+    uint64_t next;   /* address of the code below: the trampoline, or `jmp *[link]` */
+    uint64_t link;   /* address of eight bytes: the thunk of the layer below; 0: there is none */
+    uint64_t callee; /* address of the code that runs in place of what is below; 0: none */
+    struct gib_chain_link chain[GIB_MAX_ACTIONS];
+};
+#define GIB_MAX_LAYERS 8
+
 /* One patched entry. Kept until the process ends: its thunk may be on a stack long after it was
  * deleted. */
 struct gib_site_state {
@@ -103,10 +134,9 @@ struct gib_site_state {
                             jump */
     uint64_t island;     /* address, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE], island_jump[GIB_DETOUR_SIZE];
-    uint64_t stub; /* address of the jump between detour and thunk, 0: none (arena.c) */
-    uint64_t trampoline, thunk, active; /* addresses; `active` is a word in the arena */
-    uint32_t thunk_size;
-    uint32_t consumed; /* displaced bytes */
+    uint64_t stub;       /* address of the jump between detour and thunk, 0: none (arena.c) */
+    uint64_t trampoline; /* address */
+    uint32_t consumed;   /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
     bool has_call;        /* the copy has a call that returns into it */
@@ -117,11 +147,17 @@ struct gib_site_state {
     struct gib_prototype *prototype;
     struct gib_convention convention;
     struct gib_stack_use stack_use;
-    bool unguarded; /* as of the process, when it was planned */
-    enum gib_thunk_kind kind;
-    struct gib_chain_link chain[GIB_MAX_ACTIONS];
+    bool unguarded;       /* as of the process, when it was planned */
+    bool private_callers; /* some may know which registers the function changes: those compiled
+                             with it */
+    struct gib_layer *layer[GIB_MAX_LAYERS]; /* the innermost first; owned */
+    size_t layers;
 };
 
+static inline struct gib_layer *gib_site_top(const struct gib_site_state *site)
+{
+    return site->layer[site->layers - 1];
+}
 static inline uint64_t gib_site_detour(const struct gib_site_state *site)
 {
     return site->address + site->kept;
@@ -185,7 +221,7 @@ struct gib_process {
     struct gib_site_state **site;
     void *site_tree; /* tsearch(3), by entry: the newest site of each */
     struct gib_places places;
-    uint32_t site_count, counters, patches, ranges, unwind_modules;
+    uint32_t site_count, layer_count, counters, patches, ranges, unwind_modules;
     struct gib_range range[GIB_MAX_RANGES]; /* of -from: our copy of the shared table */
     uint64_t unwind_used;
     bool modules_changed;   /* since sites with -from were published */
@@ -447,21 +483,60 @@ bool gib_site_entry_only(const struct gib_site_state *site);
 
 /* site.c */
 bool gib_site_in_use(const struct gib_site_state *site);
-/* Writes what the agent does at this site, and its active word. */
+/* Where the patch stands at a site; NULL: nowhere. */
+struct gib_chain_link *gib_site_link_of(const struct gib_site_state *site,
+                                        const struct gib_patch *patch, struct gib_layer **layer);
+/* Writes what the agent does at this site, and the active words of its layers. */
 void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
 /* Modules came or went: sites with -from are published again. */
 void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
-enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site);
+/* The thunk that the patches of a layer need. */
+enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site,
+                                   const struct gib_layer *layer);
 /* Tells the log what the site's records look like. */
 void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site);
-/* Leads the site's stub, if it has one, to its thunk. */
+/* Leads the site's stub, if it has one, to its outermost thunk, and each layer to the one below. */
 int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, struct gib_error *error);
-/* A new thunk of site->kind in an arena, and the detour to it (or to the stub, not yet connected).
- */
-int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
-                   struct gib_site_state *site, struct gib_error *error);
+/* A new thunk of layer->kind in an arena. */
+int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
+                    struct gib_site_state *site, struct gib_layer *layer, struct gib_error *error);
+/* Plans the detour to the outermost thunk, or to the stub. */
+int gib_site_lead(struct gib_engine *engine, struct gib_process *process,
+                  struct gib_site_state *site, struct gib_error *error);
+
+/* layers.c */
+/* `jmp` to an address anywhere, in an arena near the site; the address it goes to is the eight
+ * bytes at *at + 8. */
+int gib_jump_stub(struct gib_engine *engine, struct gib_process *process,
+                  const struct gib_site_state *site, uint64_t to, uint64_t *at,
+                  struct gib_error *error);
+/* A new outermost layer, without a thunk. */
+int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
+                  struct gib_site_state *site, struct gib_layer **out, struct gib_error *error);
+void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer);
+/* Calls no longer go through layers without a patch; the site is in use. */
+void gib_layers_drop_empty(struct gib_engine *engine, struct gib_process *process,
+                           struct gib_site_state *site);
+struct gib_layer_change {
+    struct gib_layer *layer;
+    struct gib_layer before;
+    bool added;
+};
+/* The patch gets its place: in the outermost layer, or in a new one; with a thunk, to which no
+ * detour leads yet. `out` takes it back, with gib_layer_undo. */
+int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
+                   struct gib_site_state *site, struct gib_patch *patch,
+                   struct gib_layer_change *out, struct gib_error *error);
+void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *change);
+
+/* callee.c */
+/* Code in an arena that runs in place of the original: the patch's function, or what returns its
+ * value; layer->callee is its address. */
+int gib_layer_callee(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_layer *layer,
+                     const struct gib_patch *patch, struct gib_error *error);
 
 /* obstacles.c */
 /* All threads, and every word on their stacks that could be an address in a module, sorted. Read
@@ -592,6 +667,8 @@ void gib_release_detached(struct gib_engine *engine);
 /* Finds the threads that -thread means; a number may be that of a thread to come. */
 void gib_patch_find_threads(struct gib_engine *engine);
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);
+/* Whether its calls are not counted, since they only jump. */
+bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patch);
 void gib_patch_free(struct gib_patch *patch);
 int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch);
 void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch);

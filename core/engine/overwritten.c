@@ -48,10 +48,7 @@ size_t gib_patch_overwritten(struct gib_engine *engine, const struct gib_patch *
     gib_begin_change(engine);
     for (uint32_t i = 0; i < process->site_count; i++) {
         const struct gib_site_state *site = process->site[i];
-        bool has = false;
-        for (size_t k = 0; k < GIB_MAX_ACTIONS && site->installed; k++)
-            has |= site->chain[k].patch == patch;
-        if (!has)
+        if (!site->installed || !gib_site_link_of(site, patch, NULL))
             continue;
         enum gib_bytes_of whose = gib_site_bytes(engine, site);
         if (whose != GIB_BYTES_ORIGINAL && whose != GIB_BYTES_OTHERS)

@@ -17,6 +17,9 @@ void gib_patch_free(struct gib_patch *patch)
     if (!patch)
         return;
     gib_location_free(&patch->location);
+    gib_location_free(&patch->with);
+    free(patch->library);
+    free(patch->value);
     gib_refusals_free(&patch->refused);
     gib_prototype_free(patch->prototype);
     free(patch->options);
@@ -55,13 +58,11 @@ size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch,
         *first = NULL;
     for (uint32_t i = 0; engine->process && i < engine->process->site_count; i++) {
         struct gib_site_state *site = engine->process->site[i];
-        for (size_t k = 0; k < GIB_MAX_ACTIONS && site->installed; k++) {
-            if (site->chain[k].patch == patch) {
-                if (first && !*first)
-                    *first = site;
-                count++;
-            }
-        }
+        if (!site->installed || !gib_site_link_of(site, patch, NULL))
+            continue;
+        if (first && !*first)
+            *first = site;
+        count++;
     }
     return count;
 }
@@ -79,23 +80,27 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
     const struct gib_shared *shared = process->shared;
     uint64_t threads = (process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE);
     for (uint32_t i = 0; i < process->site_count; i++) {
-        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++) {
-            const struct gib_chain_link *link = &process->site[i]->chain[k];
-            if (link->patch != patch)
-                continue;
-            for (uint32_t t = 0; t < shared->threads_used && t < GIB_MAX_THREADS; t++) {
-                uint64_t at = shared->threads + t * shared->thread_size + shared->counters_offset +
-                              8ull * link->counter;
-                if (at + 16 > threads)
-                    break;
-                const uint64_t *counter = (const uint64_t *)((const char *)shared + at);
-                calls += counter[0];
-                if (failures)
-                    *failures += counter[1];
-            }
+        const struct gib_chain_link *link = gib_site_link_of(process->site[i], patch, NULL);
+        for (uint32_t t = 0; link && t < shared->threads_used && t < GIB_MAX_THREADS; t++) {
+            uint64_t at = shared->threads + t * shared->thread_size + shared->counters_offset +
+                          8ull * link->counter;
+            if (at + 16 > threads)
+                break;
+            const uint64_t *counter = (const uint64_t *)((const char *)shared + at);
+            calls += counter[0];
+            if (failures)
+                *failures += counter[1];
         }
     }
     return calls;
+}
+
+bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    struct gib_site_state *site;
+    struct gib_layer *layer = NULL;
+    return gib_patch_sites(engine, patch, &site) && gib_site_link_of(site, patch, &layer) &&
+           layer->kind == GIB_THUNK_JUMP;
 }
 
 struct thunk_search {
@@ -109,10 +114,9 @@ static bool look_at_word(uint64_t word, void *context)
     if (word < s->process->shared->arena_low || word >= s->process->shared->arena_high)
         return true;
     for (uint32_t i = 0; i < s->process->site_count && !s->found; i++) {
-        const struct gib_site_state *site = s->process->site[i];
-        bool there = word > site->thunk && word <= site->thunk + site->thunk_size;
-        for (size_t c = 0; c < GIB_MAX_ACTIONS && there; c++)
-            s->found |= site->chain[c].patch == s->patch;
+        struct gib_layer *layer = NULL;
+        s->found = gib_site_link_of(s->process->site[i], s->patch, &layer) && word > layer->thunk &&
+                   word <= layer->thunk + layer->thunk_size;
     }
     return !s->found;
 }

@@ -110,6 +110,8 @@ void gib_site_free(struct gib_site_state *site)
     free(site->symbol);
     free(site->function);
     gib_prototype_free(site->prototype);
+    for (size_t i = 0; i < site->layers; i++)
+        free(site->layer[i]);
     free(site);
 }
 

@@ -120,35 +120,28 @@ int gib_patch_remove(struct gib_engine *engine, struct gib_patch *patch, struct 
     struct gib_process *process = engine->process;
     if (!process || !process->installed)
         return 0;
-    struct gib_chain_link *removed =
-        calloc(process->site_count ? process->site_count : 1, sizeof *removed);
-    int *place = calloc(process->site_count ? process->site_count : 1, sizeof *place);
-    if (!removed || !place) {
-        free(removed);
-        free(place);
+    struct gib_chain_link **link =
+        calloc(process->site_count ? process->site_count : 1, sizeof(struct gib_chain_link *));
+    if (!link)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
     for (uint32_t i = 0; i < process->site_count; i++) {
-        place[i] = -1;
-        for (int k = 0; k < GIB_MAX_ACTIONS; k++) {
-            if (process->site[i]->chain[k].patch == patch) {
-                removed[i] = process->site[i]->chain[k];
-                place[i] = k;
-                process->site[i]->chain[k].patch = NULL;
-            }
-        }
+        link[i] = gib_site_link_of(process->site[i], patch, NULL);
+        if (link[i])
+            link[i]->patch = NULL;
     }
     int failed = restore_sites(engine, false, error);
     for (uint32_t i = 0; i < process->site_count; i++) {
-        if (place[i] < 0)
+        if (!link[i])
             continue;
-        if (failed)
-            process->site[i]->chain[place[i]] = removed[i];
-        else
-            gib_site_publish(engine, process, process->site[i]);
+        if (failed) {
+            link[i]->patch = patch;
+            continue;
+        }
+        gib_site_publish(engine, process, process->site[i]);
+        if (gib_site_in_use(process->site[i]))
+            gib_layers_drop_empty(engine, process, process->site[i]);
     }
-    free(removed);
-    free(place);
+    free(link);
     if (!failed && !any_patch_left(process)) {
         process->guards_idle = true;
         gib_drop_guards(engine);

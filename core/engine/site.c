@@ -13,10 +13,26 @@ extern const uint8_t gib_agent_image_start[];
 
 bool gib_site_in_use(const struct gib_site_state *site)
 {
-    for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
-        if (site->chain[i].patch)
-            return true;
+    for (size_t l = 0; l < site->layers; l++)
+        for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
+            if (site->layer[l]->chain[i].patch)
+                return true;
     return site->internal;
+}
+
+struct gib_chain_link *gib_site_link_of(const struct gib_site_state *site,
+                                        const struct gib_patch *patch, struct gib_layer **layer)
+{
+    for (size_t l = 0; l < site->layers; l++) {
+        for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
+            if (site->layer[l]->chain[i].patch != patch)
+                continue;
+            if (layer)
+                *layer = site->layer[l];
+            return &site->layer[l]->chain[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---- the agent's view of a site ---- */
@@ -38,7 +54,8 @@ static void fill_action(struct gib_process *process, struct gib_action *a,
         return;
     a->patch = patch->state;
     a->flags = patch->enabled && !patch->spent ? GIB_ACTION_ENABLED : 0;
-    a->flags |= patch->count_only ? 0 : GIB_ACTION_RECORD;
+    a->flags |= patch->count_only || patch->type == GIB_PATCH_REPLACE ? 0 : GIB_ACTION_RECORD;
+    a->flags |= patch->type != GIB_PATCH_WRAP ? GIB_ACTION_DIVERT : 0;
     if (patch->backtrace) {
         a->flags |= GIB_ACTION_BACKTRACE;
         a->depth = (uint16_t)patch->backtrace;
@@ -87,9 +104,13 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
 void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process)
 {
     for (uint32_t i = 0; i < process->site_count; i++) {
+        const struct gib_site_state *site = process->site[i];
         bool from = false;
-        for (size_t k = 0; k < GIB_MAX_ACTIONS; k++)
-            from |= process->site[i]->chain[k].patch && process->site[i]->chain[k].patch->from;
+        for (size_t k = 0; k < site->layers * GIB_MAX_ACTIONS; k++) {
+            const struct gib_patch *patch =
+                site->layer[k / GIB_MAX_ACTIONS]->chain[k % GIB_MAX_ACTIONS].patch;
+            from |= patch && patch->from;
+        }
         if (from)
             gib_site_publish(engine, process, process->site[i]);
     }
@@ -101,28 +122,68 @@ static uint32_t thread_pointer(const struct gib_process *process, const struct g
     return site->module->interpreter ? process->early_pointer : process->thread_pointer;
 }
 
-/* What a record of this site holds. It stays as it is as long as the site exists. */
-static void fill_shape(const struct gib_process *process, const struct gib_site_state *site,
-                       struct gib_site *s)
+/* Where the result is; of an unknown one, wherever it could be. */
+static uint8_t result_registers(const struct gib_type *type)
 {
-    memset(s, 0, sizeof *s);
-    s->index = site->index;
-    s->thread_pointer = (uint8_t)thread_pointer(process, site);
-    gib_shape_function(s, site->prototype, &site->convention);
-    s->flags |= site->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
+    if (!type || (type->kind == GIB_TYPE_RECORD && !type->known_layout))
+        return GIB_IN_RAX | GIB_IN_RDX | GIB_IN_XMM0 | GIB_IN_XMM1;
+    uint8_t used = 0;
+    for (int i = 0; i < 2; i++) {
+        enum gib_abi_class class = type->eightbyte[i];
+        if (class == GIB_CLASS_INTEGER)
+            used |= used & GIB_IN_RAX ? GIB_IN_RDX : GIB_IN_RAX;
+        else if (class == GIB_CLASS_SSE)
+            used |= used & GIB_IN_XMM0 ? GIB_IN_XMM1 : GIB_IN_XMM0;
+        else if (class == GIB_CLASS_MEMORY)
+            used |= GIB_IN_RAX;
+    }
+    return used;
 }
 
-/* Writes what the agent does at this site; its detour may be live: the count of actions is written
- * last. */
-void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
-                      struct gib_site_state *site)
+/* Whether calls that another function answers must leave the caller's registers alone. A result in
+ * a wide vector register cannot be told from them. */
+static bool preserves(const struct gib_site_state *site, const struct gib_layer *layer)
 {
-    struct gib_site *s = shared_site(process, site->index), fresh;
-    fill_shape(process, site, &fresh);
+    const struct gib_type *result = site->prototype ? &site->prototype->result : NULL;
+    return layer->chain[0].patch && layer->chain[0].patch->type == GIB_PATCH_REPLACE &&
+           site->private_callers && !(result && result->kind == GIB_TYPE_VECTOR) &&
+           !gib_site_entry_only(site);
+}
+
+/* What a record of this layer holds. It stays as it is as long as the layer exists. */
+static void fill_shape(const struct gib_process *process, const struct gib_site_state *site,
+                       const struct gib_layer *layer, struct gib_site *s)
+{
+    memset(s, 0, sizeof *s);
+    s->index = layer->index;
+    s->thread_pointer = (uint8_t)thread_pointer(process, site);
+    gib_shape_function(s, site->prototype, &site->convention);
+    s->flags |= layer->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
+    s->flags |= preserves(site, layer) ? GIB_SITE_PRESERVE : 0;
+}
+
+static bool is_active(const struct gib_layer *layer)
+{
+    const struct gib_patch *patch = layer->chain[0].patch;
+    return patch && patch->enabled && !patch->spent;
+}
+
+/* Its detour may be live: the count of actions is written last. */
+static void publish_layer(struct gib_engine *engine, struct gib_process *process,
+                          struct gib_site_state *site, struct gib_layer *layer)
+{
+    struct gib_site *s = shared_site(process, layer->index), fresh;
+    struct gib_error ignored;
+    if (layer->kind == GIB_THUNK_JUMP) {
+        uint64_t to = is_active(layer) ? layer->callee : layer->next;
+        gib_arena_write(engine, process, layer->active, &to, sizeof to, &ignored);
+        return;
+    }
+    fill_shape(process, site, layer, &fresh);
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (!site->chain[i].patch)
+        if (!layer->chain[i].patch)
             continue;
-        fill_action(process, &fresh.action[i], &site->chain[i]);
+        fill_action(process, &fresh.action[i], &layer->chain[i]);
         fresh.actions = (uint8_t)(i + 1);
     }
     uint32_t limit = process->shared->string_limit;
@@ -132,11 +193,18 @@ void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
     uint32_t gate = gib_site_gate(&fresh, process->shared);
     *s = fresh;
     /* The agent looks at the flags above as well, so this word only saves time. */
-    struct gib_error ignored;
-    gib_arena_write(engine, process, site->active, &gate, sizeof gate, &ignored);
+    gib_arena_write(engine, process, layer->active, &gate, sizeof gate, &ignored);
 }
 
-void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site)
+void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
+                      struct gib_site_state *site)
+{
+    for (size_t i = 0; i < site->layers; i++)
+        publish_layer(engine, process, site, site->layer[i]);
+}
+
+static void register_layer(struct gib_engine *engine, const struct gib_site_state *site,
+                           const struct gib_layer *layer)
 {
     struct gib_log_site *shown = calloc(1, sizeof *shown);
     if (!shown)
@@ -145,43 +213,58 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
     shown->module = strdup(site->module ? site->module->name : "");
     shown->prototype = site->prototype ? gib_prototype_copy(site->prototype) : NULL;
     shown->convention = site->convention;
+    shown->mocked = layer->chain[0].patch && layer->chain[0].patch->type == GIB_PATCH_MOCK;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        shown->action[i].patch = site->chain[i].patch ? site->chain[i].patch->number : 0;
-        shown->action[i].quiet = site->chain[i].patch && site->chain[i].patch->quiet;
+        shown->action[i].patch = layer->chain[i].patch ? layer->chain[i].patch->number : 0;
+        shown->action[i].quiet = layer->chain[i].patch && layer->chain[i].patch->quiet;
     }
     if (shown->function && shown->module)
-        gib_log_set_site(engine->log, site->index, shown);
+        gib_log_set_site(engine->log, layer->index, shown);
+}
+
+void gib_log_register(struct gib_engine *engine, const struct gib_site_state *site)
+{
+    for (size_t i = 0; i < site->layers; i++)
+        register_layer(engine, site, site->layer[i]);
 }
 
 /* ---- thunks ---- */
 
-/* One patch that only counts, with no filter, needs no frame. */
-enum gib_thunk_kind gib_site_kind(const struct gib_site_state *site)
+static bool has_filters(const struct gib_patch *p)
 {
+    return p->after || p->every || p->times || p->temporary || p->thread || p->from;
+}
+
+enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const struct gib_layer *layer)
+{
+    const struct gib_patch *only = NULL;
     size_t used = 0;
     if (site->internal)
-        return site->kind;
-    const struct gib_chain_link *only = NULL;
+        return layer->kind;
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (site->chain[i].patch) {
-            only = &site->chain[i];
+        if (layer->chain[i].patch) {
+            only = layer->chain[i].patch;
             used++;
         }
     }
-    const struct gib_patch *p = only ? only->patch : NULL;
-    if (used == 1 && p->count_only && !p->after && !p->every && !p->times && !p->temporary &&
-        !p->thread && !p->from)
+    bool plain = used == 1 && !has_filters(only);
+    if (used && only->type == GIB_PATCH_REPLACE)
+        return !plain ? GIB_THUNK_DIVERT : only->count_only ? GIB_THUNK_COUNT : GIB_THUNK_JUMP;
+    /* One patch that only counts needs no frame. */
+    if (plain && only->count_only)
         return GIB_THUNK_COUNT;
+    if (used && only->type == GIB_PATCH_MOCK)
+        return only->count_only ? GIB_THUNK_DIVERT : GIB_THUNK_CALL_THROUGH;
     return gib_site_entry_only(site) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }
 
 /*
- *  | active, 4 bytes of 16 | thunk ... |      its trampoline is elsewhere in the arena
+ *  | active, 4 or 8 bytes of 16 | thunk ... |      what is below it is elsewhere in the arena
  *
- * A new thunk for the same site (another kind) gets a word of its own; the trampoline stays.
+ * A new thunk for the same layer (another kind) gets a word of its own.
  */
-int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
-                   struct gib_site_state *site, struct gib_error *error)
+int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
+                    struct gib_site_state *site, struct gib_layer *layer, struct gib_error *error)
 {
     struct gib_arena *arena;
     int failed =
@@ -193,21 +276,22 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     struct gib_shared *shared = process->shared;
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
-        first = site->chain[i].patch ? &site->chain[i] : NULL;
+        first = layer->chain[i].patch ? &layer->chain[i] : NULL;
     struct gib_site shape;
-    fill_shape(process, site, &shape);
+    fill_shape(process, site, layer, &shape);
     struct gib_thunk_request request = {
-        .kind = site->kind,
+        .kind = layer->kind,
         .address = at + 16,
-        .trampoline = site->trampoline,
+        .trampoline = layer->next,
+        .callee = layer->callee ? layer->callee : layer->next,
         .active = at,
         .enter = process->agent + image->enter,
         .leave = process->agent + image->leave,
         .count = process->agent + image->count,
         .texts = process->agent + image->texts,
         .find_fde = process->agent +
-                    (site->kind == GIB_THUNK_FIND_OBJECT ? image->find_object : image->find_fde),
-        .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)site->index,
+                    (layer->kind == GIB_THUNK_FIND_OBJECT ? image->find_object : image->find_fde),
+        .site = process->data + shared->sites + sizeof(struct gib_site) * (uint64_t)layer->index,
         .shared = process->data,
         .stack_copy = site->convention.stack_copy,
         .reads_xmm = site->convention.reads_xmm,
@@ -215,6 +299,8 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
                       site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
+        .preserve = preserves(site, layer),
+        .preserve_not = result_registers(site->prototype ? &site->prototype->result : NULL),
         .hash = process->hash,
         .shape = &shape,
         .thread_pointer = thread_pointer(process, site),
@@ -225,15 +311,21 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
     size_t size;
     if ((failed = gib_thunk_make(&request, code, &size, error)))
         return failed;
-    uint32_t inactive = 0;
+    uint64_t inactive = layer->kind == GIB_THUNK_JUMP ? layer->next : GIB_GATE_CLOSED;
     if ((failed = gib_arena_write(engine, process, request.address, code, size, error)) ||
         (failed = gib_arena_write(engine, process, at, &inactive, sizeof inactive, error)))
         return failed;
-    site->active = at;
-    site->thunk = request.address;
-    site->thunk_size = (uint32_t)size;
-    gib_code_made(process, site, site->thunk, size, GIB_MADE_THUNK);
+    layer->active = at;
+    layer->thunk = request.address;
+    layer->thunk_size = (uint32_t)size;
+    gib_code_made(process, site, layer->thunk, size, GIB_MADE_THUNK);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
+    return 0;
+}
+
+int gib_site_lead(struct gib_engine *engine, struct gib_process *process,
+                  struct gib_site_state *site, struct gib_error *error)
+{
     uint64_t from = site->island ? site->island : gib_site_detour(site);
     uint8_t *jump = site->island ? site->island_jump : site->detour;
     if (!site->installed && !site->stub && (site->stub = gib_stub_place(engine, process, from)))
@@ -243,7 +335,7 @@ int gib_site_thunk(struct gib_engine *engine, struct gib_process *process,
         site->detour[0] = 0xeb; /* jmp rel8 */
         site->detour[1] = (uint8_t)(site->island - (site->address + 2));
     }
-    return gib_detour_make(from, site->stub ? site->stub : site->thunk, jump, error);
+    return gib_detour_make(from, site->stub ? site->stub : gib_site_top(site)->thunk, jump, error);
 }
 
 int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
@@ -251,9 +343,16 @@ int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
 {
     uint8_t code[GIB_STUB_SIZE] = {0x5d}; /* pop %rbp: rsp and rbp are again as at the entry */
     size_t popped = site->kept ? 1 : 0;
-    if (!site->stub)
-        return 0;
-    int failed = gib_detour_make(site->stub + popped, site->thunk, code + popped, error);
+    int failed = 0;
+    for (size_t i = 0; i < site->layers && !failed; i++) {
+        uint64_t below = i ? site->layer[i - 1]->thunk : site->trampoline;
+        if (site->layer[i]->link)
+            failed =
+                gib_arena_write(engine, process, site->layer[i]->link, &below, sizeof below, error);
+    }
+    if (failed || !site->stub)
+        return failed;
+    failed = gib_detour_make(site->stub + popped, gib_site_top(site)->thunk, code + popped, error);
     return failed ? failed
                   : gib_arena_write(engine, process, site->stub, code, popped + GIB_DETOUR_SIZE,
                                     error);

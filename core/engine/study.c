@@ -39,6 +39,9 @@ void gib_site_study(const struct gib_process *process, struct gib_site_state *si
     uint64_t vaddr = site->entry - site->module->bias, start, end;
     site->stack_use = (struct gib_stack_use){0};
     site->unguarded = process->unguarded;
+    /* A library's own callers of what it exports must expect another function in its place. */
+    const struct gib_elf_symbol *symbol = gib_elf_symbol_at(elf, vaddr);
+    site->private_callers = site->module->main || !symbol || !symbol->exported;
     if (!gib_elf_function_range(elf, vaddr, &start, &end) || end <= vaddr || end - vaddr > LONGEST)
         return;
     size_t size = (size_t)(end - vaddr);

@@ -93,6 +93,8 @@ void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
         write_result(view, out);
     if (call->status == GIB_CALL_DONE)
         fprintf(out, ",\"duration\":%.9f", view->duration);
+    if (view->site->mocked)
+        fputs(",\"mocked\":true", out);
     fputs(",\"caller\":", out);
     write_address(view, view->record->caller, out);
     const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);

@@ -27,6 +27,7 @@ struct gib_log_site {
     char *module;
     struct gib_prototype *prototype; /* NULL: raw words */
     struct gib_convention convention;
+    bool mocked;    /* the result is a mock's: the function was not called */
     bool ambiguous; /* a patched function of another module has the same name; kept by the log */
     struct {
         int patch; /* the user's number, 0: none */

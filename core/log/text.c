@@ -133,6 +133,8 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
         write_function(view, out);
         fputs(" resumed>", out);
         write_result(view, out);
+        if (view->site->mocked)
+            fputs(" (mocked)", out);
         fputc('\n', out);
         return;
     }
@@ -142,6 +144,8 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
     fputc(')', out);
     if (call->status == GIB_CALL_DONE) {
         write_result(view, out);
+        if (view->site->mocked)
+            fputs(" (mocked)", out);
         write_duration(view->duration, out);
     } else if (call->status == GIB_CALL_UNFINISHED) {
         fputs(" <unfinished ...>", out);

@@ -127,7 +127,6 @@ bool gib_is_type_word(struct gib_parser *parser, const struct gib_token *token);
 int gib_type_finish(struct gib_parser *parser, const struct gib_base *base,
                     const struct gib_derivation *derived, size_t count, bool decay,
                     struct gib_type *out);
-void gib_type_release(struct gib_type *type);
 /* Appends the enumerators of a body, which begins behind its brace. 0 or GIB_E_MEMORY. */
 int gib_read_enumerators(const char *body, struct gib_type *type);
 /* False when out of memory; then *to owns what was copied so far. */

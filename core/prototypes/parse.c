@@ -222,15 +222,34 @@ static bool copy_text(char **to, const char *from)
     return !from || *to;
 }
 
+static bool copy_type(struct gib_type *to, const struct gib_type *from);
+
+static bool copy_members(struct gib_type *to, const struct gib_type *from)
+{
+    if (!from->member_count)
+        return true;
+    to->members = calloc(from->member_count, sizeof *to->members);
+    for (size_t i = 0; to->members && i < from->member_count; i++) {
+        to->members[i].offset = from->members[i].offset;
+        to->member_count++;
+        if (!copy_text(&to->members[i].name, from->members[i].name) ||
+            !copy_type(&to->members[i].type, &from->members[i].type))
+            return false;
+    }
+    return to->members != NULL;
+}
+
 /* On failure *to owns what was copied so far, so that it can be freed as a whole. */
 static bool copy_type(struct gib_type *to, const struct gib_type *from)
 {
     *to = *from;
     to->enumerators = NULL;
     to->enumerator_count = 0;
+    to->members = NULL;
+    to->member_count = 0;
     if (!copy_text(&to->name, from->name))
         return false;
-    return gib_copy_enumerators(to, from);
+    return gib_copy_enumerators(to, from) && copy_members(to, from);
 }
 
 bool gib_copy_enumerators(struct gib_type *to, const struct gib_type *from)

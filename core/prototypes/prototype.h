@@ -61,10 +61,19 @@ struct gib_type {
     enum gib_abi_class eightbyte[2];
     bool known_layout;
     char *name; /* as in C, "const char *", "struct stat *", "size_t"; may be NULL */
-    enum gib_notation notation;         /* INT only */
-    uint64_t field;                     /* NAMES: bits that are one number; the others are flags */
+    enum gib_notation notation; /* INT only */
+    uint64_t field;             /* NAMES: bits that are one number; the others are flags */
+    struct gib_member *members; /* RECORD: its scalars, those of inner records and arrays in place;
+                                   NULL when not known */
+    size_t member_count;
     struct gib_enumerator *enumerators; /* ENUM and NAMES only, in the order of declaration */
     size_t enumerator_count;
+};
+
+struct gib_member {
+    char *name; /* NULL for one of an array, or when it has none */
+    uint32_t offset;
+    struct gib_type type;
 };
 
 struct gib_parameter {
@@ -99,6 +108,8 @@ struct gib_prototype {
     bool unspecified; /* "()" of old C: the parameters are not known */
 };
 
+/* Frees what a type owns, but not itself. */
+void gib_type_release(struct gib_type *type);
 /* Frees what `prototype` owns and itself; NULL is allowed. */
 void gib_prototype_free(struct gib_prototype *prototype);
 /* A deep copy, or NULL when out of memory. */

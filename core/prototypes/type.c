@@ -235,7 +235,14 @@ void gib_type_release(struct gib_type *type)
     for (size_t i = 0; i < type->enumerator_count; i++)
         free(type->enumerators[i].name);
     free(type->enumerators);
+    for (size_t i = 0; i < type->member_count; i++) {
+        free(type->members[i].name);
+        gib_type_release(&type->members[i].type);
+    }
+    free(type->members);
     free(type->name);
+    type->members = NULL;
+    type->member_count = 0;
     type->enumerators = NULL;
     type->enumerator_count = 0;
     type->name = NULL;

@@ -195,7 +195,7 @@ static void test_longest_thunk(void **state)
     size_t longest = 0;
     for (uint32_t copy = 0; copy <= 80; copy += 8) {
         for (int bits = 0; bits < 32; bits++) {
-            for (int kind = 0; kind < 3; kind++) {
+            for (int kind = 0; kind <= GIB_THUNK_DIVERT; kind++) {
                 uint32_t stack_copy = copy == 80 ? GIB_COPY_UNKNOWN : copy;
                 struct gib_site shape = {.words = GIB_MAX_WORDS,
                                          .stack_copy = stack_copy,
@@ -207,6 +207,7 @@ static void test_longest_thunk(void **state)
                 struct gib_thunk_request request = {.kind = (enum gib_thunk_kind)kind,
                                                     .address = 0x10000000,
                                                     .trampoline = 0x10001000,
+                                                    .callee = 0x10001000 + 16u * (bits & 1),
                                                     .active = 0x10002000,
                                                     .enter = ~0ull,
                                                     .leave = ~0ull,

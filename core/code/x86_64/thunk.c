@@ -90,17 +90,84 @@ static void make_frame(struct emitter *e)
 /*
  *      save registers ; enter(frame, site, shared)
  *      test eax,eax ; je pass
+ *      cmp eax,2 ; je divert             only when there is a callee of its own
  *      repeat stack arguments ; restore registers
- *      call trampoline
+ *      call callee
  */
-static void call_through(struct emitter *e, const struct gib_thunk_request *r, struct label *pass)
+static void call_through(struct emitter *e, const struct gib_thunk_request *r, struct label *pass,
+                         struct label *divert)
 {
     BYTES(e, 0x85, 0xc0);
     gib_jump_label(e, JE, pass);
+    if (r->callee != r->trampoline) {
+        BYTES(e, 0x83, 0xf8, GIB_ENTER_DIVERT);
+        gib_jump_label(e, JE, divert);
+    }
     gib_copy_stack(e, r->stack_copy);
     restore_all(e);
     BYTES(e, 0xe8);
-    gib_put_relative(e, r->trampoline, 0);
+    gib_put_relative(e, r->callee, 0);
+}
+
+/*      restore registers ; leave ; jmp target     */
+static void leave_to(struct emitter *e, uint64_t target)
+{
+    restore_all(e);
+    BYTES(e, 0xc9);
+    gib_jump(e, target);
+}
+
+/* movups [rbp + offset],xmm, or the other way */
+enum { TO_MEMORY = 0x11, FROM_MEMORY = 0x10 };
+static void move_wide(struct emitter *e, uint8_t opcode, int xmm, int64_t offset)
+{
+    BYTES(e, 0x0f, opcode, (uint8_t)(0x85 | xmm << 3));
+    gib_put32(e, (uint32_t)offset);
+}
+
+/*
+ *      sub rsp,AREA ; and rsp,-64 ; mov [wide],rsp        a standard XSAVE area (Intel SDM vol. 1,
+ *      zero its header ; xsave64 [rsp]                    13.4) for SSE, AVX and AVX-512 state
+ *      repeat stack arguments ; restore registers
+ *      call callee
+ *      keep the result in the frame ; xrstor64 [wide] ; the result in xmm0 and xmm1 back
+ *      restore registers ; leave ; ret
+ */
+static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
+{
+    enum { AREA = 2752, HEADER = 512, STATE = 0xe6 };
+    BYTES(e, 0x48, 0x81, 0xec);
+    gib_put32(e, AREA);
+    BYTES(e, 0x48, 0x83, 0xe4, 0xc0);
+    save(e, RSP, wide);
+    BYTES(e, 0x31, 0xc0); /* xor eax,eax */
+    for (int i = 0; i < 8; i++)
+        gib_memory(e, STORE, RAX, RSP, HEADER + 8 * i);
+    BYTES(e, 0xb8); /* mov eax,STATE ; xor edx,edx ; xsave64 [rsp] */
+    gib_put32(e, STATE);
+    BYTES(e, 0x31, 0xd2, 0x48, 0x0f, 0xae, 0x24, 0x24);
+    gib_copy_stack(e, r->stack_copy);
+    restore_all(e);
+    BYTES(e, 0xe8);
+    gib_put_relative(e, r->callee, 0);
+    if (r->preserve_not & GIB_IN_RAX)
+        save(e, RAX, rax);
+    if (r->preserve_not & GIB_IN_RDX)
+        save(e, RDX, gpr[2]);
+    if (r->preserve_not & GIB_IN_XMM0)
+        move_wide(e, TO_MEMORY, 0, IN_FRAME(xmm[0]));
+    if (r->preserve_not & GIB_IN_XMM1)
+        move_wide(e, TO_MEMORY, 1, IN_FRAME(xmm[2]));
+    reload(e, RCX, wide);
+    BYTES(e, 0xb8); /* mov eax,STATE ; xor edx,edx ; xrstor64 [rcx] */
+    gib_put32(e, STATE);
+    BYTES(e, 0x31, 0xd2, 0x48, 0x0f, 0xae, 0x29);
+    if (r->preserve_not & GIB_IN_XMM0)
+        move_wide(e, FROM_MEMORY, 0, IN_FRAME(xmm[0]));
+    if (r->preserve_not & GIB_IN_XMM1)
+        move_wide(e, FROM_MEMORY, 1, IN_FRAME(xmm[2]));
+    restore_all(e);
+    BYTES(e, 0xc9, 0xc3);
 }
 
 /*
@@ -132,13 +199,15 @@ static void come_back(struct emitter *e, const struct gib_thunk_request *r)
  *      enter, call through, leave, ret
  *  pass:
  *      restore registers ; leave ; jmp trampoline
+ *  divert:
+ *      restore registers ; leave ; jmp callee      or a call that preserves registers
  *  the fast part's exits behind the call: jmp leave
  */
 static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     bool fast = gib_fast_possible(r);
     struct gib_fast_exits exits = {0};
-    struct label general = {0}, pass = {0};
+    struct label general = {0}, pass = {0}, divert = {0};
     test_gate(e, r);
     make_frame(e);
     if (fast) {
@@ -153,14 +222,22 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     call_agent(e, r, r->enter);
     uint64_t behind_call = 0;
     if (r->kind == GIB_THUNK_CALL_THROUGH) {
-        call_through(e, r, &pass);
+        call_through(e, r, &pass, &divert);
         behind_call = e->address + e->at;
         come_back(e, r);
-        gib_label_here(e, &pass);
+    } else if (r->kind == GIB_THUNK_DIVERT) {
+        BYTES(e, 0x85, 0xc0); /* test eax,eax */
+        gib_jump_label(e, JNE, &divert);
     }
-    restore_all(e);
-    BYTES(e, 0xc9);
-    gib_jump(e, r->trampoline);
+    gib_label_here(e, &pass);
+    leave_to(e, r->trampoline);
+    if (divert.count) {
+        gib_label_here(e, &divert);
+        if (r->preserve)
+            call_preserved(e, r);
+        else
+            leave_to(e, r->callee);
+    }
     if (fast)
         gib_fast_to_leave(e, &exits, behind_call);
 }
@@ -176,7 +253,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
  *      test rcx,rcx ; je slow ; cmp [rcx],r11 ; jne slow
  *      inc qword [rcx+counter]
  *  out:
- *      restore ; jmp trampoline
+ *      restore ; jmp callee
  *  slow:
  *      a frame, save registers, count(counter, shared), restore, leave, jmp out
  */
@@ -211,7 +288,7 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     size_t out = e->at;
     BYTES(e, 0x4c, 0x8b, 0x5c, 0x24, 0xf8, 0x48, 0x8b, 0x44, 0x24, 0xf0, 0x48, 0x8b, 0x4c, 0x24,
           0xe8);
-    gib_jump(e, r->trampoline);
+    gib_jump(e, r->callee);
     if (e->failed)
         return;
     e->code[no_block - 1] = (uint8_t)(e->at - no_block);
@@ -294,12 +371,16 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
                    size_t *size, struct gib_error *error)
 {
     struct emitter e = {code, 0, GIB_THUNK_MAX, request->address, false};
-    if (request->kind == GIB_THUNK_COUNT)
+    if (request->kind == GIB_THUNK_COUNT) {
         make_count_thunk(&e, request);
-    else if (request->kind == GIB_THUNK_FIND_FDE || request->kind == GIB_THUNK_FIND_OBJECT)
+    } else if (request->kind == GIB_THUNK_JUMP) {
+        BYTES(&e, 0xff, 0x25); /* jmp [rip + active] */
+        gib_put_relative(&e, request->active, 0);
+    } else if (request->kind == GIB_THUNK_FIND_FDE || request->kind == GIB_THUNK_FIND_OBJECT) {
         make_find_fde_thunk(&e, request);
-    else
+    } else {
         make_frame_thunk(&e, request);
+    }
     if (e.failed)
         return fail(error, request->address, "the trampoline of this thunk");
     *size = e.at;

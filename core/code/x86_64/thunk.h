@@ -14,7 +14,9 @@
 enum gib_thunk_kind {
     GIB_THUNK_CALL_THROUGH, /* enter, call the original, leave */
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
-    GIB_THUNK_COUNT,        /* count without a frame, jump to the original */
+    GIB_THUNK_COUNT,        /* count without a frame, jump to the callee */
+    GIB_THUNK_DIVERT,       /* enter, jump to the callee or to what is below */
+    GIB_THUNK_JUMP,         /* jump to where `active`, eight bytes, says */
     GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the
                                original */
     GIB_THUNK_FIND_OBJECT,  /* the same of the C library's lookup, which gives 0 when it knows */
@@ -23,14 +25,19 @@ enum gib_thunk_kind {
 struct gib_thunk_request {
     enum gib_thunk_kind kind;
     uint64_t address;    /* where the thunk will run */
-    uint64_t trampoline; /* within +-2 GiB of it */
+    uint64_t trampoline; /* or the layer below; within +-2 GiB of it */
+    uint64_t callee;     /* what an accepted call goes to, within +-2 GiB; often the same */
     uint64_t active;     /* a 32-bit word, within +-2 GiB: enum gib_gate */
     uint64_t enter, leave, texts, count, find_fde; /* the agent's entry points, anywhere */
     uint64_t site, shared;                         /* their arguments */
     uint32_t stack_copy;                           /* as in struct gib_site */
     bool reads_xmm;                                /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87;      /* the result is there */
-    uint64_t hash;                                 /* address of struct gib_hash */
+    /* A diverted call leaves all registers as they are but those of the result: callers may have
+     * been compiled for what the original changes (gcc's -fipa-ra). */
+    bool preserve;
+    uint8_t preserve_not; /* enum gib_result_register: those of the result */
+    uint64_t hash;        /* address of struct gib_hash */
     /* What records of this site hold: words, strings, result, rules. The thunk of a plain one can
      * write them itself, while the gate says so. NULL: the agent writes all. */
     const struct gib_site *shape;
@@ -39,7 +46,14 @@ struct gib_thunk_request {
     uint32_t counter, counter_offset; /* index, and its byte offset inside a thread block */
 };
 
-#define GIB_THUNK_MAX 1664
+enum gib_result_register {
+    GIB_IN_RAX = 1,
+    GIB_IN_RDX = 2,
+    GIB_IN_XMM0 = 4,
+    GIB_IN_XMM1 = 8,
+};
+
+#define GIB_THUNK_MAX 2048
 
 /* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
 enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);

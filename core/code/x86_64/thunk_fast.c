@@ -369,7 +369,7 @@ void gib_fast_body(struct emitter *e, const struct gib_thunk_request *r,
     if (r->shape->strings)
         move_others(e, LOAD);
     BYTES(e, 0xe8); /* call trampoline */
-    gib_put_relative(e, r->trampoline, 0);
+    gib_put_relative(e, r->callee, 0);
     if (!has_plain_result(r->shape)) {
         gib_jump_label(e, JMP, &exits->unsaved);
         return;

@@ -1,0 +1,149 @@
+/*
+ * callee.c: what runs in place of a function: another one, or code that returns a value.
+ */
+#include "engine/internal.h"
+#include "engine/mock_value.h"
+#include "code/x86_64/mock.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- replace ---- */
+
+struct namesake {
+    uint64_t value;
+    size_t count;
+    bool ifunc;
+};
+static void take_namesake(const struct gib_elf_symbol *symbol, void *context)
+{
+    struct namesake *n = context;
+    if (!symbol->exported || symbol->old_version)
+        return;
+    n->value = symbol->value;
+    n->ifunc = symbol->ifunc;
+    n->count++;
+}
+
+static struct gib_module *find_library(struct gib_engine *engine, const char *library)
+{
+    const char *base = strrchr(library, '/');
+    base = base ? base + 1 : library;
+    for (size_t i = 0; i < gib_modules_count(engine->process->modules); i++) {
+        struct gib_module *module = gib_modules_get(engine->process->modules, i);
+        if (!module->gone && module->elf && gib_module_matches(module, base))
+            return module;
+    }
+    return NULL;
+}
+
+/* The function of the same name that another library exports. */
+static int find_namesake(struct gib_engine *engine, const struct gib_patch *patch,
+                         const struct gib_site_state *site, uint64_t *address,
+                         struct gib_error *error)
+{
+    struct gib_module *module = find_library(engine, patch->library);
+    struct namesake n = {0, 0, false};
+    if (!module)
+        return gib_fail(error, GIB_E_BUSY, 0, "%.100s is not loaded yet.", patch->library);
+    gib_modules_lock(engine->process->modules);
+    gib_elf_find(module->elf, site->symbol, take_namesake, &n);
+    gib_modules_unlock(engine->process->modules);
+    if (!n.count || n.ifunc)
+        return gib_fail(error, GIB_E_NOT_FOUND, site->entry,
+                        n.ifunc ? "%.80s of %.80s chooses its implementation when it is relocated; "
+                                  "name that one."
+                                : "%.80s has no namesake that %.80s exports.",
+                        site->function, module->name);
+    *address = module->bias + n.value;
+    return 0;
+}
+
+static int find_function(struct gib_engine *engine, const struct gib_patch *patch,
+                         uint64_t *address, struct gib_error *error)
+{
+    struct gib_patch probe = {.location = patch->with};
+    struct gib_found_list found = {NULL, 0};
+    int failed = gib_location_resolve(engine, &probe, 0, &found, error);
+    if (!failed && !found.count)
+        failed =
+            gib_fail(error, GIB_E_BUSY, 0, "%.100s is in no loaded module yet.", patch->with.text);
+    if (!failed && found.count > 1)
+        failed = gib_fail(error, GIB_E_AMBIGUOUS, 0,
+                          "\"%.80s\" means %zu functions, in %.60s and in %.60s; one is needed: "
+                          "MODULE!FUNCTION.",
+                          patch->with.text, found.count,
+                          found.item[0].module ? found.item[0].module->name : "no file",
+                          found.item[1].module ? found.item[1].module->name : "no file");
+    if (!failed && found.item[0].resolver)
+        failed = gib_fail(error, GIB_E_BUSY, 0,
+                          "%.100s chooses its implementation when its library is relocated.",
+                          patch->with.text);
+    if (!failed)
+        *address = found.item[0].address;
+    gib_found_free(&found);
+    return failed;
+}
+
+static int replacement(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_site_state *site, struct gib_layer *layer,
+                       const struct gib_patch *patch, struct gib_error *error)
+{
+    uint64_t to = 0;
+    int failed = patch->library ? find_namesake(engine, patch, site, &to, error)
+                                : find_function(engine, patch, &to, error);
+    if (!failed && to == site->entry)
+        failed =
+            gib_fail(error, GIB_E_STATE, to, "%.80s cannot be replaced by itself.", site->function);
+    return failed ? failed : gib_jump_stub(engine, process, site, to, &layer->callee, error);
+}
+
+/* ---- mock ---- */
+
+static int mock(struct gib_engine *engine, struct gib_process *process,
+                const struct gib_site_state *site, struct gib_layer *layer,
+                const struct gib_patch *patch, struct gib_error *error)
+{
+    const struct gib_type *type = site->prototype ? &site->prototype->result : NULL;
+    struct gib_mock_value value;
+    struct gib_arena *arena;
+    struct gib_error why;
+    if (gib_mock_value_parse(patch->value, type, &value, &why))
+        return gib_fail(error, why.code, site->entry, "%.80s: %.200s", site->function, why.message);
+    size_t room = GIB_MOCK_MAX + value.text_size + 64, size;
+    int failed = gib_arena_near(engine, process, site->module, room, &arena, error);
+    uint64_t text_at = failed ? 0 : (arena->start + arena->used + 15) & ~15ull;
+    struct gib_mock_request request = {
+        .address = (text_at + value.text_size + 15) & ~15ull,
+        .type = type,
+        .error_number = patch->error_number,
+        .errno_location = process->data + offsetof(struct gib_shared, errno_location),
+    };
+    uint8_t code[GIB_MOCK_MAX];
+    memcpy(request.value, value.bytes, sizeof request.value);
+    if (value.text)
+        memcpy(request.value, &text_at, sizeof text_at);
+    if (!failed && gib_mock_make(&request, code, &size, &why))
+        failed = gib_fail(error, why.code, site->entry, "%.80s cannot be mocked: %.200s.",
+                          site->function, why.message);
+    if (!failed && value.text)
+        failed = gib_arena_write(engine, process, text_at, value.text, value.text_size, error);
+    if (!failed)
+        failed = gib_arena_write(engine, process, request.address, code, sizeof code, error);
+    free(value.text);
+    if (failed)
+        return failed;
+    arena->used = request.address + sizeof code - arena->start;
+    gib_code_made(process, site, request.address, size, GIB_MADE_THUNK);
+    layer->callee = request.address;
+    return 0;
+}
+
+int gib_layer_callee(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, struct gib_layer *layer,
+                     const struct gib_patch *patch, struct gib_error *error)
+{
+    return patch->type == GIB_PATCH_MOCK ? mock(engine, process, site, layer, patch, error)
+                                         : replacement(engine, process, site, layer, patch, error);
+}

@@ -1,0 +1,156 @@
+/*
+ * layers.c: the layers of a site: a patch finds its place in one, and leaves it.
+ *
+ *  next of a layer that lies on another one:
+ *
+ *      ff 25 02 00 00 00      jmp [rip + 2]
+ *      cc cc
+ *      link                   the thunk below: eight bytes, aligned, so that one write changes it
+ */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int gib_jump_stub(struct gib_engine *engine, struct gib_process *process,
+                  const struct gib_site_state *site, uint64_t to, uint64_t *at,
+                  struct gib_error *error)
+{
+    enum { SIZE = 16, CODE = 6, LINK = 8 };
+    uint8_t code[SIZE] = {0xff, 0x25, LINK - CODE, 0, 0, 0, 0xcc, 0xcc};
+    struct gib_arena *arena;
+    int failed = gib_arena_near(engine, process, site->module, 2 * SIZE, &arena, error);
+    if (failed)
+        return failed;
+    *at = (arena->start + arena->used + 15) & ~15ull;
+    memcpy(code + LINK, &to, sizeof to);
+    if ((failed = gib_arena_write(engine, process, *at, code, SIZE, error)))
+        return failed;
+    arena->used = *at + SIZE - arena->start;
+    gib_code_made(process, site, *at, CODE, GIB_MADE_THUNK);
+    return 0;
+}
+
+int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
+                  struct gib_site_state *site, struct gib_layer **out, struct gib_error *error)
+{
+    if (site->layers == GIB_MAX_LAYERS)
+        return gib_fail(error, GIB_E_SPACE, site->entry,
+                        "%.60s has patches in %d layers already, as many as one function can have.",
+                        site->function, GIB_MAX_LAYERS);
+    if (process->layer_count >= GIB_MAX_SITES)
+        return gib_fail(error, GIB_E_SPACE, site->entry,
+                        "No room for more than %d patched functions.", GIB_MAX_SITES);
+    struct gib_layer *layer = calloc(1, sizeof *layer);
+    if (!layer)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    layer->next = site->trampoline;
+    if (site->layers) {
+        int failed =
+            gib_jump_stub(engine, process, site, gib_site_top(site)->thunk, &layer->next, error);
+        if (failed) {
+            free(layer);
+            return failed;
+        }
+        layer->link = layer->next + 8;
+    }
+    layer->index = process->layer_count++;
+    site->layer[site->layers++] = layer;
+    *out = layer;
+    return 0;
+}
+
+void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < site->layers; i++)
+        if (site->layer[i] != layer)
+            site->layer[kept++] = site->layer[i];
+    site->layers = kept;
+    free(layer);
+}
+
+static bool is_empty(const struct gib_layer *layer)
+{
+    for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
+        if (layer->chain[i].patch)
+            return false;
+    return true;
+}
+
+void gib_layers_drop_empty(struct gib_engine *engine, struct gib_process *process,
+                           struct gib_site_state *site)
+{
+    struct gib_error ignored;
+    size_t before = site->layers;
+    for (size_t i = site->layers; i-- > 0 && site->layers > 1;) {
+        /* Without a stub the detour itself leads to the outermost thunk, which passes calls on. */
+        if (is_empty(site->layer[i]) && (site->stub || i + 1 < site->layers))
+            gib_layer_drop(site, site->layer[i]);
+    }
+    if (site->layers != before)
+        gib_site_connect(engine, process, site, &ignored);
+}
+
+/* A place in the layer's chain, one that nobody had before if there is one; -1: none is free. */
+static int free_place(const struct gib_layer *layer)
+{
+    int place = -1;
+    for (int i = GIB_MAX_ACTIONS - 1; i >= 0; i--)
+        if (!layer->chain[i].patch &&
+            (place < 0 || !layer->chain[i].counter || layer->chain[place].counter))
+            place = i;
+    return place;
+}
+
+static bool only_records(const struct gib_layer *layer)
+{
+    for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
+        if (layer->chain[i].patch && layer->chain[i].patch->type != GIB_PATCH_WRAP)
+            return false;
+    return !layer->callee;
+}
+
+int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
+                   struct gib_site_state *site, struct gib_patch *patch,
+                   struct gib_layer_change *out, struct gib_error *error)
+{
+    memset(out, 0, sizeof *out);
+    if (process->counters + 2 > GIB_MAX_COUNTERS)
+        return gib_fail(error, GIB_E_SPACE, site->entry,
+                        "This process has no room for more counters; run it again.");
+    struct gib_layer *layer = site->layers ? gib_site_top(site) : NULL;
+    out->added = !layer || patch->type != GIB_PATCH_WRAP || !only_records(layer);
+    if (out->added) {
+        int failed = gib_layer_add(engine, process, site, &layer, error);
+        if (!failed && patch->type != GIB_PATCH_WRAP &&
+            (failed = gib_layer_callee(engine, process, site, layer, patch, error)))
+            gib_layer_drop(site, layer);
+        if (failed)
+            return failed;
+    }
+    int place = free_place(layer);
+    if (place < 0)
+        return gib_fail(error, GIB_E_SPACE, site->entry,
+                        "%.60s has %d patches already, as many as one function can have.",
+                        site->function, GIB_MAX_ACTIONS);
+    out->layer = layer;
+    out->before = *layer;
+    layer->chain[place] = (struct gib_chain_link){patch, process->counters};
+    process->counters += 2;
+    layer->kind = gib_layer_kind(site, layer);
+    if (!out->added && layer->kind == out->before.kind)
+        return 0;
+    int failed = gib_layer_thunk(engine, process, site, layer, error);
+    if (failed)
+        gib_layer_undo(site, out);
+    return failed;
+}
+
+void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *change)
+{
+    if (change->added)
+        gib_layer_drop(site, change->layer);
+    else if (change->layer)
+        *change->layer = change->before;
+}
