@@ -85,6 +85,8 @@ static void fill_type(struct gib_type *out, Dwarf_Die *die, bool cxx)
     Dwarf_Die type;
     bool has = inherited(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, &type);
     gib_type_fill(out, has ? &type : NULL, cxx);
+    if (has)
+        gib_type_members(out, &type, cxx);
 }
 
 static char *parameter_name(Dwarf_Die *die, bool artificial, size_t index)

@@ -182,7 +182,6 @@ void gib_type_fill(struct gib_type *out, Dwarf_Die *type, bool cxx)
         out->kind = GIB_TYPE_RECORD;
     }
     gib_type_classify(out, type, cxx);
-    gib_type_members(out, type, cxx);
 }
 
 enum { is_const = 1, is_volatile = 2, is_restrict = 4, is_atomic = 8, spelling_limit = 2000 };
