@@ -5,25 +5,6 @@
 #include <unistd.h>
 #include "elf_test.h"
 
-/* core/prototypes has the real one; when the layer is tested alone this stands in for it. */
-__attribute__((weak)) void gib_prototype_free(struct gib_prototype *prototype)
-{
-    if (!prototype)
-        return;
-    for (size_t i = 0; i <= prototype->parameter_count; i++) {
-        struct gib_type *type = i ? &prototype->parameters[i - 1].type : &prototype->result;
-        for (size_t j = 0; j < type->enumerator_count; j++)
-            free(type->enumerators[j].name);
-        free(type->enumerators);
-        free(type->name);
-        if (i)
-            free(prototype->parameters[i - 1].name);
-    }
-    free(prototype->parameters);
-    free(prototype->name);
-    free(prototype);
-}
-
 static const char kind_letters[] = "vbcifFespRV";
 static const char class_letters[] = "-ISs8M";
 
