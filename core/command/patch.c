@@ -268,6 +268,22 @@ static void warn_from(struct gib_engine *engine, const struct gib_patch *patch)
     free(nearest);
 }
 
+/* Of many functions the first that differs is named. */
+static void warn_difference(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    char *difference = NULL;
+    const struct gib_site_state *site = NULL;
+    for (uint32_t i = 0; engine->process && i < engine->process->site_count && !difference; i++) {
+        site = engine->process->site[i];
+        if (patch->type == GIB_PATCH_REPLACE && site->installed)
+            difference = gib_replacement_differs(engine, site, patch);
+    }
+    if (difference)
+        gib_print(engine, "  Warning: %s and its replacement differ: %s.\n", site->function,
+                  difference);
+    free(difference);
+}
+
 static void announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -285,6 +301,7 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     free(effect);
     show_others(engine, patch, sites == 1 ? site : NULL);
     warn_from(engine, patch);
+    warn_difference(engine, patch);
     if (patch->thread && !engine->process)
         gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
                   patch->thread);

@@ -96,7 +96,26 @@ static int replacement(struct gib_engine *engine, struct gib_process *process,
     if (!failed && to == site->entry)
         failed =
             gib_fail(error, GIB_E_STATE, to, "%.80s cannot be replaced by itself.", site->function);
+    layer->with = to;
     return failed ? failed : gib_jump_stub(engine, process, site, to, &layer->callee, error);
+}
+
+char *gib_replacement_differs(struct gib_engine *engine, const struct gib_site_state *site,
+                              const struct gib_patch *patch)
+{
+    struct gib_layer *layer = NULL;
+    struct gib_process *process = engine->process;
+    struct gib_module *module = gib_site_link_of(site, patch, &layer) && layer->with
+                                    ? gib_modules_at(process->modules, layer->with)
+                                    : NULL;
+    if (!module || !module->elf || !site->prototype)
+        return NULL;
+    gib_modules_lock(process->modules);
+    struct gib_prototype *other = gib_elf_prototype(module->elf, layer->with - module->bias);
+    gib_modules_unlock(process->modules);
+    char *difference = gib_prototype_difference(site->prototype, other);
+    gib_prototype_free(other);
+    return difference;
 }
 
 /* ---- mock ---- */

@@ -114,6 +114,7 @@ struct gib_layer {
     uint64_t next;   /* address of the code below: the trampoline, or `jmp *[link]` */
     uint64_t link;   /* address of eight bytes: the thunk of the layer below; 0: there is none */
     uint64_t callee; /* address of the code that runs in place of what is below; 0: none */
+    uint64_t with;   /* REPLACE: address of the function that callee leads to */
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
 #define GIB_MAX_LAYERS 8
@@ -505,6 +506,11 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
 /* Plans the detour to the outermost thunk, or to the stub. */
 int gib_site_lead(struct gib_engine *engine, struct gib_process *process,
                   struct gib_site_state *site, struct gib_error *error);
+
+/* What makes the replacement of a function another kind of function, malloc'ed; NULL: nothing that
+ * is known. */
+char *gib_replacement_differs(struct gib_engine *engine, const struct gib_site_state *site,
+                              const struct gib_patch *patch);
 
 /* layers.c */
 /* `jmp` to an address anywhere, in an arena near the site; the address it goes to is the eight

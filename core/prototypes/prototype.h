@@ -115,6 +115,11 @@ void gib_prototype_free(struct gib_prototype *prototype);
 /* A deep copy, or NULL when out of memory. */
 struct gib_prototype *gib_prototype_copy(const struct gib_prototype *prototype);
 
+/* compare.c: what makes a call of one function go wrong in the other, malloc'ed, without its end:
+ * "parameter 2 is int in one, long in the other". NULL: nothing that is known; either may be NULL.
+ */
+char *gib_prototype_difference(const struct gib_prototype *a, const struct gib_prototype *b);
+
 /*
  * The shipped prototypes: files of C declarations, and of typedefs they use, in a directory.
  * Opening only indexes names; a declaration is parsed when it is first asked for. Not thread-safe.
