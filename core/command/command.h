@@ -108,6 +108,9 @@ void gib_show_refusals(struct gib_engine *engine, const struct gib_refusals *lis
 void gib_summarize_refusals(struct gib_engine *engine, const struct gib_patch *patch,
                             const char *indent);
 
+/* A line: how many wait, and what for; nothing when none does. */
+void gib_show_delay(struct gib_engine *engine, const struct gib_patch *patch, const char *indent);
+
 /* preview.c: what a patch on the functions found would do, without a line for each. */
 int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
                 const struct gib_found_list *found, struct gib_error *error);

@@ -68,9 +68,7 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     } else {
         gib_summarize_refusals(engine, patch, "        ");
     }
-    if (patch->delayed)
-        gib_print(engine, "        %zu delayed, tried again at each stop: %s\n", patch->delayed,
-                  patch->delay.message);
+    gib_show_delay(engine, patch, "        ");
 }
 
 int gib_command_list(struct gib_engine *engine, const struct gib_arguments *arguments,

@@ -34,8 +34,9 @@ static char *next_word(char **at, bool *bad, char *quoted)
     }
     char *word = out = in;
     int depth = 0;
+    bool braces = *in == '{'; /* a C initialiser: its quotes are its own */
     while (*in && (depth > 0 || !isspace((unsigned char)*in))) {
-        if (*in == '"' || *in == '\'') {
+        if (!braces && (*in == '"' || *in == '\'')) {
             char quote = *in++;
             if (out == word && !*quoted)
                 *quoted = quote;

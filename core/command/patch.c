@@ -306,9 +306,7 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
         gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
                   patch->thread);
     gib_summarize_refusals(engine, patch, "  ");
-    if (patch->delayed)
-        gib_print(engine, "  %zu delayed, tried again at each stop: %s\n", patch->delayed,
-                  patch->delay.message);
+    gib_show_delay(engine, patch, "  ");
 }
 
 /* Makes one patch real, or pending; on failure the caller takes it away again. */

@@ -23,6 +23,8 @@ static const char *reason(int code)
         return "patched in another way";
     case GIB_E_BUSY:
         return "in use by a thread";
+    case GIB_E_NOT_FOUND:
+        return "without a namesake";
     case GIB_E_CHANGED:
         return "not as in their file";
     case GIB_E_FILE:
@@ -98,4 +100,12 @@ void gib_summarize_refusals(struct gib_engine *engine, const struct gib_patch *p
               text ? text : "", patch->number);
     free(text);
     free(sorted);
+}
+
+void gib_show_delay(struct gib_engine *engine, const struct gib_patch *patch, const char *indent)
+{
+    bool waits = patch->delay.code == GIB_E_WAITING;
+    if (patch->delayed)
+        gib_print(engine, "%s%zu %s: %s\n", indent, patch->delayed,
+                  waits ? "waiting" : "delayed, tried again at each stop", patch->delay.message);
 }

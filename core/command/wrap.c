@@ -48,6 +48,7 @@ static int fill_replace(struct gib_engine *engine, const struct gib_arguments *a
     patch->type = GIB_PATCH_REPLACE;
     if (is_library(with)) {
         patch->library = strdup(with);
+        patch->location.exported = true;
         return patch->library ? 0
                               : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }

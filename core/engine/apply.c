@@ -306,7 +306,7 @@ void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *s
 static void count_refusal(struct gib_patch *patch, const struct gib_found *found,
                           const struct gib_error *why, bool strict, bool *fatal)
 {
-    bool later = why->code == GIB_E_BUSY && !patch->all_or_none;
+    bool later = (why->code == GIB_E_BUSY || why->code == GIB_E_WAITING) && !patch->all_or_none;
     if (later && patch->delayed++ == 0)
         patch->delay = *why;
     if (!later)

@@ -46,7 +46,7 @@ static int find_namesake(struct gib_engine *engine, const struct gib_patch *patc
     struct gib_module *module = find_library(engine, patch->library);
     struct namesake n = {0, 0, false};
     if (!module)
-        return gib_fail(error, GIB_E_BUSY, 0, "%.100s is not loaded yet.", patch->library);
+        return gib_fail(error, GIB_E_WAITING, 0, "%.100s is not loaded yet.", patch->library);
     gib_modules_lock(engine->process->modules);
     gib_elf_find(module->elf, site->symbol, take_namesake, &n);
     gib_modules_unlock(engine->process->modules);
@@ -67,8 +67,8 @@ static int find_function(struct gib_engine *engine, const struct gib_patch *patc
     struct gib_found_list found = {NULL, 0};
     int failed = gib_location_resolve(engine, &probe, 0, &found, error);
     if (!failed && !found.count)
-        failed =
-            gib_fail(error, GIB_E_BUSY, 0, "%.100s is in no loaded module yet.", patch->with.text);
+        failed = gib_fail(error, GIB_E_WAITING, 0, "%.100s is in no loaded module yet.",
+                          patch->with.text);
     if (!failed && found.count > 1)
         failed = gib_fail(error, GIB_E_AMBIGUOUS, 0,
                           "\"%.80s\" means %zu functions, in %.60s and in %.60s; one is needed: "
@@ -77,7 +77,7 @@ static int find_function(struct gib_engine *engine, const struct gib_patch *patc
                           found.item[0].module ? found.item[0].module->name : "no file",
                           found.item[1].module ? found.item[1].module->name : "no file");
     if (!failed && found.item[0].resolver)
-        failed = gib_fail(error, GIB_E_BUSY, 0,
+        failed = gib_fail(error, GIB_E_WAITING, 0,
                           "%.100s chooses its implementation when its library is relocated.",
                           patch->with.text);
     if (!failed)

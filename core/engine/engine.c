@@ -215,8 +215,11 @@ static void report_unplaced(struct gib_engine *engine)
                      like ? "?" : "");
             free(like);
         }
-        if (patch->placed || patch->refused.count || patch->earlier_calls || patch->spent ||
-            patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
+        if (!patch->placed && patch->delayed && patch->delay.code == GIB_E_WAITING)
+            gib_warn(engine, "gibbon: patch %d (%s) never was in place: %s\n", patch->number,
+                     patch->location.text, patch->delay.message);
+        if (patch->placed || patch->delayed || patch->refused.count || patch->earlier_calls ||
+            patch->spent || patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
             continue;
         char *nearest = gib_location_nearest(engine, patch->location.function);
         gib_warn(engine,

@@ -34,6 +34,7 @@ struct gib_location {
                        ADDRESS */
     bool optional;  /* `module?!`: pending without a question */
     bool glob;      /* the function is a glob */
+    bool exported;  /* of a glob's functions, those that other modules can call */
     regex_t *regex; /* POSIX extended, found anywhere in a name as by `rbreak`; NULL: none */
 };
 

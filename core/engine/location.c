@@ -306,7 +306,7 @@ static bool file_matches(struct search *s, const struct gib_elf_symbol *symbol)
 static void visit(const struct gib_elf_symbol *symbol, void *context)
 {
     struct search *s = context;
-    if (!file_matches(s, symbol))
+    if (!file_matches(s, symbol) || (s->location->exported && !symbol->exported))
         return;
     if (symbol->ifunc)
         add_ifunc(s, symbol);

@@ -376,10 +376,16 @@ void gib_resolve_pending(struct gib_engine *engine)
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;
         struct gib_error error = {0};
+        bool again = patch->delayed && patch->delay.code == GIB_E_WAITING && from != count;
+        if (again) { /* what it needs may have come; all are counted anew */
+            patch->delayed = 0;
+            gib_refusals_free(&patch->refused);
+        }
         if (patch->spent || (from == count && patch->state) ||
             (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
             continue;
-        if (gib_location_resolve(engine, patch, patch->state ? from : 0, &found, &error) == 0 &&
+        if (gib_location_resolve(engine, patch, patch->state && !again ? from : 0, &found,
+                                 &error) == 0 &&
             found.count) {
             if (gib_patch_apply(engine, patch, &found, &error) && error.message[0])
                 gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
@@ -401,7 +407,7 @@ void gib_patch_retry(struct gib_engine *engine)
         struct gib_found_list found;
         struct gib_error error = {0};
         size_t refused = patch->refused.count, sites = gib_patch_sites(engine, patch, NULL);
-        if (!patch->delayed || patch->spent)
+        if (!patch->delayed || patch->delay.code == GIB_E_WAITING || patch->spent)
             continue;
         patch->delayed = 0; /* all are counted anew */
         gib_refusals_free(&patch->refused);

@@ -249,7 +249,9 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
     }
     bool plain = used == 1 && !has_filters(only);
     if (used && only->type == GIB_PATCH_REPLACE)
-        return !plain ? GIB_THUNK_DIVERT : only->count_only ? GIB_THUNK_COUNT : GIB_THUNK_JUMP;
+        return !plain || preserves(site, layer) ? GIB_THUNK_DIVERT
+               : only->count_only               ? GIB_THUNK_COUNT
+                                                : GIB_THUNK_JUMP;
     /* One patch that only counts needs no frame. */
     if (plain && only->count_only)
         return GIB_THUNK_COUNT;

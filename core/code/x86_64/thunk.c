@@ -141,8 +141,10 @@ static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
     BYTES(e, 0x48, 0x83, 0xe4, 0xc0);
     save(e, RSP, wide);
     BYTES(e, 0x31, 0xc0); /* xor eax,eax */
-    for (int i = 0; i < 8; i++)
-        gib_memory(e, STORE, RAX, RSP, HEADER + 8 * i);
+    for (uint32_t i = 0; i < 8; i++) {
+        BYTES(e, 0x48, 0x89, 0x84, 0x24); /* mov [rsp + disp32],rax */
+        gib_put32(e, HEADER + 8 * i);
+    }
     BYTES(e, 0xb8); /* mov eax,STATE ; xor edx,edx ; xsave64 [rsp] */
     gib_put32(e, STATE);
     BYTES(e, 0x31, 0xd2, 0x48, 0x0f, 0xae, 0x24, 0x24);

@@ -42,6 +42,7 @@ enum gib_error_code {
     GIB_E_FILE,        /* a file could not be read or written */
     GIB_E_REFUSED,     /* the user answered no */
     GIB_E_INTERRUPTED, /* the user pressed Ctrl-C */
+    GIB_E_WAITING,     /* a module that is needed is not loaded yet */
 };
 
 struct gib_error {

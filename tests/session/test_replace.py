@@ -1,0 +1,104 @@
+"""gibbon replace: other code in place of a function."""
+import os
+import re
+import subprocess
+
+import pytest
+from test_mock import bare, every_build, lines
+
+
+@every_build
+@pytest.mark.parametrize("options", ["", " -count", " -after 0"])
+def test_one_function(debugger, target, cc, opt, options):
+    """Registers that the original leaves alone survive: gcc's callers in the same file rely on it."""
+    program = target("results", cc=cc, opt=opt)
+    expected = re.sub(r"add \d+", lambda m: "add %d" % (10 * (int(m.group()[4:]) - 10)), bare(program, "4"))
+    result = debugger.session(program, ["gibbon replace add multiply" + options, "run", "gibbon list"], args=["4"])
+    assert re.match(r"Patch 1: replace add <PENDING> with multiply\.$", result[0])
+    assert result.out == expected
+    assert "replace  keep y   <PENDING>          add with multiply" in result[2]
+
+
+@every_build
+def test_stack_arguments(debugger, target, cc, opt):
+    program = target("results", cc=cc, opt=opt)
+    result = debugger.session(program, ["gibbon replace sum last", "run"], args=["2"])
+    assert result.out == re.sub(r"sum \d+", "sum 8", bare(program, "2"))
+
+
+def test_filters_and_switches(debugger, target):
+    program = target("results", opt="-O2")
+    actions = ["break nothing", "gibbon replace add multiply -every 2", "run", "continue", "continue", "continue", "gibbon list", "gibbon delete 1", "continue", "continue"]
+    result = debugger.session(program, actions + ["continue"], args=["6"])
+    assert [int(line.split()[1]) for line in lines(result.out, "add")] == [11, 20, 13, 40, 15, 16]
+    assert "called 2 times" in result[6]
+
+
+def test_disabled_and_deleted(debugger, target):
+    actions = ["break nothing", "gibbon replace add multiply", "run", "gibbon disable 1", "continue", "gibbon enable 1", "continue", "gibbon delete", "continue", "continue"]
+    result = debugger.session(target("results"), actions, args=["4"])
+    assert [int(line.split()[1]) for line in lines(result.out, "add")] == [10, 12, 30, 14]
+
+
+@pytest.fixture
+def swap(target):
+    """A program that was linked with one library, and a second one that exports the same functions."""
+    slow = target("codec.c", shared=True, name="libslow.so", flags=["-DNAME=\"slow\""])
+    fast = target("codec.c", shared=True, name="libfast.so", flags=["-DNAME=\"fast\"", "-DFAST"])
+    program = target("codecs.c", flags=["-Wl,--no-as-needed", slow, fast, "-Wl,-rpath," + os.path.dirname(slow), "-Wl,-rpath," + os.path.dirname(fast)])
+    return program
+
+
+def test_a_library_by_another(debugger, swap):
+    """json by ujson: every same-named export."""
+    assert bare(swap) == "slow encode 1\nslow decode 2\nslow only 3\n"
+    result = debugger.session(swap, ["gibbon replace libslow.so!* libfast.so", "run", "gibbon list 1"])
+    assert result.out == "fast encode 1\nfast decode 2\nslow only 3\n"
+    started = debugger.session(swap, ["break main", "run", "gibbon replace libslow.so!* libfast.so", "gibbon list 1", "continue"])
+    assert "<MULTIPLE>, 2 functions with libfast.so" in started[2], started[2]
+    assert "only has no namesake that libfast.so exports" in started[3], started[3]
+    assert started.out == result.out
+
+
+def test_waits_for_the_replacement(debugger, target):
+    """Neither is there when the patch is defined, nor comes the replacement with the program."""
+    plugin = target("codec.c", shared=True, name="libfast.so", flags=["-DNAME=\"fast\"", "-DFAST"])
+    program = target("codecs.c", name="late", flags=["-DLATE=\"%s\"" % plugin])
+    assert bare(program) == "own 1\nown 1\n"
+    result = debugger.session(program, ["gibbon replace own libfast.so!encode_number", "run", "gibbon list"])
+    assert result.out == "own 1\nfast 1\n"
+
+
+def test_a_warning_when_they_differ(debugger, target):
+    result = debugger.session(target("results"), ["break main", "run", "gibbon replace add half", "gibbon replace add sum", "gibbon replace half quarter", "gibbon replace add multiply"])
+    assert "  Warning: add and its replacement differ: one returns int, the other double.\n" in result[2]
+    assert "Warning: add and its replacement differ: one returns int, the other long" in result[3]
+    assert "Warning: half and its replacement differ: one returns double, the other long double.\n" in result[4]
+    assert "Warning" not in result[5]
+
+
+@pytest.mark.parametrize("command,message", [
+    ("gibbon replace add", '"gibbon replace" needs a function and what runs instead'),
+    ("gibbon replace add add", "add cannot be replaced by itself."),
+    ("gibbon replace add m*", '"m*" may mean many functions; the second word of "gibbon replace" is one function, or a library.'),
+    ("gibbon replace nosuch add", 'Function "nosuch" not found in any loaded module.'),
+])
+def test_mistakes(debugger, target, command, message):
+    result = debugger.session(target("results"), ["break main", "run", "!" + command, "gibbon list"])
+    assert message in result[2], result[2]
+    assert result[3] == "No patches.\n"
+
+
+def test_save_and_restore(debugger, target, tmp_path):
+    saved = str(tmp_path / "saved")
+    first = debugger.session(target("results"), ["gibbon replace add results!multiply -count", "gibbon save " + saved, "run"])
+    second = debugger.session(target("results"), ["source " + saved, "run", "gibbon list"])
+    assert first.out == second.out and "add 10 " in second.out
+    assert "add with results!multiply -count" in second[2]
+
+
+def test_bt_and_finish(debugger, target):
+    """The replacement looks as if it had been called."""
+    result = debugger.session(target("results"), ["gibbon replace add multiply", "break multiply", "run", "backtrace", "finish", "continue", "continue"])
+    assert re.search(r"#0:? .*multiply.*\n(.*gibbon:add.*\n)?.*#\d:? .*main", result[3]), result[3]
+    assert subprocess.run(["grep", "-c", "add 10 "], input=result.out, capture_output=True, text=True).stdout == "1\n"
