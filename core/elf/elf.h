@@ -161,6 +161,28 @@ size_t gib_elf_ifunc_slots(struct gib_elf *elf, uint64_t resolver,
  * module. False when the file has none. Prefer one in .data or .data.rel.ro outside of DT_RELR. */
 bool gib_elf_relative_slot(struct gib_elf *elf, uint64_t *slot, uint64_t *value);
 
+/* The address and size of the section with this name in the file's image; false when there is none,
+ * or it is not in the image as a whole. */
+bool gib_elf_section(struct gib_elf *elf, const char *name, uint64_t *vaddr, uint64_t *size);
+
+/* What a pointer in the file's data holds once the dynamic linker has relocated it. */
+enum gib_elf_pointer_kind {
+    GIB_ELF_POINTER_NUMBER,  /* it is not relocated: `value` as it is in the file */
+    GIB_ELF_POINTER_ADDRESS, /* a vaddr of this file, `value` */
+    GIB_ELF_POINTER_SYMBOL,  /* `value` bytes behind `symbol`, which another file defines */
+    GIB_ELF_POINTER_OTHER,   /* something else: an IFUNC, thread-local... */
+};
+struct gib_elf_pointer {
+    enum gib_elf_pointer_kind kind;
+    uint64_t value;
+    const char *symbol; /* of SYMBOL only; valid until close */
+};
+/* Fills pointers[i] for the `count` words of 8 bytes from `vaddr` on. A symbol the file defines
+ * itself counts as this file's, whatever other files may define. False when they are not in the
+ * file. */
+bool gib_elf_pointers(struct gib_elf *elf, uint64_t vaddr, size_t count,
+                      struct gib_elf_pointer *pointers);
+
 /* Where glibc keeps a thread's kernel id, in bytes behind the thread pointer: from the libc's own
  * description of itself for debuggers
  * (_thread_db_pthread_tid, nptl_db). 0 when the file has none. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "symbols/distance.h"
 
 /* ---- parsing ---- */
 
@@ -417,43 +418,17 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
 
 /* ---- a name like the one misspelt ---- */
 
-/* Levenshtein's distance, at most `limit`. */
-static unsigned distance(const char *a, const char *b, unsigned limit)
-{
-    enum { LONGEST = 64 };
-    size_t m = strlen(a), n = strlen(b);
-    unsigned row[LONGEST + 1];
-    if (m > LONGEST || n > LONGEST || (m > n ? m - n : n - m) > limit)
-        return limit + 1;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= m; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= n; j++) {
-            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 /* C++ names are compared as people write them, when the name looks like one. */
 static unsigned symbol_distance(const char *name, const char *symbol, unsigned limit)
 {
     bool mangled = !strncmp(symbol, "_Z", 2);
     if (mangled && strstr(name, "::")) {
         char *shown = gib_elf_function_name(symbol);
-        unsigned d = shown ? distance(name, shown, limit) : limit + 1;
+        unsigned d = shown ? gib_name_distance(name, shown, limit) : limit + 1;
         free(shown);
         return d;
     }
-    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : distance(name, symbol, limit);
+    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : gib_name_distance(name, symbol, limit);
 }
 
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
@@ -512,7 +487,7 @@ char *gib_module_nearest(struct gib_engine *engine, const char *name)
         const struct gib_module *module = gib_modules_get(modules, i);
         bool begins = length > 2 && !strncmp(module->name, name, length) &&
                       strchr(".-_", module->name[length]);
-        unsigned d = begins ? 0 : distance(name, module->name, best);
+        unsigned d = begins ? 0 : gib_name_distance(name, module->name, best);
         if (d < best || (d == best && !found)) {
             best = d;
             found = module->name;
