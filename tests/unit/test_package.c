@@ -1,6 +1,6 @@
 /*
- * test_package.c: what the macros of gibbon/package.h leave in a file, and reading it: every kind of
- * registration from every compiler, then damaged files.
+ * test_package.c: what the macros of gibbon/package.h leave in a file, and reading it: every kind
+ * of registration from every compiler, then damaged files.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -210,10 +210,11 @@ static void the_promised_package(void **state)
 static int compile(const char *compiler, int wrong)
 {
     char command[8192];
-    snprintf(command, sizeof command,
-             "command -v %s >/dev/null || exit 77; %s -shared -fPIC -I%s -DWRONG=%d %s/wrong_types.c "
-             "-o /dev/null 2>/dev/null",
-             compiler, compiler, GIBBON_INCLUDE, wrong, PACKAGE_SOURCES);
+    snprintf(
+        command, sizeof command,
+        "command -v %s >/dev/null || exit 77; %s -shared -fPIC -I%s -DWRONG=%d %s/wrong_types.c "
+        "-o /dev/null 2>/dev/null",
+        compiler, compiler, GIBBON_INCLUDE, wrong, PACKAGE_SOURCES);
     return system(command) >> 8;
 }
 
@@ -416,9 +417,12 @@ static void changed_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_registration_is_read), cmocka_unit_test(the_promised_package),
-        cmocka_unit_test(wrong_types_do_not_compile), cmocka_unit_test(what_is_no_package),
-        cmocka_unit_test(one_thing_wrong),            cmocka_unit_test(truncated_files),
+        cmocka_unit_test(every_registration_is_read),
+        cmocka_unit_test(the_promised_package),
+        cmocka_unit_test(wrong_types_do_not_compile),
+        cmocka_unit_test(what_is_no_package),
+        cmocka_unit_test(one_thing_wrong),
+        cmocka_unit_test(truncated_files),
         cmocka_unit_test(changed_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
