@@ -117,3 +117,23 @@ def test_internal_links_resolve(page):
         assert target.is_file(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def c_blocks(page):
+    """The C programs of a page: indented blocks that begin with an include."""
+    blocks = re.findall(r"(?:^    .*\n|^\n)+", (ROOT / "docs" / page).read_text(), flags=re.M)
+    programs = [re.sub(r"^    ", "", block, flags=re.M).strip() + "\n" for block in blocks]
+    return [program for program in programs if program.startswith("#include")]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_packages_in_the_documents_compile(compiler, tmp_path):
+    programs = c_blocks("packages.md")
+    assert len(programs) >= 12
+    for program in programs:
+        assert "<gibbon/package.h>" in program
+        source = tmp_path / "package.c"
+        source.write_text(program)
+        subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-I",
+                        str(ROOT / "core" / "include"), str(source), "-o", str(tmp_path / "package.so")],
+                       check=True, timeout=60)
