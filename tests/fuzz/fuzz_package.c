@@ -1,7 +1,6 @@
 /*
- * fuzz_package.c: any bytes as a package.
- *
- * A corpus to begin with, when none is given: the files in tests/fuzz/corpus_package.
+ * fuzz_package.c: any bytes as a package. What to begin with is in corpus/fuzz_package of the build's
+ * folder.
  */
 #include <stdio.h>
 #include <stdlib.h>
