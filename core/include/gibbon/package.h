@@ -468,48 +468,23 @@ static inline int gibbon_is_integer(const struct gibbon_type *type)
     }
 }
 
-/* An integer or pointer of `type` at `value`, sign-extended if it is signed (as char and enums are
- * taken to be); a floating-point one cut to an integer; 0 for everything else, and for NULL. */
-static inline int64_t gibbon_read_int(const struct gibbon_type *type, const void *value)
+/* A number cut to an integer; the nearest one when it is too large, 0 when it is not a number. */
+static inline int64_t gibbon_to_int(double number)
 {
-    union {
-        int8_t one;
-        int16_t two;
-        int32_t four;
-        int64_t eight;
-        float single;
-        double twice;
-    } copy = {0};
-    if (!type || !value || type->size > sizeof copy)
-        return 0;
-    __builtin_memcpy(&copy, value, type->size);
-    if (type->type_class == GIBBON_TYPE_FLOATING)
-        return (int64_t)(type->size == 4 ? (double)copy.single : copy.twice);
-    if (!gibbon_is_integer(type))
-        return 0;
-    int is_unsigned =
-        type->type_class == GIBBON_TYPE_UNSIGNED || type->type_class == GIBBON_TYPE_BOOL;
-    switch (type->size) {
-    case 1:
-        return is_unsigned ? (uint8_t)copy.one : copy.one;
-    case 2:
-        return is_unsigned ? (uint16_t)copy.two : copy.two;
-    case 4:
-        return is_unsigned ? (uint32_t)copy.four : (int64_t)copy.four;
-    default:
-        return copy.eight;
-    }
+    if (number >= 9223372036854775808.0)
+        return INT64_MAX;
+    if (number <= -9223372036854775808.0)
+        return INT64_MIN;
+    return number < 0 || number >= 0 ? (int64_t)number : 0;
 }
 
-/* A floating-point value or an integer of `type` as a double; 0 for everything else. */
-static inline double gibbon_read_double(const struct gibbon_type *type, const void *value)
+/* A floating-point number of `type`, its size; 0 for everything else. */
+static inline double gibbon_read_floating(const struct gibbon_type *type, const void *value)
 {
-    if (!type || !value || type->type_class != GIBBON_TYPE_FLOATING)
-        return (double)gibbon_read_int(type, value);
     float single;
     double twice;
     long double extended;
-    switch (type->size) {
+    switch (type->type_class == GIBBON_TYPE_FLOATING ? type->size : 0) {
     case sizeof single:
         __builtin_memcpy(&single, value, sizeof single);
         return (double)single;
@@ -522,6 +497,42 @@ static inline double gibbon_read_double(const struct gibbon_type *type, const vo
     default:
         return 0;
     }
+}
+
+/* An integer or pointer of `type` at `value`, sign-extended if it is signed (as char and enums are
+ * taken to be); a floating-point one as gibbon_to_int makes it; 0 for everything else, and for
+ * NULL. */
+static inline int64_t gibbon_read_int(const struct gibbon_type *type, const void *value)
+{
+    int64_t number = 0;
+    if (!type || !value)
+        return 0;
+    if (type->type_class == GIBBON_TYPE_FLOATING)
+        return gibbon_to_int(gibbon_read_floating(type, value));
+    if (!gibbon_is_integer(type))
+        return 0;
+    __builtin_memcpy(&number, value, type->size); /* little-endian: the low bytes come first */
+    int is_unsigned =
+        type->type_class == GIBBON_TYPE_UNSIGNED || type->type_class == GIBBON_TYPE_BOOL;
+    switch (is_unsigned ? 8 : type->size) {
+    case 1:
+        return (int8_t)number;
+    case 2:
+        return (int16_t)number;
+    case 4:
+        return (int32_t)number;
+    default:
+        return number;
+    }
+}
+
+/* A floating-point value or an integer of `type` as a double; 0 for everything else. */
+static inline double gibbon_read_double(const struct gibbon_type *type, const void *value)
+{
+    if (!type || !value)
+        return 0;
+    return type->type_class == GIBBON_TYPE_FLOATING ? gibbon_read_floating(type, value)
+                                                    : (double)gibbon_read_int(type, value);
 }
 
 /* Stores a number as `type` says, integer or floating. 0; -1, and nothing is stored, for void,
@@ -557,7 +568,7 @@ static inline int gibbon_write_int(const struct gibbon_type *type, void *value, 
         return -1;
     if (type->type_class == GIBBON_TYPE_BOOL)
         number = number != 0;
-    __builtin_memcpy(value, &number, type->size); /* little-endian: the low bytes come first */
+    __builtin_memcpy(value, &number, type->size);
     return 0;
 }
 
@@ -593,7 +604,7 @@ static inline int gibbon_set_argument_double(struct gibbon_call *call, unsigned 
 {
     const struct gibbon_type *type = gibbon_argument_type(call, index);
     return type && type->type_class != GIBBON_TYPE_FLOATING
-               ? gibbon_write_int(type, gibbon_argument(call, index), (int64_t)value)
+               ? gibbon_write_int(type, gibbon_argument(call, index), gibbon_to_int(value))
                : gibbon_write_double(type, gibbon_argument(call, index), value);
 }
 
@@ -624,7 +635,7 @@ static inline int gibbon_set_double(struct gibbon_call *call, double value)
     const struct gibbon_type *type = gibbon_result_type(call);
     return type->type_class == GIBBON_TYPE_FLOATING
                ? gibbon_write_double(type, call->result, value)
-               : gibbon_write_int(type, call->result, (int64_t)value);
+               : gibbon_write_int(type, call->result, gibbon_to_int(value));
 }
 
 static inline int gibbon_set_pointer(struct gibbon_call *call, const void *value)
