@@ -224,6 +224,11 @@ const uint8_t *gib_elf_at(const struct gib_elf *elf, uint64_t vaddr, size_t *siz
 
 bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value)
 {
+    return gib_elf_dynamic_nth(elf, tag, 0, value);
+}
+
+bool gib_elf_dynamic_nth(const struct gib_elf *elf, int64_t tag, size_t nth, uint64_t *value)
+{
     Elf64_Phdr header;
     size_t size;
     if (!program_header(&elf->image, PT_DYNAMIC, &header))
@@ -238,7 +243,7 @@ bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value)
         memcpy(&entry, table, sizeof entry);
         if (entry.d_tag == DT_NULL)
             return false;
-        if (entry.d_tag == tag) {
+        if (entry.d_tag == tag && nth-- == 0) {
             *value = entry.d_un.d_val;
             return true;
         }
@@ -320,6 +325,7 @@ void gib_elf_close(struct gib_elf *elf)
     gib_hash_free(&elf->names);
     gib_hash_free(&elf->alias_names);
     gib_hash_free(&elf->import_names);
+    gib_hash_free(&elf->definition_names);
     free(elf->aliases);
     free(elf->alias_text);
     free(elf->imports);
