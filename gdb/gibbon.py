@@ -232,6 +232,8 @@ class FrontEnd:
     symbol_base = None  # the empty one
     symbol_files = None  # path to descriptor of all, the empty one first: GDB closes files and opens them again by their names
     unsettled = ()  # paths of those that belong to the empty one
+    packages = ()  # paths of files of the user's that were added
+    waiting = ()  # paths and biases of those that were not yet: in an event no command may be executed
     loading = 0  # GDB's events are about our own files
 
     def execute_quietly(self, command):
@@ -256,9 +258,15 @@ class FrontEnd:
         self.execute_quietly("add-symbol-file %s -o 0" % path)
         self.symbol_base = next((o for o in gdb.objfiles() if o.filename == path), None)
 
-    def symbols(self, path):
+    def symbols(self, path, bias):
         if path is None:
             self.forget_symbols()
+        elif bias:
+            self.waiting += ((path, bias),)
+            if self.in_event:
+                self.post(self.settle_symbols)
+            else:
+                self.settle_symbols()
         elif self.kind == binding.REACHED:  # inside stop(), where GDB wants breakpoints left alone
             return 1
         elif not self.in_event:
@@ -283,34 +291,44 @@ class FrontEnd:
             self.event(binding.STOPPED)
 
     def settle_symbols(self):
-        if not (self.unsettled or self.stale_locations) or self.in_event:
+        if not (self.unsettled or self.stale_locations or self.waiting) or self.in_event:
             return
         self.stale_locations = False  # whenever symbols come or go, GDB finds all locations anew
         paths, self.unsettled = self.unsettled, ()
+        added, self.waiting = self.waiting, ()
+        self.packages += tuple(path for path, _bias in added)
         try:
             frame = gdb.selected_frame()
         except gdb.error:
             frame = None
-        if self.symbol_base.is_valid():
+        if self.symbol_base is not None and self.symbol_base.is_valid():
             base = self.symbol_base.filename
             self.execute_quietly("remove-symbol-file " + base)
             os.close(self.symbol_files.pop(base))
+        for path, bias in added:
+            self.execute_quietly("add-symbol-file %s -o 0x%x" % (self.quoted(path), bias))
         for path in paths:
             self.execute_quietly("add-symbol-file %s -o 0" % path)
         self.expect_symbols()
         if frame is not None and frame.is_valid():
             frame.select()
 
+    @staticmethod
+    def quoted(path):
+        return "".join("\\" + c if c in " \t\"'\\" else c for c in path)
+
     def forget_symbols(self):
-        if self.leaving or not self.symbol_files:
+        self.waiting = ()
+        if self.leaving or not (self.symbol_files or self.packages):
             return
-        files, self.symbol_files = self.symbol_files, None
+        files, self.symbol_files = self.symbol_files or {}, None
+        packages, self.packages = self.packages, ()
         self.symbol_base, self.unsettled = None, ()
 
         def forget():
             for objfile in gdb.objfiles():
-                if objfile.filename in files and objfile.owner is None:
-                    self.execute_quietly("remove-symbol-file " + objfile.filename)
+                if (objfile.filename in files or objfile.filename in packages) and objfile.owner is None:
+                    self.execute_quietly("remove-symbol-file " + self.quoted(objfile.filename))
             for descriptor in files.values():
                 os.close(descriptor)
             self.expect_symbols()

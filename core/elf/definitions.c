@@ -23,14 +23,16 @@ static void read_symbol(const struct gib_elf *elf, size_t index, Elf64_Sym *symb
     *name = symbol->st_name < table->strings_size ? table->strings + symbol->st_name : "";
 }
 
-static bool is_offered(const Elf64_Sym *symbol)
+/* Within one program nothing is hidden: all it has may be used. */
+static bool is_offered(const Elf64_Sym *symbol, bool within, bool demoted)
 {
     unsigned type = ELF64_ST_TYPE(symbol->st_info), binding = ELF64_ST_BIND(symbol->st_info);
     unsigned visibility = ELF64_ST_VISIBILITY(symbol->st_other);
-    if (symbol->st_shndx == SHN_UNDEF || (binding != STB_GLOBAL && binding != STB_WEAK &&
-                                          binding != STB_GNU_UNIQUE))
+    bool hidden = visibility == STV_HIDDEN || visibility == STV_INTERNAL;
+    if (symbol->st_shndx == SHN_UNDEF || (hidden && !within))
         return false;
-    if (visibility == STV_HIDDEN || visibility == STV_INTERNAL)
+    if (binding != STB_GLOBAL && binding != STB_WEAK && binding != STB_GNU_UNIQUE &&
+        !(binding == STB_LOCAL && demoted))
         return false;
     if (!symbol->st_value && symbol->st_shndx != SHN_ABS && type != STT_TLS)
         return false;
@@ -42,7 +44,8 @@ static void read_definitions(struct gib_elf *elf)
 {
     struct gib_symbol_table *table = &elf->definitions;
     struct gib_image *debug;
-    if (!is_static_program(elf)) {
+    bool within = is_static_program(elf);
+    if (!within) {
         if (!gib_elf_dynamic_symbols(elf, table))
             table->count = 0;
     } else if (!gib_image_symbol_table(&elf->image, SHT_SYMTAB, table)) {
@@ -50,19 +53,25 @@ static void read_definitions(struct gib_elf *elf)
         if (!debug || !gib_image_symbol_table(debug, SHT_SYMTAB, table))
             table->count = 0;
     }
+    /* Of a position-independent program the linker makes hidden names local; they are of no source
+     * file, and behind an empty one. */
     size_t offered = 0;
-    Elf64_Sym symbol;
-    const char *name;
-    for (size_t i = 1; i < table->count; i++) {
-        read_symbol(elf, i, &symbol, &name);
-        offered += is_offered(&symbol);
-    }
-    if (!offered || !gib_hash_create(&elf->definition_names, offered))
-        return;
-    for (size_t i = 1; i < table->count; i++) {
-        read_symbol(elf, i, &symbol, &name);
-        if (is_offered(&symbol))
-            gib_hash_add(&elf->definition_names, gib_hash_of(name, strlen(name)), (uint32_t)i);
+    for (int turn = 0; turn < 2; turn++) {
+        bool demoted = false;
+        for (size_t i = 1; i < table->count; i++) {
+            Elf64_Sym symbol;
+            const char *name;
+            read_symbol(elf, i, &symbol, &name);
+            if (ELF64_ST_TYPE(symbol.st_info) == STT_FILE)
+                demoted = within && !*name;
+            if (!is_offered(&symbol, within, demoted))
+                continue;
+            offered += turn == 0;
+            if (turn)
+                gib_hash_add(&elf->definition_names, gib_hash_of(name, strlen(name)), (uint32_t)i);
+        }
+        if (!offered || (turn == 0 && !gib_hash_create(&elf->definition_names, offered)))
+            return;
     }
 }
 

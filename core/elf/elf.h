@@ -121,15 +121,19 @@ struct gib_elf_definition {
     bool thread_local_variable; /* value is an offset */
     bool absolute;              /* value is a number, no vaddr */
 };
-/* The file's definition of `name`, function or variable, as the dynamic linker finds it: in .dynsym,
- * of the version asked for, or of the default one with NULL. In a static program, in .symtab, where
- * versions do not count. False: it has none. */
+/* The file's definition of `name`, function or variable, as the dynamic linker finds it: in
+ * .dynsym, of the version asked for, or of the default one with NULL. In a static program, in
+ * .symtab, where versions do not count. False: it has none. */
 bool gib_elf_definition(struct gib_elf *elf, const char *name, const char *version,
                         struct gib_elf_definition *out);
 
 /* Names of the libraries it is linked with (DT_NEEDED), in order: fills up to `max`, returns how
  * many. Valid until close. */
 size_t gib_elf_needed(const struct gib_elf *elf, const char **names, size_t max);
+
+/* vaddr of the word in which the dynamic linker tells debuggers of its list of modules (DT_DEBUG);
+ * false: the file has none. */
+bool gib_elf_debug_slot(const struct gib_elf *elf, uint64_t *slot);
 
 /* Extent [*start, *end) of the function covering vaddr, by symbol size; when no sized symbol covers
  * it, by the .eh_frame FDE. False when neither knows. */

@@ -267,9 +267,9 @@ static int read_dynamic(struct gib_object_reader *reader, const Elf64_Phdr *head
     const Elf64_Phdr *header = headers;
     while (header < headers + count && header->p_type != PT_DYNAMIC)
         header++;
-    const uint8_t *table = header == headers + count ? NULL
-                                                     : gib_object_at(reader->object, header->p_vaddr,
-                                                                     header->p_filesz);
+    const uint8_t *table = header == headers + count
+                               ? NULL
+                               : gib_object_at(reader->object, header->p_vaddr, header->p_filesz);
     if (!table)
         return gib_object_damaged(reader, "it has no dynamic section");
     const struct gib_object_dynamic *dynamic = &reader->dynamic;
@@ -335,9 +335,8 @@ static int read_object(struct gib_object_reader *reader)
 int gib_object_read(const uint8_t *bytes, size_t size, const char *name, struct gib_object **out,
                     struct gib_error *error)
 {
-    struct gib_object_reader reader = {.object = calloc(1, sizeof *reader.object),
-                                       .name = name,
-                                       .error = error};
+    struct gib_object_reader reader = {
+        .object = calloc(1, sizeof *reader.object), .name = name, .error = error};
     *out = NULL;
     if (!reader.object)
         return gib_object_no_memory(&reader);

@@ -43,24 +43,25 @@ struct gib_object_need {
 /* One of eight bytes, sorted by vaddr. */
 struct gib_object_relocation {
     uint64_t vaddr;
-    uint32_t need;    /* index, or GIB_NO_NEED: the load bias */
-    uint64_t addend;  /* what is added */
-    uint64_t before;  /* the eight bytes as the file has them */
+    uint32_t need;   /* index, or GIB_NO_NEED: the load bias */
+    uint64_t addend; /* what is added */
+    uint64_t before; /* the eight bytes as the file has them */
 };
 #define GIB_NO_NEED UINT32_MAX
 
 struct gib_object {
-    const uint8_t *bytes; /* borrowed from the caller of gib_object_read, for as long as this lives */
+    const uint8_t
+        *bytes; /* borrowed from the caller of gib_object_read, for as long as this lives */
     size_t size;
     struct gib_object_segment *segments; /* by vaddr, not overlapping */
     size_t segment_count;
-    uint64_t low, span;  /* all segments lie in the vaddrs [low, low + span), whole pages */
-    uint64_t align;      /* of the load bias: a power of two, a page at least */
+    uint64_t low, span;         /* all segments lie in the vaddrs [low, low + span), whole pages */
+    uint64_t align;             /* of the load bias: a power of two, a page at least */
     uint64_t relro, relro_size; /* to be made read-only when all is written, whole pages; 0: none */
-    uint64_t frames;     /* vaddr of .eh_frame_hdr, 0: none */
-    uint32_t frame_count; /* entries of its search table when that is the usual one, else 0 */
-    const char *soname;  /* NULL: none */
-    const char **needed; /* names of libraries */
+    uint64_t frames;            /* vaddr of .eh_frame_hdr, 0: none */
+    uint32_t frame_count;       /* entries of its search table when that is the usual one, else 0 */
+    const char *soname;         /* NULL: none */
+    const char **needed;        /* names of libraries */
     size_t needed_count;
     struct gib_object_need *needs;
     size_t need_count;
@@ -69,10 +70,10 @@ struct gib_object {
 };
 
 /*
- * Reads an x86-64 shared object. Returns 0, or a GIB_E_ code and a sentence that begins with `name`:
- * GIB_E_FILE, it is damaged or something else; GIB_E_UNSUPPORTED, it needs what only the dynamic
- * linker can give: thread-local storage, constructors, text relocations, copies.
- * The caller frees *out with gib_object_free; `bytes` must outlive it.
+ * Reads an x86-64 shared object. Returns 0, or a GIB_E_ code and a sentence that begins with
+ * `name`: GIB_E_FILE, it is damaged or something else; GIB_E_UNSUPPORTED, it needs what only the
+ * dynamic linker can give: thread-local storage, constructors, text relocations, copies. The caller
+ * frees *out with gib_object_free; `bytes` must outlive it.
  */
 int gib_object_read(const uint8_t *bytes, size_t size, const char *name, struct gib_object **out,
                     struct gib_error *error);

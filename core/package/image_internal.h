@@ -29,8 +29,8 @@ struct gib_object_reader {
 
 /* Return their code, always not 0. */
 int gib_object_damaged(const struct gib_object_reader *reader, const char *what);
-__attribute__((format(printf, 2, 3))) int
-gib_object_refuse(const struct gib_object_reader *reader, const char *format, ...);
+__attribute__((format(printf, 2, 3))) int gib_object_refuse(const struct gib_object_reader *reader,
+                                                            const char *format, ...);
 int gib_object_no_memory(const struct gib_object_reader *reader);
 
 /* The segment that has all of [vaddr, vaddr + size), NULL: none. */

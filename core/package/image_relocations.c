@@ -138,8 +138,8 @@ static int add_relocation(struct table *table, uint64_t vaddr, uint32_t need, ui
                                  "needs relocations in its code; compile it with -fPIC.");
     if (object->relocation_count == table->room) {
         size_t room = 2 * table->room + 64;
-        void *grown = room > MOST ? NULL
-                                  : realloc(object->relocations, room * sizeof *object->relocations);
+        void *grown =
+            room > MOST ? NULL : realloc(object->relocations, room * sizeof *object->relocations);
         if (!grown)
             return gib_object_no_memory(table->reader);
         object->relocations = grown;
@@ -211,7 +211,8 @@ static int read_table(struct table *table, uint64_t vaddr, uint64_t size)
     return failed;
 }
 
-/* DT_RELR: an even word is an address; an odd one has a bit for each of the 63 words that follow. */
+/* DT_RELR: an even word is an address; an odd one has a bit for each of the 63 words that follow.
+ */
 static int read_relr(struct table *table, uint64_t vaddr, uint64_t size)
 {
     const uint8_t *bytes = size ? gib_object_at(table->reader->object, vaddr, size) : NULL;

@@ -2,7 +2,8 @@
  * image_startup.c: code that the dynamic linker would run when it loads the object, or at the end.
  *
  * Nothing of a package runs when it is mapped. The start-up files of gcc and clang put functions
- * there that do nothing in a shared object on Linux: `_init` and `_fini` (crti.o), `frame_dummy` and
+ * there that do nothing in a shared object on Linux: `_init` and `_fini` (crti.o), `frame_dummy`
+ * and
  * `__do_global_dtors_aux` (crtstuff.c). They are known by what they do, as a name can be anybody's,
  * or be stripped. Everything else is the package's own, and refused: it would silently not run.
  */
@@ -35,12 +36,13 @@ static const uint8_t *code_at(const struct gib_object *object, uint64_t *vaddr, 
  * the program's own start-up has called it then. */
 static bool is_crti_init(const struct gib_object *object, uint64_t vaddr)
 {
-    static const uint16_t pattern[] = {0x48, 0x83, 0xec, 0x08,                 /* sub $8,%rsp */
-                                       0x48, 0x8b, 0x05, ANY,  ANY, ANY, ANY,  /* mov ..(%rip),%rax */
-                                       0x48, 0x85, 0xc0,                       /* test %rax,%rax */
-                                       0x74, 0x02,                             /* je 1f */
-                                       0xff, 0xd0,                             /* call *%rax */
-                                       0x48, 0x83, 0xc4, 0x08, 0xc3};          /* 1: add; ret */
+    static const uint16_t pattern[] = {0x48, 0x83, 0xec, 0x08, /* sub $8,%rsp */
+                                       0x48, 0x8b, 0x05, ANY,  ANY,
+                                       ANY,  ANY,                     /* mov ..(%rip),%rax */
+                                       0x48, 0x85, 0xc0,              /* test %rax,%rax */
+                                       0x74, 0x02,                    /* je 1f */
+                                       0xff, 0xd0,                    /* call *%rax */
+                                       0x48, 0x83, 0xc4, 0x08, 0xc3}; /* 1: add; ret */
     enum { SIZE = sizeof pattern / sizeof *pattern };
     const uint8_t *code = code_at(object, &vaddr, SIZE);
     return code && fits(code, pattern, SIZE);
@@ -65,7 +67,8 @@ static bool is_register_clones(const struct gib_object *object, uint64_t vaddr)
     const uint8_t *code = code_at(object, &vaddr, SIZE);
     /* The table is empty: both addresses are the same. */
     return code && fits(code, pattern, SIZE) &&
-           (uint32_t)gib_object_load(code + 3, 4) + 7 == (uint32_t)gib_object_load(code + 10, 4) + 14;
+           (uint32_t)gib_object_load(code + 3, 4) + 7 ==
+               (uint32_t)gib_object_load(code + 10, 4) + 14;
 }
 
 /* frame_dummy: jmp register_tm_clones; in older compilers with a frame. */
@@ -77,17 +80,18 @@ static bool is_frame_dummy(const struct gib_object *object, uint64_t vaddr)
         code = gib_object_at(object, vaddr, 5);
     }
     return code && code[0] == 0xe9 &&
-           is_register_clones(object, vaddr + 5 +
-                                          (uint64_t)(int64_t)(int32_t)gib_object_load(code + 1, 4));
+           is_register_clones(object,
+                              vaddr + 5 + (uint64_t)(int64_t)(int32_t)gib_object_load(code + 1, 4));
 }
 
 /* __do_global_dtors_aux: if (completed) return; __cxa_finalize(__dso_handle), if there is one... */
 static bool is_dtors_aux(const struct gib_object *object, uint64_t vaddr)
 {
-    static const uint16_t pattern[] = {0x80, 0x3d, ANY,  ANY, ANY, ANY, 0x00, /* cmpb $0,completed */
-                                       0x75, ANY,                             /* jne */
-                                       0x55,                                  /* push %rbp */
-                                       0x48, 0x83, 0x3d, ANY, ANY, ANY, ANY, 0x00}; /* __cxa_finalize */
+    static const uint16_t pattern[] = {
+        0x80, 0x3d, ANY,  ANY, ANY, ANY, 0x00,        /* cmpb $0,completed */
+        0x75, ANY,                                    /* jne */
+        0x55,                                         /* push %rbp */
+        0x48, 0x83, 0x3d, ANY, ANY, ANY, ANY,  0x00}; /* __cxa_finalize */
     enum { SIZE = sizeof pattern / sizeof *pattern };
     const uint8_t *code = code_at(object, &vaddr, SIZE);
     return code && fits(code, pattern, SIZE);
@@ -127,8 +131,9 @@ static int check_array(const struct gib_object_reader *reader, uint64_t array, u
         if (known && harmless(object, vaddr))
             continue;
         const char *name = known ? gib_object_name_of(object, vaddr) : NULL;
-        return gib_object_refuse(reader, "has a %s%s%.60s, which would not run: nothing of a "
-                                         "package does when it %s.",
+        return gib_object_refuse(reader,
+                                 "has a %s%s%.60s, which would not run: nothing of a "
+                                 "package does when it %s.",
                                  kind, name ? ", " : "", name ? name : "", when);
     }
     return 0;

@@ -90,9 +90,8 @@ int gib_object_resolve(struct gib_object *object, const char *name, const struct
             add_name(&missing, object->needed[i], NULL);
     if (missing.count)
         return fail_with(error, name,
-                         missing.count == 1
-                             ? "needs a library that the program has not loaded"
-                             : "needs libraries that the program has not loaded",
+                         missing.count == 1 ? "needs a library that the program has not loaded"
+                                            : "needs libraries that the program has not loaded",
                          &missing);
     for (size_t i = 0; i < object->need_count; i++) {
         struct gib_object_need *need = &object->needs[i];

@@ -19,9 +19,9 @@ struct gib_scope {
 
 /*
  * Fills all needs of the object with addresses in the target. Returns 0; GIB_E_NOT_FOUND with one
- * sentence that names every library (DT_NEEDED) that no module of the scope is, or every symbol that
- * none defines; GIB_E_UNSUPPORTED when one is a thread-local variable. `name` is the object's, for
- * the sentence. Hold gib_modules_lock.
+ * sentence that names every library (DT_NEEDED) that no module of the scope is, or every symbol
+ * that none defines; GIB_E_UNSUPPORTED when one is a thread-local variable. `name` is the object's,
+ * for the sentence. Hold gib_modules_lock.
  */
 int gib_object_resolve(struct gib_object *object, const char *name, const struct gib_scope *scope,
                        struct gib_error *error);

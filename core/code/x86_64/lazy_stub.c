@@ -30,8 +30,8 @@ struct gib_lazy_vectors gib_lazy_vectors(void)
         __get_cpuid_max(0, NULL) < LEAF)
         return vectors;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    /* xmm, ymm, the mask registers, both halves of zmm; not the tiles of AMX: they are large, and no
-     * arguments. */
+    /* xmm, ymm, the mask registers, both halves of zmm; not the tiles of AMX: they are large, and
+     * no arguments. */
     vectors.mask = low & 0xe6;
     vectors.size = HEADER + 64;
     for (unsigned part = 2; part < 8; part++) {
@@ -72,27 +72,29 @@ static void put_area(struct emitter *e, const struct gib_lazy_vectors *v, bool s
 
 static void put_shared(struct emitter *e, const struct gib_lazy_vectors *v)
 {
-    BYTES(e, 0x55, 0x48, 0x89, 0xe5);                   /* push %rbp ; mov %rsp,%rbp */
-    BYTES(e, 0x50, 0x51, 0x52, 0x56, 0x57);             /* push rax rcx rdx rsi rdi */
-    BYTES(e, 0x41, 0x50, 0x41, 0x51, 0x41, 0x52);       /* push r8 r9 r10 */
-    BYTES(e, 0x41, 0x53);                               /* push r11 */
-    BYTES(e, 0x48, 0x81, 0xec);                         /* sub $size,%rsp */
+    BYTES(e, 0x55, 0x48, 0x89, 0xe5);             /* push %rbp ; mov %rsp,%rbp */
+    BYTES(e, 0x50, 0x51, 0x52, 0x56, 0x57);       /* push rax rcx rdx rsi rdi */
+    BYTES(e, 0x41, 0x50, 0x41, 0x51, 0x41, 0x52); /* push r8 r9 r10 */
+    BYTES(e, 0x41, 0x53);                         /* push r11 */
+    BYTES(e, 0x48, 0x81, 0xec);                   /* sub $size,%rsp */
     gib_put32(e, v->size);
-    BYTES(e, 0x48, 0x83, 0xe4, 0xc0);                   /* and $-64,%rsp */
-    BYTES(e, 0x31, 0xc0);                               /* xor %eax,%eax */
-    for (int i = 0; i < 8 && v->mask; i++)
-        gib_memory(e, STORE, RAX, RSP, HEADER + 8 * i);
+    BYTES(e, 0x48, 0x83, 0xe4, 0xc0); /* and $-64,%rsp */
+    BYTES(e, 0x31, 0xc0);             /* xor %eax,%eax */
+    for (uint32_t i = 0; i < 8 && v->mask; i++) {
+        BYTES(e, 0x48, 0x89, 0x84, 0x24); /* mov %rax,HEADER + 8 i(%rsp) */
+        gib_put32(e, HEADER + 8 * i);
+    }
     put_area(e, v, true);
-    BYTES(e, 0xfc);                                     /* cld */
-    BYTES(e, 0x41, 0xff, 0x53, 0x08);                   /* call *8(%r11) */
+    BYTES(e, 0xfc);                   /* cld */
+    BYTES(e, 0x41, 0xff, 0x53, 0x08); /* call *8(%r11) */
     gib_memory(e, LOAD, R11, RBP, -SAVED);
-    BYTES(e, 0x49, 0x89, 0x03);                         /* mov %rax,(%r11) */
+    BYTES(e, 0x49, 0x89, 0x03); /* mov %rax,(%r11) */
     gib_memory(e, STORE, RAX, RBP, -SAVED);
     put_area(e, v, false);
     gib_memory(e, LEA, RSP, RBP, -SAVED);
     BYTES(e, 0x41, 0x5b, 0x41, 0x5a, 0x41, 0x59, 0x41, 0x58); /* pop r11 r10 r9 r8 */
-    BYTES(e, 0x5f, 0x5e, 0x5a, 0x59, 0x58, 0x5d);       /* pop rdi rsi rdx rcx rax rbp */
-    BYTES(e, 0x41, 0xff, 0xe3);                         /* jmp *%r11 */
+    BYTES(e, 0x5f, 0x5e, 0x5a, 0x59, 0x58, 0x5d);             /* pop rdi rsi rdx rcx rax rbp */
+    BYTES(e, 0x41, 0xff, 0xe3);                               /* jmp *%r11 */
 }
 
 bool gib_lazy_stubs(uint64_t address, uint64_t cells, const struct gib_lazy_vectors *vectors,

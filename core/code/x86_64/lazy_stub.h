@@ -2,8 +2,8 @@
  * lazy_stub.h: calls an IFUNC whose implementation is asked for when it is first called.
  *
  * The dynamic linker calls resolvers while it relocates. A package is mapped while the target is
- * stopped, perhaps inside the dynamic linker, and nothing of the target may run then. So the package
- * gets the address of a stub, whose first call asks the resolver.
+ * stopped, perhaps inside the dynamic linker, and nothing of the target may run then. So the
+ * package gets the address of a stub, whose first call asks the resolver.
  *
  * Pure computation, but for gib_lazy_vectors, which asks the processor.
  */
@@ -29,9 +29,9 @@ enum {
 };
 
 /*
- * Writes the shared code and `count` stubs, GIB_LAZY_HEAD + count * GIB_LAZY_STUB bytes that will lie
- * at `address`, and what their cells, which must be writable, hold at first: two words for each, to
- * lie at `cells`. False when they are more than 2 GiB apart.
+ * Writes the shared code and `count` stubs, GIB_LAZY_HEAD + count * GIB_LAZY_STUB bytes that will
+ * lie at `address`, and what their cells, which must be writable, hold at first: two words for
+ * each, to lie at `cells`. False when they are more than 2 GiB apart.
  */
 bool gib_lazy_stubs(uint64_t address, uint64_t cells, const struct gib_lazy_vectors *vectors,
                     const uint64_t *resolver, size_t count, uint8_t *code, uint64_t *cell);
