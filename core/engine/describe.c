@@ -222,8 +222,9 @@ static bool wants_lines(struct gib_engine *engine, const struct gib_process *pro
     return false;
 }
 
-/* Packages have files of their own. */
-static void describe_images(struct gib_engine *engine, struct gib_process *process)
+/* Packages have files of their own. They are told of as soon as they are mapped: a breakpoint that
+ * was set by name before must be met in the first call. */
+void gib_describe_images(struct gib_engine *engine, struct gib_process *process)
 {
     for (size_t i = 0; i < process->image_count; i++) {
         struct gib_loaded *image = process->image[i];
@@ -238,7 +239,7 @@ void gib_describe_code(struct gib_engine *engine)
     struct gib_process *process = engine->process;
     if (!process || !process->installed)
         return;
-    describe_images(engine, process);
+    gib_describe_images(engine, process);
     if (!process->code_count)
         return;
     bool with_lines = process->code_has_lines || wants_lines(engine, process);

@@ -675,6 +675,8 @@ void gib_code_made(struct gib_process *process, const struct gib_site_state *sit
                    size_t size, enum gib_made_kind kind);
 /* Gives the debugger a symbol file of all code that came since the last time. */
 void gib_describe_code(struct gib_engine *engine);
+/* The same for packages only. */
+void gib_describe_images(struct gib_engine *engine, struct gib_process *process);
 /* Takes them all back, and gives them again the next time. */
 void gib_describe_anew(struct gib_engine *engine, struct gib_process *process);
 /* Takes them all back. */

@@ -437,6 +437,7 @@ int gib_image_load(struct gib_engine *engine, struct gib_process *process, const
     }
     process->image[process->image_count++] = *out = image;
     process->modules_changed |= gib_modules_update(process->modules, process->pid) > 0;
+    gib_describe_images(engine, process);
     return 0;
 }
 

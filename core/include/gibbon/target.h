@@ -101,7 +101,7 @@ struct gib_target_operations {
      * mapped with that bias: what is added to its addresses. NULL: forget all of them, the code is
      * gone. 0, -1 when the debugger cannot, 1 when not at this moment: it will be asked again.
      * Called at stops that the user sees, in commands, and when a watched address was reached; with
-     * NULL in any event.
+     * NULL, and for a package that was just mapped, in any event.
      */
     int (*symbols)(void *context, const char *path, uint64_t bias);
 
