@@ -161,6 +161,25 @@ static void it_can_go(void **state)
     traced_end(t);
 }
 
+/* Exceptions find their way: the unwinder asks the agent. */
+static void exceptions_pass(void **state)
+{
+    struct traced *t = traced_start(path_of("throws"), NULL);
+    traced_run(t);
+    struct gib_loaded *image = load(t, "package-cxx.so");
+    uint64_t address;
+    assert_true(gib_image_symbol(image, "package_frames", &address));
+    assert_int_equal(traced_call(t, address), 0); /* glibc has never heard of it */
+    gib_begin_change(t->engine);
+    gib_guard_unwinders(t->engine);
+    gib_end_change(t->engine);
+    assert_false(t->process->unguarded);
+    assert_int_equal(test_of(t, image), 0);
+    assert_int_equal(traced_call(t, address), image->bias + image->object->frames);
+    assert_true(image->object->frame_count >= 5);
+    traced_end(t);
+}
+
 static void refused(struct traced *t, const char *name, int code, const char *sentence)
 {
     struct gib_error error = {0};
@@ -216,9 +235,13 @@ static void from_another_root(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packages_work),     cmocka_unit_test(packages_work_in_static_programs),
-        cmocka_unit_test(before_relocation), cmocka_unit_test(it_is_a_module),
-        cmocka_unit_test(it_can_go),         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(packages_work),
+        cmocka_unit_test(packages_work_in_static_programs),
+        cmocka_unit_test(before_relocation),
+        cmocka_unit_test(it_is_a_module),
+        cmocka_unit_test(it_can_go),
+        cmocka_unit_test(exceptions_pass),
+        cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(from_another_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
