@@ -232,6 +232,8 @@ class FrontEnd:
     symbol_base = None  # the empty one
     symbol_files = None  # path to descriptor of all, the empty one first: GDB closes files and opens them again by their names
     unsettled = ()  # paths of those that belong to the empty one
+    packages, waiting = (), ()  # paths of files of the user's that were added; with biases, of those that were not yet
+    at_load = False  # in an event of a load: commands may be executed, as there is no stop whose breakpoints' commands would be
     loading = 0  # GDB's events are about our own files
 
     def execute_quietly(self, command):
@@ -256,9 +258,15 @@ class FrontEnd:
         self.execute_quietly("add-symbol-file %s -o 0" % path)
         self.symbol_base = next((o for o in gdb.objfiles() if o.filename == path), None)
 
-    def symbols(self, path):
+    def symbols(self, path, bias):
         if path is None:
             self.forget_symbols()
+        elif bias:
+            self.waiting += ((path, bias),)
+            if self.at_load:
+                self.add_packages()
+            else:
+                self.post(self.settle_symbols) if self.in_event else self.settle_symbols()
         elif self.kind == binding.REACHED:  # inside stop(), where GDB wants breakpoints left alone
             return 1
         elif not self.in_event:
@@ -283,7 +291,7 @@ class FrontEnd:
             self.event(binding.STOPPED)
 
     def settle_symbols(self):
-        if not (self.unsettled or self.stale_locations) or self.in_event:
+        if not (self.unsettled or self.stale_locations or self.waiting) or self.in_event:
             return
         self.stale_locations = False  # whenever symbols come or go, GDB finds all locations anew
         paths, self.unsettled = self.unsettled, ()
@@ -291,26 +299,37 @@ class FrontEnd:
             frame = gdb.selected_frame()
         except gdb.error:
             frame = None
-        if self.symbol_base.is_valid():
+        if self.symbol_base is not None and self.symbol_base.is_valid():
             base = self.symbol_base.filename
             self.execute_quietly("remove-symbol-file " + base)
             os.close(self.symbol_files.pop(base))
+        self.add_packages()
         for path in paths:
             self.execute_quietly("add-symbol-file %s -o 0" % path)
         self.expect_symbols()
         if frame is not None and frame.is_valid():
             frame.select()
 
+    quoted = staticmethod(lambda path: "".join("\\" + c if c in " \t\"'\\" else c for c in path))
+
+    def add_packages(self):
+        added, self.waiting = self.waiting, ()
+        for path, bias in added:
+            self.packages += (path,)
+            self.execute_quietly("add-symbol-file %s -o 0x%x" % (self.quoted(path), bias))
+
     def forget_symbols(self):
-        if self.leaving or not self.symbol_files:
+        self.waiting = ()
+        if self.leaving or not (self.symbol_files or self.packages):
             return
-        files, self.symbol_files = self.symbol_files, None
+        files, self.symbol_files = self.symbol_files or {}, None
+        packages, self.packages = self.packages, ()
         self.symbol_base, self.unsettled = None, ()
 
         def forget():
             for objfile in gdb.objfiles():
-                if objfile.filename in files and objfile.owner is None:
-                    self.execute_quietly("remove-symbol-file " + objfile.filename)
+                if (objfile.filename in files or objfile.filename in packages) and objfile.owner is None:
+                    self.execute_quietly("remove-symbol-file " + self.quoted(objfile.filename))
             for descriptor in files.values():
                 os.close(descriptor)
             self.expect_symbols()
@@ -370,7 +389,9 @@ class FrontEnd:
     def on_new_objfile(self, event):
         # Also sent for debug files and for the program while nothing runs.
         if gdb.selected_inferior().pid and event.new_objfile.owner is None and not self.loading:
+            self.at_load = not self.in_event
             self.event(binding.LOADED)
+            self.at_load = False
 
     def on_free_objfile(self, event):
         # GDB is in the middle of it (at exec, of everything): nothing may be asked of it now.
@@ -479,13 +500,12 @@ class Command(gdb.Command):
 
 
 class Prefix(gdb.Command):
-    def __init__(self, front_end):
-        self.front_end = front_end
-        self.__doc__ = front_end.engine.help().split("\n")[0]
-        super().__init__("gibbon", gdb.COMMAND_RUNNING, gdb.COMPLETE_NONE, True)
+    def __init__(self, front_end, name, doc, kind):
+        self.front_end, self.verb, self.__doc__ = front_end, name[:-len("gibbon")], doc
+        super().__init__(name, kind, gdb.COMPLETE_NONE, True)
 
     def invoke(self, argument, from_tty):
-        execute(self.front_end, argument, from_tty)
+        execute(self.front_end, self.verb + argument, from_tty)
 
 
 class Info(gdb.Command):
@@ -501,17 +521,6 @@ Usage: info gibbon [N...]"""
 
     def complete(self, text, word):
         return self.front_end.engine.complete("list " + text)[0]
-
-
-class SettingPrefix(gdb.Command):
-    """Settings of Gibbon."""
-
-    def __init__(self, front_end, verb):
-        self.front_end, self.verb = front_end, verb
-        super().__init__(verb + " gibbon", gdb.COMMAND_SUPPORT, gdb.COMPLETE_NONE, True)
-
-    def invoke(self, argument, from_tty):
-        execute(self.front_end, self.verb + " " + argument, from_tty)
 
 
 class Setting(gdb.Command):
@@ -557,12 +566,12 @@ def install():
     except binding.GibbonError as error:
         gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here
         return None
-    Prefix(front_end)
+    Prefix(front_end, "gibbon", front_end.engine.help().split("\n")[0], gdb.COMMAND_RUNNING)
     for name, _summary in front_end.engine.commands():
         Command(front_end, name, gdb.COMMAND_RUNNING)
     Info(front_end)
     for verb in ("set", "show"):
-        SettingPrefix(front_end, verb)
+        Prefix(front_end, verb + " gibbon", "Settings of Gibbon.", gdb.COMMAND_SUPPORT)
         for name, summary, _value in front_end.engine.settings():
             Setting(front_end, verb, name, summary)
     Calls(front_end)

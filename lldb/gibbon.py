@@ -41,6 +41,7 @@ class FrontEnd:
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
         self.symbol_modules = []
+        self.packages = []  # modules that are files of the user's
         self.engine = binding.Engine(self, "lldb")
 
     # The target.
@@ -189,12 +190,18 @@ class FrontEnd:
 
     # Symbols of our own code.
 
-    def symbols(self, path):
+    def symbols(self, path, bias):
         target = self.target()
         if path is None:
-            for module in self.symbol_modules:
+            for module in self.symbol_modules + self.packages:
                 target.RemoveModule(module)
-            self.symbol_modules = []
+            self.symbol_modules, self.packages = [], []
+            return 0
+        if bias:
+            module = target.AddModule(path, None, None)
+            if not module.IsValid() or target.SetModuleLoadAddress(module, bias).Fail():
+                return -1
+            self.packages.append(module)
             return 0
         # LLDB shows the name of the file in each frame, and keeps the file open.
         try:

@@ -323,14 +323,54 @@ static const struct gib_range *arena_of(const struct gib_shared *shared, uint64_
     return NULL;
 }
 
+static const struct gib_mapped_object *object_of(const struct gib_shared *shared, uint64_t pc)
+{
+    uint64_t count = gib_load(&shared->object_count);
+    for (uint64_t i = 0; i < count && i < GIB_MAX_OBJECTS; i++)
+        if (pc >= shared->object[i].start && pc < shared->object[i].end)
+            return &shared->object[i];
+    return NULL;
+}
+
+/* The unwind entry of the function at pc, by the search table of the object. The engine has checked
+ * the table: all addresses have four bytes, so an entry is length, CIE, start, size. */
+static const void *search_frames(const struct gib_mapped_object *object, uint64_t pc,
+                                 struct gib_unwind_bases *bases)
+{
+    const struct gib_frame_entry *entry =
+        (const struct gib_frame_entry *)(object->frames + GIB_FRAME_TABLE);
+    uint64_t low = 0, high = object->count; /* the last one that begins at or before pc */
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (object->frames + (uint64_t)(int64_t)entry[middle].function <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low)
+        return NULL;
+    entry += low - 1;
+    uint64_t function = object->frames + (uint64_t)(int64_t)entry->function;
+    const uint32_t *fde = (const uint32_t *)(object->frames + (uint64_t)(int64_t)entry->fde);
+    if (pc - function >= fde[3])
+        return NULL;
+    bases->text = bases->data = 0;
+    bases->function = function;
+    return fde;
+}
+
 /*
  * What libgcc's unwinder asks for each frame (unwind-dw2-fde.h). For a thunk the answer is one
  * unwind entry that the engine put at the start of each arena: an ordinary frame with a frame
- * pointer. So exceptions and pthread_cancel pass through a patched function.
+ * pointer. So exceptions and pthread_cancel pass through a patched function, and through a
+ * package's.
  */
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
 {
     const struct gib_range *arena = arena_of(shared, pc);
+    const struct gib_mapped_object *object = arena ? NULL : object_of(shared, pc);
+    if (object)
+        return object->count ? search_frames(object, pc, bases) : NULL;
     if (!arena)
         return NULL;
     bases->text = bases->data = 0;
@@ -343,6 +383,14 @@ const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib
 int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_shared *shared)
 {
     const struct gib_range *arena = arena_of(shared, pc);
+    const struct gib_mapped_object *mapped = arena ? NULL : object_of(shared, pc);
+    if (mapped && mapped->frames) {
+        object->flags = object->link_map = 0;
+        object->map_start = mapped->start;
+        object->map_end = mapped->end;
+        object->eh_frame_header = mapped->frames;
+        return 0;
+    }
     if (!arena)
         return -1;
     object->flags = object->link_map = 0;

@@ -29,6 +29,7 @@
 #define GIB_MAX_RANGES       1024 /* address ranges of -from modules */
 #define GIB_MAX_UNWIND       1024 /* modules with unwind rows */
 #define GIB_MAX_ARENAS       128
+#define GIB_MAX_OBJECTS      256 /* shared objects of packages */
 #define GIB_MAX_THREADS      1024
 #define GIB_MAX_COUNTERS     131072
 #define GIB_ARENA_SIZE       (4u << 20)
@@ -210,6 +211,13 @@ struct gib_unwind_module {
     uint64_t count;
 };
 
+/* A shared object that the engine has mapped, which the dynamic linker does not know. */
+struct gib_mapped_object {
+    uint64_t start, end; /* addresses in the target; both 0: gone */
+    uint64_t frames;     /* of its .eh_frame_hdr, or 0 */
+    uint64_t count;      /* entries of its search table when the agent can read it, else 0 */
+};
+
 /* ---- threads ---- */
 
 #define GIB_PAGE_SHIFT 12
@@ -277,6 +285,8 @@ struct gib_shared {
     uint64_t unrecorded;                    /* calls that found no thread block */
     struct gib_range arena[GIB_MAX_ARENAS]; /* sorted is not needed */
     uint32_t arena_count, range_count;
+    struct gib_mapped_object object[GIB_MAX_OBJECTS];
+    uint64_t object_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
     uint64_t main_stack_end;  /* of the main thread's own stack */
@@ -332,6 +342,13 @@ _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_fr
 /* In gib_frame.generation of a call that counts against gib_thread.deep_limit. The fast part of a
  * thunk leaves `deep` unset. */
 #define GIB_GENERATION_DEEP (1ull << 63)
+
+/* The search table of .eh_frame_hdr as linkers write it: 1b 03 3b (DWARF's encodings), then these,
+ * 12 bytes behind its start, sorted; distances from its start. */
+#define GIB_FRAME_TABLE 12
+struct gib_frame_entry {
+    int32_t function, fde;
+};
 
 /* struct dwarf_eh_bases of libgcc. */
 struct gib_unwind_bases {

@@ -113,6 +113,28 @@ struct gib_elf_attachment *gib_elf_attachment(struct gib_elf *elf);
 /* Whether a symbol named `name` is undefined in .dynsym, that is, imported. */
 bool gib_elf_imports(struct gib_elf *elf, const char *name);
 
+/* What a reference from another object is bound to. */
+struct gib_elf_definition {
+    uint64_t value; /* vaddr; of an IFUNC, its resolver's */
+    uint64_t size;
+    bool ifunc;
+    bool thread_local_variable; /* value is an offset */
+    bool absolute;              /* value is a number, no vaddr */
+};
+/* The file's definition of `name`, function or variable, as the dynamic linker finds it: in
+ * .dynsym, of the version asked for, or of the default one with NULL. In a static program, in
+ * .symtab, where versions do not count. False: it has none. */
+bool gib_elf_definition(struct gib_elf *elf, const char *name, const char *version,
+                        struct gib_elf_definition *out);
+
+/* Names of the libraries it is linked with (DT_NEEDED), in order: fills up to `max`, returns how
+ * many. Valid until close. */
+size_t gib_elf_needed(const struct gib_elf *elf, const char **names, size_t max);
+
+/* vaddr of the word in which the dynamic linker tells debuggers of its list of modules (DT_DEBUG);
+ * false: the file has none. */
+bool gib_elf_debug_slot(const struct gib_elf *elf, uint64_t *slot);
+
 /* Extent [*start, *end) of the function covering vaddr, by symbol size; when no sized symbol covers
  * it, by the .eh_frame FDE. False when neither knows. */
 bool gib_elf_function_range(struct gib_elf *elf, uint64_t vaddr, uint64_t *start, uint64_t *end);

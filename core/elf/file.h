@@ -94,6 +94,10 @@ struct gib_elf {
     const char **imports;
     size_t import_count;
 
+    bool definitions_read;
+    struct gib_symbol_table definitions; /* for others; see definitions.c */
+    struct gib_hash definition_names;
+
     bool dwarf_opened;
     Dwarf *dwarf, *alternate_dwarf;
     bool cus_read;
@@ -136,6 +140,8 @@ bool gib_image_section(const struct gib_image *image, const char *name, Elf64_Sh
 const uint8_t *gib_image_build_id(const struct gib_image *image, size_t *size);
 /* Value of a dynamic entry, an address or a number; false when the file has none. */
 bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value);
+/* The same of an entry that may be there several times; `nth` from 0 on. */
+bool gib_elf_dynamic_nth(const struct gib_elf *elf, int64_t tag, size_t nth, uint64_t *value);
 /* The bytes of the file at vaddr: *size of them up to the end of the segment; NULL when there are
  * none. */
 const uint8_t *gib_elf_at(const struct gib_elf *elf, uint64_t vaddr, size_t *size);

@@ -139,6 +139,7 @@ struct found {
     uint64_t device, inode;
     bool executable;
     bool deleted; /* or replaced, since it was mapped */
+    bool copied;  /* by the engine: `path` is where the debugger sees it */
 };
 
 /* The kernel adds a word to the name of a file that is not at its place any more. */
@@ -150,6 +151,27 @@ static bool cut_deleted(char *path)
     if (deleted)
         path[length - n] = '\0';
     return deleted;
+}
+
+/* What /proc/PID/maps calls a file: the text behind its columns. A memfd is none, but for a copy of
+ * a package that the engine has made. */
+static bool take_path(struct found *found, const char *text)
+{
+    static const char word[] = " (deleted)", memory[] = "/memfd:";
+    size_t length = strlen(GIB_COPY_NAME);
+    found->copied = !strncmp(text, memory, sizeof memory - 1) &&
+                    !strncmp(text + sizeof memory - 1, GIB_COPY_NAME, length);
+    if (found->copied)
+        text += sizeof memory - 1 + length;
+    else if (!strncmp(text, memory, sizeof memory - 1))
+        return false;
+    snprintf(found->path, sizeof found->path, "%s", text);
+    length = strlen(found->path);
+    if (found->copied && length >= sizeof word &&
+        !strcmp(found->path + length - sizeof word + 1, word))
+        found->path[length - sizeof word + 1] = '\0';
+    found->deleted = !found->copied && cut_deleted(found->path);
+    return found->path[0] == '/';
 }
 
 static void find_program(pid_t pid, char program[4096])
@@ -176,7 +198,7 @@ static void open_module(struct gib_module *module, pid_t pid, const struct found
         if (strcmp(found->path, program))
             snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pid,
                      module->start, found->first_end);
-    } else if (access(path, R_OK)) {
+    } else if (found->copied || access(path, R_OK)) {
         snprintf(path, sizeof path, "%s", module->path);
     }
     module->elf = gib_elf_shared(path, module->path, &error);
@@ -262,9 +284,12 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
         if (sscanf(line,
                    "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %" SCNx64 ":%" SCNx64 " %" SCNu64 " %n",
                    &start, &end, permissions, &offset, &major, &minor, &inode, &at) < 7 ||
-            at == 0 || line[at] != '/' || !strncmp(line + at, "/memfd:", 7))
+            at == 0 || line[at] != '/')
             continue;
         line[strcspn(line, "\n")] = '\0';
+        struct found next;
+        if (!take_path(&next, line + at))
+            continue;
         uint64_t device = major << 32 | minor;
         if (found.inode != inode || found.device != device ||
             (offset == 0 && permissions[1] != 'w' && found.executable)) {
@@ -273,8 +298,7 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
             if (offset)
                 continue;
             changes += keep(modules, &found, pid);
-            snprintf(found.path, sizeof found.path, "%s", line + at);
-            found.deleted = cut_deleted(found.path);
+            found = next;
             found.start = start;
             found.first_end = end;
             found.device = device;

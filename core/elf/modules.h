@@ -26,6 +26,10 @@ struct gib_module {
     char *problem;          /* why, then */
 };
 
+/* A memfd called so, and then like a file of the debugger's, is taken for that file: the engine's
+ * copy for a target that cannot open it. */
+#define GIB_COPY_NAME "gibbon-package:"
+
 struct gib_modules;
 
 struct gib_modules *gib_modules_new(void);

@@ -224,6 +224,13 @@ const uint8_t *gib_elf_at(const struct gib_elf *elf, uint64_t vaddr, size_t *siz
 
 bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value)
 {
+    return gib_elf_dynamic_nth(elf, tag, 0, value);
+}
+
+/* The entry and its vaddr. */
+static bool find_dynamic(const struct gib_elf *elf, int64_t tag, size_t nth, Elf64_Dyn *entry,
+                         uint64_t *vaddr)
+{
     Elf64_Phdr header;
     size_t size;
     if (!program_header(&elf->image, PT_DYNAMIC, &header))
@@ -233,17 +240,34 @@ bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value)
         return false;
     if (size > header.p_filesz)
         size = header.p_filesz;
-    for (; size >= sizeof(Elf64_Dyn); table += sizeof(Elf64_Dyn), size -= sizeof(Elf64_Dyn)) {
-        Elf64_Dyn entry;
-        memcpy(&entry, table, sizeof entry);
-        if (entry.d_tag == DT_NULL)
+    for (size_t at = 0; size - at >= sizeof *entry; at += sizeof *entry) {
+        memcpy(entry, table + at, sizeof *entry);
+        *vaddr = header.p_vaddr + at;
+        if (entry->d_tag == DT_NULL)
             return false;
-        if (entry.d_tag == tag) {
-            *value = entry.d_un.d_val;
+        if (entry->d_tag == tag && nth-- == 0)
             return true;
-        }
     }
     return false;
+}
+
+bool gib_elf_dynamic_nth(const struct gib_elf *elf, int64_t tag, size_t nth, uint64_t *value)
+{
+    Elf64_Dyn entry;
+    uint64_t vaddr;
+    if (!find_dynamic(elf, tag, nth, &entry, &vaddr))
+        return false;
+    *value = entry.d_un.d_val;
+    return true;
+}
+
+bool gib_elf_debug_slot(const struct gib_elf *elf, uint64_t *slot)
+{
+    Elf64_Dyn entry;
+    if (!find_dynamic(elf, DT_DEBUG, 0, &entry, slot))
+        return false;
+    *slot += offsetof(Elf64_Dyn, d_un);
+    return true;
 }
 
 static const char *read_soname(const struct gib_elf *elf)
@@ -320,6 +344,7 @@ void gib_elf_close(struct gib_elf *elf)
     gib_hash_free(&elf->names);
     gib_hash_free(&elf->alias_names);
     gib_hash_free(&elf->import_names);
+    gib_hash_free(&elf->definition_names);
     free(elf->aliases);
     free(elf->alias_text);
     free(elf->imports);

@@ -222,10 +222,25 @@ static bool wants_lines(struct gib_engine *engine, const struct gib_process *pro
     return false;
 }
 
+/* Packages have files of their own. They are told of as soon as they are mapped: a breakpoint that
+ * was set by name before must be met in the first call. */
+void gib_describe_images(struct gib_engine *engine, struct gib_process *process)
+{
+    for (size_t i = 0; i < process->image_count; i++) {
+        struct gib_loaded *image = process->image[i];
+        if (!image->described &&
+            engine->ops.symbols(engine->context, image->path, image->bias) != 1)
+            image->described = true;
+    }
+}
+
 void gib_describe_code(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
-    if (!process || !process->installed || !process->code_count)
+    if (!process || !process->installed)
+        return;
+    gib_describe_images(engine, process);
+    if (!process->code_count)
         return;
     bool with_lines = process->code_has_lines || wants_lines(engine, process);
     /* All of it once more, with lines, over the first: LLDB loses breakpoints in a file that goes.
@@ -246,7 +261,7 @@ void gib_describe_code(struct gib_engine *engine)
     char path[64];
     int fd = anonymous_file(path), answer = -1;
     if (fd >= 0 && gib_symbols_write(symbols, fd, &error) == 0)
-        answer = engine->ops.symbols(engine->context, path);
+        answer = engine->ops.symbols(engine->context, path, 0);
     if (fd >= 0)
         close(fd);
     gib_symbols_free(symbols);
@@ -256,11 +271,22 @@ void gib_describe_code(struct gib_engine *engine)
     process->code_has_lines = with_lines;
 }
 
+void gib_describe_anew(struct gib_engine *engine, struct gib_process *process)
+{
+    bool described = process->code_described;
+    for (size_t i = 0; i < process->image_count; i++) {
+        described |= process->image[i]->described;
+        process->image[i]->described = false;
+    }
+    if (described)
+        engine->ops.symbols(engine->context, NULL, 0);
+    process->code_described = 0;
+}
+
 void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process)
 {
-    if (process->code_described)
-        engine->ops.symbols(engine->context, NULL);
-    process->code_described = process->code_count = 0;
+    gib_describe_anew(engine, process);
+    process->code_count = 0;
     free(process->code);
     process->code = NULL;
 }

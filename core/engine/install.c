@@ -269,6 +269,7 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process)
 {
     struct gib_error ignored;
     uint64_t result, data_size = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
+    gib_images_unmap(engine, process);
     for (uint32_t i = 0; i < process->arena_count; i++)
         gib_system_call(engine, "", SYS_munmap, process->arena[i].start, GIB_ARENA_SIZE, 0, 0, 0, 0,
                         &result, &ignored);

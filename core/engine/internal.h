@@ -20,6 +20,7 @@
 #include "elf/modules.h"
 #include "gibbon/engine.h"
 #include "log/log.h"
+#include "package/resolve.h"
 
 /* ---- patches: definitions ---- */
 
@@ -187,6 +188,18 @@ struct gib_moved_breakpoint {
     uint64_t entry; /* of the site in the way */
 };
 
+/* load.c: a package's shared object in the target. */
+struct gib_loaded {
+    char *path; /* as the debugger sees it, without symbolic links */
+    uint8_t *bytes;
+    size_t size;
+    struct gib_object *object; /* of the bytes */
+    uint64_t start, end;       /* all of its memory in the target */
+    uint64_t bias;             /* add to a vaddr of the file */
+    uint32_t slot;             /* in gib_shared.object */
+    bool described;            /* the debugger has its symbols */
+};
+
 /* places.c: sites by the pages that their windows and islands touch. */
 struct gib_place {
     uint64_t page;
@@ -238,7 +251,11 @@ struct gib_process {
     size_t moved_count;
     struct gib_made_code *code; /* all thunks and trampolines */
     size_t code_count, code_described;
-    bool code_has_lines; /* what is described */
+    bool code_has_lines;       /* what is described */
+    struct gib_loaded **image; /* packages */
+    size_t image_count;
+    bool object_used[GIB_MAX_OBJECTS]; /* slots of gib_shared.object */
+    uint32_t objects;
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 
@@ -358,6 +375,29 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
 int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,
                     uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t *result,
                     struct gib_error *error);
+
+/* scope.c */
+/* The modules of the process in the order of symbol lookup; free scope->module. Hold
+ * gib_modules_lock. */
+int gib_scope_make(struct gib_engine *engine, struct gib_process *process, struct gib_scope *scope,
+                   struct gib_error *error);
+
+/* load.c */
+/* Maps the shared object at `path` into the process, which must be stopped, installs the agent
+ * before if needed, and adds it to process->image and to the modules. Nothing of it runs. On
+ * failure a sentence, and everything is as before. *out belongs to the process. */
+int gib_image_load(struct gib_engine *engine, struct gib_process *process, const char *path,
+                   struct gib_loaded **out, struct gib_error *error);
+/* Unmaps and frees it; GIB_E_BUSY when a thread is inside. Nothing may lead to it any more. */
+int gib_image_unload(struct gib_engine *engine, struct gib_process *process,
+                     struct gib_loaded *image, struct gib_error *error);
+/* The address in the target of a function or variable of the image, exported or not. */
+bool gib_image_symbol(const struct gib_loaded *image, const char *name, uint64_t *address);
+/* Whether the address is in a package. */
+bool gib_in_images(const struct gib_process *process, uint64_t address);
+/* Unmaps and forgets all; only forgets, where the process is gone. */
+void gib_images_unmap(struct gib_engine *engine, struct gib_process *process);
+void gib_images_forget(struct gib_process *process);
 
 /* arena.c */
 /* An arena within reach of every byte of the module, with `size` bytes left. */
@@ -635,6 +675,10 @@ void gib_code_made(struct gib_process *process, const struct gib_site_state *sit
                    size_t size, enum gib_made_kind kind);
 /* Gives the debugger a symbol file of all code that came since the last time. */
 void gib_describe_code(struct gib_engine *engine);
+/* The same for packages only. */
+void gib_describe_images(struct gib_engine *engine, struct gib_process *process);
+/* Takes them all back, and gives them again the next time. */
+void gib_describe_anew(struct gib_engine *engine, struct gib_process *process);
 /* Takes them all back. */
 void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process);
 

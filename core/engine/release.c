@@ -18,7 +18,7 @@ static bool in_arenas(const struct gib_process *process, uint64_t address)
         if (address >= process->arena[i].start &&
             address < process->arena[i].start + GIB_ARENA_SIZE)
             return true;
-    return false;
+    return gib_in_images(process, address);
 }
 
 struct arena_search {

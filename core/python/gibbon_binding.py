@@ -5,7 +5,7 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 4
+INTERFACE = 5
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -38,7 +38,7 @@ class Operations(Structure):
         ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
-        ("symbols", c_int, (c_char_p,)),
+        ("symbols", c_int, (c_char_p, c_uint64)),
         ("print", None, (c_char_p, c_int)),
         ("query", c_int, (c_char_p,)),
         ("wake", None, ()),

@@ -97,11 +97,13 @@ struct gib_target_operations {
     /*
      * Takes the ELF file at `path` as symbols, call frames and lines of code that Gibbon has made;
      * its sections have the addresses at which they are in the target. The path is valid during
-     * the call only. NULL: forget all of them, the code is gone. 0, -1 when the debugger cannot,
-     * 1 when not at this moment: it will be asked again. Called at stops that the user sees, in
-     * commands, and when a watched address was reached; with NULL in any event.
+     * the call only. With a `bias` that is not 0 it is a package's own file, which stays, and is
+     * mapped with that bias: what is added to its addresses. NULL: forget all of them, the code is
+     * gone. 0, -1 when the debugger cannot, 1 when not at this moment: it will be asked again.
+     * Called at stops that the user sees, in commands, and when a watched address was reached; with
+     * NULL, and for a package that was just mapped, in any event.
      */
-    int (*symbols)(void *context, const char *path);
+    int (*symbols)(void *context, const char *path, uint64_t bias);
 
     /* Shows text to the user (ends with a newline). */
     void (*print)(void *context, const char *text, enum gib_print_style style);
