@@ -92,6 +92,10 @@ typedef int gib_fill_patch(struct gib_engine *engine, const struct gib_arguments
 /* One patch for each of the first `locations` words, all of them or none; `fill` may be NULL. */
 int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
                        size_t locations, gib_fill_patch *fill, struct gib_error *error);
+/* Puts a new patch on the functions that are there. 0; -1: there are none yet; or a GIB_E_ code. */
+int gib_patch_place(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
+/* "Patch 1: wrap f at 0x... in m." and what else is to be said of a new patch. */
+void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch);
 /* wrap.c: "replace", and " with my_compress"; the second is malloc'ed. */
 const char *gib_patch_verb(const struct gib_patch *patch);
 char *gib_patch_effect(const struct gib_patch *patch);
@@ -119,6 +123,8 @@ int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_replace(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_mock(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_load(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_packages(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_list(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_enable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_disable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

@@ -203,6 +203,12 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
                         strerror(errno));
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
+        if (patch->registration && patch->registration->kind != GIBBON_KIND_ORIGINAL) {
+            gib_write_word((fputs("gibbon load ", out), out), patch->package->path);
+            gib_write_word((fputc(' ', out), out), patch->registration->function);
+            fputs(patch->enabled ? "\n" : " -disabled\n", out);
+            continue;
+        }
         /* The location comes first, as people type it, unless it looks like an option. */
         bool dash = patch->location.text[0] == '-';
         fprintf(out, "gibbon %s ", gib_patch_verb(patch));

@@ -284,7 +284,7 @@ static void warn_difference(struct gib_engine *engine, const struct gib_patch *p
     free(difference);
 }
 
-static void announce(struct gib_engine *engine, const struct gib_patch *patch)
+void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
     size_t sites = gib_patch_sites(engine, patch, &site);
@@ -309,9 +309,7 @@ static void announce(struct gib_engine *engine, const struct gib_patch *patch)
     gib_show_delay(engine, patch, "  ");
 }
 
-/* Makes one patch real, or pending; on failure the caller takes it away again. */
-static int place(struct gib_engine *engine, struct gib_patch *patch,
-                 const struct gib_arguments *arguments, struct gib_error *error)
+int gib_patch_place(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
 {
     struct gib_found_list found = {NULL, 0};
     if (!engine->process)
@@ -325,8 +323,16 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
         failed = gib_patch_apply(engine, patch, &found, error);
     gib_found_free(&found);
     if (failed && gib_patch_sites(engine, patch, NULL))
-        failed = 0; /* some of many: announce() says how many were refused */
-    return count || failed ? failed : decide_pending(engine, patch, arguments, error);
+        failed = 0; /* some of many: the announcement says how many were refused */
+    return failed || count ? failed : -1;
+}
+
+/* Makes one patch real, or pending; on failure the caller takes it away again. */
+static int place(struct gib_engine *engine, struct gib_patch *patch,
+                 const struct gib_arguments *arguments, struct gib_error *error)
+{
+    int failed = gib_patch_place(engine, patch, error);
+    return failed < 0 ? decide_pending(engine, patch, arguments, error) : failed;
 }
 
 int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -347,6 +353,7 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
             break;
         }
         patch->number = engine->next_number + (int)count;
+        patch->package = engine->loading;
         failed = gib_location_parse(arguments->word[count], &patch->location, error);
         if (!failed && fill)
             failed = fill(engine, arguments, patch, error);
@@ -371,7 +378,7 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
         return failed;
     engine->next_number += (int)count;
     for (size_t i = 0; i < count; i++)
-        announce(engine, made[i]);
+        gib_patch_announce(engine, made[i]);
     gib_expect_modules(engine);
     return 0;
 }

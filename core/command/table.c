@@ -59,6 +59,10 @@ static const struct gib_option mock_options[] = {
     PLACING,
     END,
 };
+static const struct gib_option load_options[] = {
+    {"disabled", GIB_TAKES_NOTHING, NULL, "define the patches, but disabled"},
+    END,
+};
 static const struct gib_option log_options[] = {
     {"last", GIB_TAKES_NUMBER, "N", "only the last N calls"},
     {"save", GIB_TAKES_TEXT, "FILE", "write to FILE instead of the terminal"},
@@ -99,6 +103,20 @@ const struct gib_command gib_command_table[] = {
      "out go to the\n"
      "original. Mocked calls are logged.\n\n" LOCATIONS,
      "gibbon mock open -1 -errno EACCES", mock_options, true, true, gib_command_mock},
+    {"load", "PACKAGE [SET|FUNCTION...]", "Load a package: patches that somebody has written.",
+     "PACKAGE is a name that \"gibbon packages\" lists, or a file: NAME.so, NAME.c, which is "
+     "compiled "
+     "now, or\n"
+     "NAME.gibbon, a list of gibbon commands. With names of its sets or functions, only those. Its "
+     "code comes into the\n"
+     "target when the module that it patches is there.",
+     "gibbon load tempfiles", load_options, false, false, gib_command_load},
+    {"packages", "", "List packages: what they patch, and what of it is active.",
+     "They are looked for in the directories of GIBBON_PATH, by default in "
+     "~/.config/gibbon/packages, "
+     "and among those\n"
+     "that come with Gibbon. GIBBON_PATCHES names some that are loaded when the debugger starts.",
+     "gibbon packages", no_options, false, false, gib_command_packages},
     {"list", "[N...]", "List patches: where they are, and how often they were called.",
      "An address of <PENDING> means that no module with the function is loaded; <MULTIPLE> that "
      "there are several functions.",

@@ -8,11 +8,16 @@
 const char *gib_patch_verb(const struct gib_patch *patch)
 {
     static const char *const verbs[] = {"wrap", "replace", "mock"};
+    if (patch->registration && patch->registration->kind == GIBBON_KIND_WRAP)
+        return "wrap";
     return verbs[patch->type];
 }
 
 char *gib_patch_effect(const struct gib_patch *patch)
 {
+    if (patch->registration && patch->registration->kind != GIBBON_KIND_ORIGINAL &&
+        patch->type == GIB_PATCH_REPLACE)
+        return gib_format(" with %s of %s", patch->with.text, patch->package->name);
     if (patch->type == GIB_PATCH_REPLACE)
         return gib_format(" with %s", patch->library ? patch->library : patch->with.text);
     if (patch->type == GIB_PATCH_MOCK)
@@ -52,7 +57,10 @@ static int fill_replace(struct gib_engine *engine, const struct gib_arguments *a
         return patch->library ? 0
                               : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
-    int failed = gib_location_parse(with, &patch->with, error);
+    int failed = gib_package_function(engine, with, patch, error);
+    if (failed != GIB_E_ARGUMENT)
+        return failed;
+    failed = gib_location_parse(with, &patch->with, error);
     if (!failed && (patch->with.glob || patch->with.regex))
         failed = gib_fail(error, GIB_E_SYNTAX, 0,
                           "\"%.60s\" may mean many functions; the second word of \"gibbon "

@@ -91,8 +91,9 @@ static int replacement(struct gib_engine *engine, struct gib_process *process,
                        const struct gib_patch *patch, struct gib_error *error)
 {
     uint64_t to = 0;
-    int failed = patch->library ? find_namesake(engine, patch, site, &to, error)
-                                : find_function(engine, patch, &to, error);
+    int failed = patch->package ? gib_package_code(engine, process, site, layer, patch, &to, error)
+                 : patch->library ? find_namesake(engine, patch, site, &to, error)
+                                  : find_function(engine, patch, &to, error);
     if (!failed && to == site->entry)
         failed =
             gib_fail(error, GIB_E_STATE, to, "%.80s cannot be replaced by itself.", site->function);
@@ -128,7 +129,13 @@ static int mock(struct gib_engine *engine, struct gib_process *process,
     struct gib_mock_value value;
     struct gib_arena *arena;
     struct gib_error why;
-    if (gib_mock_value_parse(patch->value, type, &value, &why))
+    if (patch->registration && patch->registration->value.is_address) {
+        memset(&value, 0, sizeof value);
+        int wrong = gib_package_code(engine, process, site, layer, patch,
+                                     (uint64_t *)(void *)value.bytes, error);
+        if (wrong)
+            return wrong;
+    } else if (gib_mock_value_parse(patch->value, type, &value, &why))
         return gib_fail(error, why.code, site->entry, "%.80s: %.200s", site->function, why.message);
     size_t room = GIB_MOCK_MAX + value.text_size + 64, size;
     int failed = gib_arena_near(engine, process, site->module, room, &arena, error);

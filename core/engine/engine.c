@@ -1,7 +1,6 @@
 /* engine.c: the public functions, and what the debugger's events mean. */
 #include "engine/internal.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -70,15 +69,8 @@ static char *data_directory(void)
 {
     static const char *const places[] = {"%s/prototypes", "%s/../share/gibbon/prototypes",
                                          "%s/../../share/gibbon/prototypes"};
-    Dl_info info;
-    char *library = dladdr((void *)gib_engine_interface, &info) && info.dli_fname
-                        ? realpath(info.dli_fname, NULL)
-                        : NULL;
-    char *slash = library ? strrchr(library, '/') : NULL;
-    char *found = NULL;
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && !found && i < sizeof places / sizeof *places; i++) {
+    char *library = gib_library_directory(), *found = NULL;
+    for (size_t i = 0; library && !found && i < sizeof places / sizeof *places; i++) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         char *path = gib_format(places[i], library);
@@ -149,6 +141,7 @@ void gib_engine_free(struct gib_engine *engine)
         gib_modules_free(engine->old_modules[i]);
     free(engine->old_modules);
     gib_prototypes_close(engine->prototypes);
+    gib_packages_free(engine);
     free(engine->reply);
     free(engine->late);
     pthread_mutex_destroy(&engine->lock);

@@ -20,6 +20,7 @@
 #include "elf/modules.h"
 #include "gibbon/engine.h"
 #include "log/log.h"
+#include "package/package.h"
 #include "package/resolve.h"
 
 /* ---- patches: definitions ---- */
@@ -51,6 +52,15 @@ struct gib_refusals {
     size_t count;
 };
 
+/* A package that the user has loaded. */
+struct gib_used_package {
+    char *name, *path; /* the file as it was found */
+    char *object; /* the shared object: the same, or compiled from it; NULL: a list of commands */
+    struct gib_package *content; /* NULL: a list of commands */
+    bool hidden;                 /* made for one `replace f file.c:g` */
+    struct gib_used_package *next;
+};
+
 enum gib_patch_type {
     GIB_PATCH_WRAP,    /* records the call, then the original */
     GIB_PATCH_REPLACE, /* other code in place of the original */
@@ -63,9 +73,13 @@ struct gib_patch {
     struct gib_location location;
     struct gib_location with; /* REPLACE: the function that runs instead */
     char *library;            /* REPLACE: a module whose function of the same name does; or NULL */
-    char *value;              /* MOCK: as typed */
-    int error_number;         /* MOCK: errno, 0: left alone */
-    char *options;            /* as typed, for `save` and `list`; "" when there are none */
+    /* Of a package; borrowed, packages stay as long as the engine. The code of a REPLACE without a
+     * registration is the function with.function of package->object. */
+    const struct gib_used_package *package;
+    const struct gib_registration *registration;
+    char *value;      /* MOCK: as typed */
+    int error_number; /* MOCK: errno, 0: left alone */
+    char *options;    /* as typed, for `save` and `list`; "" when there are none */
     bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
@@ -284,9 +298,13 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply; /* the last string returned */
-    char *late;  /* a warning that nobody could be given when it came, for the next command */
-    bool busy;   /* inside a change: nested events wait */
+    char *reply;                            /* the last string returned */
+    struct gib_used_package *packages;      /* the one loaded last is first */
+    struct gib_compiler *compiler;          /* made when it is first needed */
+    const struct gib_used_package *loading; /* whose commands are being executed */
+    bool quiet; /* output of commands is not shown, as nobody typed them */
+    char *late; /* a warning that nobody could be given when it came, for the next command */
+    bool busy;  /* inside a change: nested events wait */
     bool interruptible; /* inside a command of the user's */
     struct {            /* the page of code read last; valid inside one change */
         bool valid;
@@ -577,6 +595,30 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_patch *patch,
                    struct gib_layer_change *out, struct gib_error *error);
 void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *change);
+
+/* packages.c */
+/* Directories of this build or installation; malloc'ed, NULL: unknown. */
+char *gib_library_directory(void);
+/* Where packages are looked for. */
+int gib_engine_package_path(struct gib_package_path *path, struct gib_error *error);
+struct gib_compiler *gib_engine_compiler(struct gib_engine *engine);
+/* The package that `text` means: *fresh when it was not loaded before. A C file is compiled; what
+ * the compiler said is shown. */
+int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used_package **out,
+                    bool *fresh, struct gib_error *error);
+/* The code of `replace f FILE.c:FUNCTION`; GIB_E_ARGUMENT: the text is not of that form. */
+int gib_package_function(struct gib_engine *engine, const char *text, struct gib_patch *patch,
+                         struct gib_error *error);
+/* A patch, without a number, that a registration asks for. */
+int gib_package_patch(const struct gib_used_package *package,
+                      const struct gib_registration *registration, struct gib_patch **out,
+                      struct gib_error *error);
+/* Where the patch's code is in the target; the package comes there now, if it is not. For a WRAP
+ * the package's pointer to the original is set. */
+int gib_package_code(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, const struct gib_layer *layer,
+                     const struct gib_patch *patch, uint64_t *address, struct gib_error *error);
+void gib_packages_free(struct gib_engine *engine);
 
 /* callee.c */
 /* Code in an arena that runs in place of the original: the patch's function, or what returns its

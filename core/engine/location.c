@@ -387,6 +387,12 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     return 0;
 }
 
+/* "" is the program itself. */
+static bool is_meant(const struct gib_module *module, const char *wanted)
+{
+    return *wanted ? gib_module_matches(module, wanted) : module->main;
+}
+
 int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, size_t from,
                          struct gib_found_list *out, struct gib_error *error)
 {
@@ -403,7 +409,7 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     for (size_t i = from; i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
         if (module->gone || !module->elf ||
-            (location->module && !gib_module_matches(module, location->module)))
+            (location->module && !is_meant(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
         if (location->glob || location->regex)

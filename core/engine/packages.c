@@ -1,0 +1,326 @@
+/*
+ * packages.c: from a package's file to patches, and to code in the target.
+ *
+ * A registration becomes a patch like any other. Its code comes into the target when the patch
+ * finds its function for the first time, and then for all patches of that package.
+ */
+#include "engine/internal.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- where things are ---- */
+
+char *gib_library_directory(void)
+{
+    Dl_info info;
+    char *library = dladdr((void *)gib_engine_interface, &info) && info.dli_fname
+                        ? realpath(info.dli_fname, NULL)
+                        : NULL;
+    char *slash = library ? strrchr(library, '/') : NULL;
+    if (slash)
+        *slash = '\0';
+    return library;
+}
+
+int gib_engine_package_path(struct gib_package_path *path, struct gib_error *error)
+{
+    char *library = gib_library_directory();
+    char *shipped = library ? gib_shipped_packages(library) : NULL;
+    int failed = gib_package_path(shipped, path, error);
+    free(shipped);
+    free(library);
+    return failed;
+}
+
+static bool interrupted(void *engine)
+{
+    return gib_take_interrupt(engine);
+}
+
+struct gib_compiler *gib_engine_compiler(struct gib_engine *engine)
+{
+    if (engine->compiler)
+        return engine->compiler;
+    char *library = gib_library_directory();
+    char *include = library ? gib_include_directory(library) : NULL;
+    struct gib_compile_options options = {
+        .include_directory = include, .interrupted = interrupted, .context = engine};
+    engine->compiler = gib_compiler_new(&options);
+    free(include);
+    free(library);
+    return engine->compiler;
+}
+
+/* ---- loading ---- */
+
+static void free_package(struct gib_used_package *package)
+{
+    gib_package_free(package->content);
+    free(package->name);
+    free(package->path);
+    free(package->object);
+    free(package);
+}
+
+void gib_packages_free(struct gib_engine *engine)
+{
+    for (struct gib_used_package *package = engine->packages, *next; package; package = next) {
+        next = package->next;
+        free_package(package);
+    }
+    engine->packages = NULL;
+    gib_compiler_free(engine->compiler);
+    engine->compiler = NULL;
+}
+
+static struct gib_used_package *find_used(struct gib_engine *engine, const char *path)
+{
+    for (struct gib_used_package *package = engine->packages; package; package = package->next)
+        if (!package->hidden && !strcmp(package->path, path))
+            return package;
+    return NULL;
+}
+
+static int compile(struct gib_engine *engine, const char *source, char **object,
+                   struct gib_error *error)
+{
+    char *output = NULL;
+    struct gib_compiler *compiler = gib_engine_compiler(engine);
+    int failed = compiler ? gib_compile(compiler, source, object, &output, error)
+                          : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    if (output)
+        gib_show_text(engine, output, GIB_PRINT_WARNING);
+    free(output);
+    return failed;
+}
+
+static int read_package(struct gib_engine *engine, const struct gib_package_entry *entry,
+                        struct gib_used_package *package, struct gib_error *error)
+{
+    package->name = strdup(entry->name);
+    package->path = strdup(entry->path);
+    if (!package->name || !package->path)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    if (entry->kind == GIB_PACKAGE_COMMANDS)
+        return 0;
+    int failed = 0;
+    if (entry->kind == GIB_PACKAGE_SOURCE)
+        failed = compile(engine, entry->path, &package->object, error);
+    else if (!(package->object = strdup(entry->path)))
+        failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    return failed ? failed : gib_package_read(package->object, &package->content, error);
+}
+
+int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used_package **out,
+                    bool *fresh, struct gib_error *error)
+{
+    struct gib_package_path path;
+    struct gib_package_entry entry;
+    int failed = gib_engine_package_path(&path, error);
+    if (failed)
+        return failed;
+    failed = gib_package_find(&path, NULL, text, &entry, error);
+    gib_package_path_free(&path);
+    if (failed)
+        return failed;
+    *out = find_used(engine, entry.path);
+    *fresh = !*out;
+    if (*fresh) {
+        struct gib_used_package *package = calloc(1, sizeof *package);
+        failed = package ? read_package(engine, &entry, package, error)
+                         : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+        if (failed && package)
+            free_package(package);
+        if (!failed) {
+            package->next = engine->packages;
+            engine->packages = *out = package;
+        }
+    }
+    gib_package_entry_free(&entry);
+    return failed;
+}
+
+int gib_package_function(struct gib_engine *engine, const char *text, struct gib_patch *patch,
+                         struct gib_error *error)
+{
+    char *object = NULL, *function = NULL, *output = NULL;
+    struct gib_compiler *compiler = gib_engine_compiler(engine);
+    if (!compiler)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    int failed = gib_compile_function(compiler, NULL, text, &object, &function, &output, error);
+    if (output)
+        gib_show_text(engine, output, GIB_PRINT_WARNING);
+    free(output);
+    struct gib_used_package *package = failed ? NULL : calloc(1, sizeof *package);
+    if (!package) {
+        free(object);
+        free(function);
+        return failed ? failed : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    }
+    struct gib_error ignored;
+    *package = (struct gib_used_package){.name = strdup(text),
+                                         .path = strdup(object),
+                                         .object = object,
+                                         .hidden = true,
+                                         .next = engine->packages};
+    engine->packages = package;
+    patch->package = package;
+    patch->with.text = strdup(text);
+    patch->with.function = function;
+    /* Without registrations it is a file that does not call originals. */
+    if (gib_package_read(object, &package->content, &ignored))
+        package->content = NULL;
+    for (size_t i = 0; package->content && i < package->content->registration_count; i++) {
+        const struct gib_registration *r = &package->content->registrations[i];
+        if (r->kind == GIBBON_KIND_ORIGINAL && patch->location.function &&
+            !strcmp(r->identifier, patch->location.function))
+            patch->registration = r;
+    }
+    return 0;
+}
+
+/* ---- patches ---- */
+
+static char *mock_value(const struct gib_package_value *value)
+{
+    return value->floating ? gib_format("%.17g", value->number)
+                           : gib_format("%" PRId64, (int64_t)value->integer);
+}
+
+static int fill_location(const struct gib_registration *r, struct gib_location *location,
+                         struct gib_error *error)
+{
+    char *text = gib_format("%s%s%s", r->module, *r->module ? "?!" : "", r->function);
+    int failed = text ? gib_location_parse(text, location, error) : GIB_E_MEMORY;
+    free(text);
+    if (failed)
+        return failed;
+    location->optional = true;
+    if (!*r->module)
+        location->module = strdup("");
+    /* What it is called in lists: without the question mark that nobody has typed. */
+    free(location->text);
+    location->text = gib_format("%s%s%s", r->module, *r->module ? "!" : "", r->function);
+    return location->text && location->module
+               ? 0
+               : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+}
+
+int gib_package_patch(const struct gib_used_package *package,
+                      const struct gib_registration *registration, struct gib_patch **out,
+                      struct gib_error *error)
+{
+    struct gib_patch *patch = *out = calloc(1, sizeof *patch);
+    if (!patch)
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    patch->package = package;
+    patch->registration = registration;
+    patch->enabled = true;
+    patch->options = strdup("");
+    int failed = patch->options
+                     ? fill_location(registration, &patch->location, error)
+                     : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    switch (registration->kind) {
+    case GIBBON_KIND_MOCK:
+        patch->type = GIB_PATCH_MOCK;
+        patch->value = mock_value(&registration->value);
+        patch->error_number = registration->value.error;
+        break;
+    case GIBBON_KIND_WRAP:
+        patch->count_only = true;
+        patch->type = GIB_PATCH_REPLACE;
+        break;
+    default:
+        patch->type = GIB_PATCH_REPLACE;
+    }
+    if (!failed && registration->kind != GIBBON_KIND_MOCK &&
+        !(patch->with.text = strdup(registration->code.symbol)))
+        failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    if (failed) {
+        gib_patch_free(patch);
+        *out = NULL;
+    }
+    return failed;
+}
+
+/* ---- code in the target ---- */
+
+static struct gib_loaded *find_image(const struct gib_process *process, const char *object)
+{
+    char *path = realpath(object, NULL);
+    struct gib_loaded *found = NULL;
+    for (size_t i = 0; path && i < process->image_count && !found; i++)
+        if (!strcmp(process->image[i]->path, path))
+            found = process->image[i];
+    free(path);
+    return found;
+}
+
+/* The pointer of GIBBON_ORIGINAL can lead to one function only. */
+static int check_original(const struct gib_process *process, const struct gib_site_state *site,
+                          const struct gib_patch *patch, struct gib_error *error)
+{
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        const struct gib_site_state *other = process->site[i];
+        for (size_t l = 0; other != site && other->installed && l < other->layers; l++) {
+            const struct gib_patch *p = other->layer[l]->chain[0].patch;
+            if (p && p->package == patch->package && p->registration &&
+                p->registration->original == patch->registration->original)
+                return gib_fail(error, GIB_E_STATE, site->entry,
+                                "GIBBON_ORIGINAL(%.60s) of %.60s leads to %.60s in %.60s already; "
+                                "GIBBON_WRAP_NAMED gives this one a name of its own.",
+                                p->registration->identifier, patch->package->name, other->function,
+                                other->module->name);
+        }
+    }
+    return 0;
+}
+
+static int find_elsewhere(struct gib_engine *engine, const char *symbol, uint64_t *address,
+                          struct gib_error *error)
+{
+    struct gib_patch probe = {0};
+    struct gib_found_list found = {NULL, 0};
+    int failed = gib_location_parse(symbol, &probe.location, error);
+    if (!failed)
+        failed = gib_location_resolve(engine, &probe, 0, &found, error);
+    if (!failed && (!found.count || found.item[0].resolver))
+        failed = gib_fail(error, GIB_E_WAITING, 0, "%.100s is in no loaded module yet.", symbol);
+    if (!failed)
+        *address = found.item[0].address;
+    gib_found_free(&found);
+    gib_location_free(&probe.location);
+    return failed;
+}
+
+int gib_package_code(struct gib_engine *engine, struct gib_process *process,
+                     const struct gib_site_state *site, const struct gib_layer *layer,
+                     const struct gib_patch *patch, uint64_t *address, struct gib_error *error)
+{
+    const struct gib_registration *r = patch->registration;
+    struct gib_loaded *image = find_image(process, patch->package->object);
+    int failed = image ? 0 : gib_image_load(engine, process, patch->package->object, &image, error);
+    if (failed)
+        return failed;
+    if (r && r->original) {
+        uint64_t next = layer->next, slot = image->bias + r->original;
+        if ((failed = check_original(process, site, patch, error)) ||
+            (failed = gib_write(engine, slot, &next, sizeof next, error)))
+            return failed;
+    }
+    if (r && r->kind == GIBBON_KIND_MOCK)
+        *address = image->bias + r->value.integer;
+    else if (r && r->kind != GIBBON_KIND_ORIGINAL && r->code.elsewhere)
+        return find_elsewhere(engine, r->code.symbol, address, error);
+    else if (r && r->kind != GIBBON_KIND_ORIGINAL)
+        *address = image->bias + r->code.vaddr;
+    else if (!gib_image_symbol(image, patch->with.function, address))
+        return gib_fail(error, GIB_E_NOT_FOUND, 0, "%.100s is no function of %.100s.",
+                        patch->with.function, patch->package->name);
+    return 0;
+}
