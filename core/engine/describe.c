@@ -230,7 +230,7 @@ void gib_describe_images(struct gib_engine *engine, struct gib_process *process)
         struct gib_loaded *image = process->image[i];
         if (!image->described &&
             engine->ops.symbols(engine->context, image->path, image->bias) != 1)
-            image->described = true;
+            image->described = process->has_symbols = true;
     }
 }
 
@@ -269,18 +269,17 @@ void gib_describe_code(struct gib_engine *engine)
         return; /* not now */
     process->code_described = process->code_count;
     process->code_has_lines = with_lines;
+    process->has_symbols = true;
 }
 
 void gib_describe_anew(struct gib_engine *engine, struct gib_process *process)
 {
-    bool described = process->code_described;
-    for (size_t i = 0; i < process->image_count; i++) {
-        described |= process->image[i]->described;
-        process->image[i]->described = false;
-    }
-    if (described)
+    if (process->has_symbols)
         engine->ops.symbols(engine->context, NULL, 0);
+    process->has_symbols = false;
     process->code_described = 0;
+    for (size_t i = 0; i < process->image_count; i++)
+        process->image[i]->described = false;
 }
 
 void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process)

@@ -1,4 +1,6 @@
-/* fuzz_image.c: any bytes as a package's shared object; what is accepted must be within its memory.
+/*
+ * fuzz_image.c: any bytes as a package's shared object; what is accepted must be within its memory.
+ * Seeds: tests/unit/elf_programs/package*.so of a build with -DGIBBON_TESTS=ON.
  */
 #include <stdlib.h>
 #include "package/image.h"
