@@ -404,7 +404,7 @@ int gib_scope_make(struct gib_engine *engine, struct gib_process *process, struc
 /* load_file.c */
 struct stat;
 /* Reads image->path into image->bytes. */
-int gib_package_read(struct gib_loaded *image, struct stat *status, struct gib_error *error);
+int gib_image_file_read(struct gib_loaded *image, struct stat *status, struct gib_error *error);
 /* *fd is the target's descriptor of the file that `status` is of; GIB_E_NOT_FOUND: the target sees
  * another one at this path. */
 int gib_package_open(struct gib_engine *engine, struct gib_process *process,

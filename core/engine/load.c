@@ -261,7 +261,7 @@ static int load(struct gib_engine *engine, struct gib_process *process, struct g
     struct stat status;
     uint64_t fd;
     const char *slash = strrchr(image->path, '/'), *name = slash ? slash + 1 : image->path;
-    int failed = gib_package_read(image, &status, error);
+    int failed = gib_image_file_read(image, &status, error);
     if (!failed)
         failed = gib_object_read(image->bytes, image->size, name, &image->object, error);
     if (!failed)

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int gib_package_read(struct gib_loaded *image, struct stat *status, struct gib_error *error)
+int gib_image_file_read(struct gib_loaded *image, struct stat *status, struct gib_error *error)
 {
     enum { LARGEST = 1 << 30 };
     int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
