@@ -578,6 +578,7 @@ def install():
     gdb.unwinder.register_unwinder(None, Unwinder(front_end), replace=True)
     front_end.connect()
     install_detach_hook()
+    front_end.engine.start()
     return front_end
 
 

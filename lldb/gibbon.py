@@ -179,6 +179,9 @@ class FrontEnd:
 
     def watch(self, path, address, on):
         target = self.target()
+        if path == "":
+            self.expect_target()
+            return 0
         hidden = next((h for h in self.hidden if h.target == target), None)
         if hidden is None:
             if not on:
@@ -275,6 +278,13 @@ class FrontEnd:
         name.SetAllowList(False)
         name.SetAllowDelete(False)
         name.SetAllowDisable(False)
+
+    def expect_target(self):
+        """A breakpoint that targets to come will have: where the dynamic linker shows that libraries are mapped."""
+        dummy = self.debugger.GetDummyTarget()
+        if not any(b.MatchesName(NOT_OURS) for b in dummy.breakpoint_iter()):
+            self.hook()
+            dummy.BreakpointCreateByName("_dl_debug_state", "ld-linux-x86-64.so.2").AddName(NOT_OURS)
 
     def tidy(self):
         self.hidden = [hidden for hidden in self.hidden if hidden.target.IsValid()]
@@ -517,6 +527,8 @@ def __lldb_init_module(debugger, internal):
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
     _front_end.hook()
+    if kept is None:
+        _front_end.engine.start()
     summary, *_commands, hint = _front_end.engine.help().rstrip().split("\n\n")
     # LLDB 19 shows a container's long help as its syntax.
     debugger.HandleCommand("command container add -o -h '%s' -H 'gibbon COMMAND ...\n\n%s' gibbon" % (summary, hint))

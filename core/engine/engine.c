@@ -261,6 +261,27 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     return failed;
 }
 
+void gib_engine_start(struct gib_engine *engine)
+{
+    const char *names = getenv("GIBBON_PATCHES");
+    char *copy = names ? strdup(names) : NULL, *rest = NULL;
+    pthread_mutex_lock(&engine->lock);
+    engine->quiet = true;
+    for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
+         name = strtok_r(NULL, ", ", &rest)) {
+        struct gib_error error;
+        char *text = gib_format("load \"%s\"", name);
+        if (text && gib_command_execute(engine, text, false, &error)) {
+            gib_error_clean(&error);
+            gib_warn(engine, "gibbon: GIBBON_PATCHES: %s\n", error.message);
+        }
+        free(text);
+    }
+    engine->quiet = false;
+    pthread_mutex_unlock(&engine->lock);
+    free(copy);
+}
+
 int64_t gib_engine_calls(struct gib_engine *engine, int number)
 {
     pthread_mutex_lock(&engine->lock);
@@ -296,6 +317,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     gib_hold_interrupts();
     switch (event) {
     case GIB_EVENT_LOADED:
+        if (engine->patch_count)
+            gib_expect_modules(engine); /* the program may have been chosen after the patches */
         gib_resolve_pending(engine);
         gib_check_breakpoints(engine);
         break;

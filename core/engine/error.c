@@ -83,6 +83,8 @@ static void show(struct gib_engine *engine, enum gib_print_style style, const ch
 void gib_print(struct gib_engine *engine, const char *format, ...)
 {
     va_list arguments;
+    if (engine->quiet)
+        return;
     va_start(arguments, format);
     show(engine, GIB_PRINT_PLAIN, format, arguments);
     va_end(arguments);

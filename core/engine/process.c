@@ -452,8 +452,10 @@ void gib_expect_modules(struct gib_engine *engine)
 {
     const char *program = engine->ops.program(engine->context);
     struct one_symbol state = {0};
-    if (!*program)
+    if (!*program) {
+        engine->ops.watch(engine->context, "", 0, true);
         return;
+    }
     struct gib_elf *elf = gib_elf_shared(program, program, NULL);
     if (!elf)
         return;

@@ -89,7 +89,8 @@ class Engine:
                 ("command", c_int, [c_void_p, c_char_p, c_bool, POINTER(Error)]),
                 ("complete", c_char_p, [c_void_p, c_char_p, POINTER(c_bool)]),
                 ("commands", c_char_p, [c_void_p]), ("help", c_char_p, [c_void_p, c_char_p]), ("settings", c_char_p, [c_void_p]),
-                ("thunk_at", c_uint64, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p])):
+                ("thunk_at", c_uint64, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p]),
+                ("start", None, [c_void_p])):
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         library.gib_engine_interrupt.restype = c_bool
@@ -216,6 +217,9 @@ class Engine:
 
     def thunk_at(self, pc):
         return self.library.gib_engine_thunk_at(self.handle, pc) if self.handle else 0
+
+    def start(self):
+        self.library.gib_engine_start(self.handle)
 
     def calls(self, number):
         return self.library.gib_engine_calls(self.handle, number)

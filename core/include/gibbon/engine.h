@@ -26,6 +26,10 @@ GIB_API int gib_engine_interface(void);
 GIB_API struct gib_engine *gib_engine_new(const struct gib_target_operations *operations,
                                           void *context, const char *debugger);
 
+/* Loads the packages that GIBBON_PATCHES names; prints only what goes wrong. The front-end's last
+ * word when it has been set up. */
+GIB_API void gib_engine_start(struct gib_engine *engine);
+
 /* Removes every patch from the target if that is still possible, ends the reader thread, frees
  * everything. NULL is allowed. */
 GIB_API void gib_engine_free(struct gib_engine *engine);
