@@ -407,14 +407,14 @@ struct stat;
 int gib_image_file_read(struct gib_loaded *image, struct stat *status, struct gib_error *error);
 /* *fd is the target's descriptor of the file that `status` is of; GIB_E_NOT_FOUND: the target sees
  * another one at this path. */
-int gib_package_open(struct gib_engine *engine, struct gib_process *process,
-                     const struct gib_loaded *image, const struct stat *status, uint64_t *fd,
-                     struct gib_error *error);
+int gib_image_file_open(struct gib_engine *engine, struct gib_process *process,
+                        const struct gib_loaded *image, const struct stat *status, uint64_t *fd,
+                        struct gib_error *error);
 /* The same of a copy in memory, for a target in another root, or that may not open or map the file.
  */
-int gib_package_copy(struct gib_engine *engine, struct gib_process *process,
-                     const struct gib_loaded *image, uint64_t *fd, struct gib_error *error);
-void gib_package_close(struct gib_engine *engine, uint64_t fd);
+int gib_image_file_copy(struct gib_engine *engine, struct gib_process *process,
+                        const struct gib_loaded *image, uint64_t *fd, struct gib_error *error);
+void gib_image_file_close(struct gib_engine *engine, uint64_t fd);
 
 /* load.c */
 /* Maps the shared object at `path` into the process, which must be stopped, installs the agent

@@ -275,13 +275,13 @@ static int load(struct gib_engine *engine, struct gib_process *process, struct g
     /* Also when it can be opened it may be that it cannot be mapped, from a file system mounted
      * `noexec`. */
     bool mapped = false;
-    if (!gib_package_open(engine, process, image, &status, &fd, error)) {
+    if (!gib_image_file_open(engine, process, image, &status, &fd, error)) {
         mapped = !map_all(engine, image, fd, error);
-        gib_package_close(engine, fd);
+        gib_image_file_close(engine, fd);
     }
-    if (!mapped && !(failed = gib_package_copy(engine, process, image, &fd, error))) {
+    if (!mapped && !(failed = gib_image_file_copy(engine, process, image, &fd, error))) {
         failed = map_all(engine, image, fd, error);
-        gib_package_close(engine, fd);
+        gib_image_file_close(engine, fd);
     }
     if (!failed)
         failed = fill(engine, image, error);

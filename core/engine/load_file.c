@@ -65,16 +65,16 @@ static bool is_same_file(const struct gib_process *process, uint64_t fd, const s
            status.st_mtim.tv_nsec == wanted->st_mtim.tv_nsec;
 }
 
-void gib_package_close(struct gib_engine *engine, uint64_t fd)
+void gib_image_file_close(struct gib_engine *engine, uint64_t fd)
 {
     struct gib_error ignored;
     uint64_t result;
     gib_system_call(engine, "close a file", SYS_close, fd, 0, 0, 0, 0, 0, &result, &ignored);
 }
 
-int gib_package_open(struct gib_engine *engine, struct gib_process *process,
-                     const struct gib_loaded *image, const struct stat *status, uint64_t *fd,
-                     struct gib_error *error)
+int gib_image_file_open(struct gib_engine *engine, struct gib_process *process,
+                        const struct gib_loaded *image, const struct stat *status, uint64_t *fd,
+                        struct gib_error *error)
 {
     uint64_t text;
     int failed = put_text(engine, process, image->path, &text, error);
@@ -83,13 +83,13 @@ int gib_package_open(struct gib_engine *engine, struct gib_process *process,
                                  O_RDONLY | O_CLOEXEC, 0, 0, 0, fd, error);
     if (failed || is_same_file(process, *fd, status))
         return failed;
-    gib_package_close(engine, *fd);
+    gib_image_file_close(engine, *fd);
     return gib_fail(error, GIB_E_NOT_FOUND, 0, "The target sees another file at %.150s.",
                     image->path);
 }
 
-int gib_package_copy(struct gib_engine *engine, struct gib_process *process,
-                     const struct gib_loaded *image, uint64_t *fd, struct gib_error *error)
+int gib_image_file_copy(struct gib_engine *engine, struct gib_process *process,
+                        const struct gib_loaded *image, uint64_t *fd, struct gib_error *error)
 {
     enum { CLOEXEC = 1, EXEC = 0x10, LONGEST = 249 };
     char name[sizeof GIB_COPY_NAME + 4096], path[64];
@@ -123,7 +123,7 @@ int gib_package_copy(struct gib_engine *engine, struct gib_process *process,
         close(own);
     if (written == image->size)
         return 0;
-    gib_package_close(engine, *fd);
+    gib_image_file_close(engine, *fd);
     return gib_fail(error, GIB_E_TARGET, 0, "%.150s cannot be copied into the target: %s.",
                     image->path, strerror(errno));
 }
