@@ -7,7 +7,7 @@
 
 const char *gib_patch_verb(const struct gib_patch *patch)
 {
-    static const char *const verbs[] = {"wrap", "replace", "mock"};
+    static const char *const verbs[] = {"wrap", "replace", "mock", "on-load"};
     if (patch->registration && patch->registration->kind == GIBBON_KIND_WRAP)
         return "wrap";
     return verbs[patch->type];
@@ -16,8 +16,9 @@ const char *gib_patch_verb(const struct gib_patch *patch)
 char *gib_patch_effect(const struct gib_patch *patch)
 {
     if (patch->registration && patch->registration->kind != GIBBON_KIND_ORIGINAL &&
-        patch->type == GIB_PATCH_REPLACE)
-        return gib_format(" with %s of %s", patch->with.text, patch->package->name);
+        patch->type != GIB_PATCH_MOCK)
+        return gib_format(patch->type == GIB_PATCH_HOOK ? " calls %s of %s" : " with %s of %s",
+                          patch->with.text, patch->package->name);
     if (patch->type == GIB_PATCH_REPLACE)
         return gib_format(" with %s", patch->library ? patch->library : patch->with.text);
     if (patch->type == GIB_PATCH_MOCK)

@@ -205,6 +205,11 @@ struct gib_elf_pointer {
 bool gib_elf_pointers(struct gib_elf *elf, uint64_t vaddr, size_t count,
                       struct gib_elf_pointer *pointers);
 
+/* The function that the dynamic linker calls first when it has relocated the file: of
+ * DT_PREINIT_ARRAY, DT_INIT, DT_INIT_ARRAY (System V ABI, chapter 5, "Initialization and
+ * Termination Functions"). False when it has none. */
+bool gib_elf_first_constructor(struct gib_elf *elf, uint64_t *vaddr);
+
 /* Where glibc keeps a thread's kernel id, in bytes behind the thread pointer: from the libc's own
  * description of itself for debuggers
  * (_thread_db_pthread_tid, nptl_db). 0 when the file has none. */

@@ -159,6 +159,11 @@ static int prepare(struct gib_engine *engine, struct gib_process *process, struc
     struct gib_site_state *site = gib_site_at(process, found->address);
     int failed = 0;
     bool fresh = !site;
+    if (patch->type == GIB_PATCH_HOOK &&
+        (!found->address || gib_is_initialised(engine, found->module))) {
+        failed = gib_call_hook(engine, process, patch, found->module, error);
+        return failed ? failed : -1; /* no site is needed */
+    }
     if (fresh) {
         failed = new_site(engine, found, patch, stopped, &site, error);
         if (failed)

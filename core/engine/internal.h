@@ -65,6 +65,7 @@ enum gib_patch_type {
     GIB_PATCH_WRAP,    /* records the call, then the original */
     GIB_PATCH_REPLACE, /* other code in place of the original */
     GIB_PATCH_MOCK,    /* a value in place of the call */
+    GIB_PATCH_HOOK,    /* of a package: a function that is called when a module is loaded */
 };
 
 struct gib_patch {
@@ -469,6 +470,8 @@ void gib_found_free(struct gib_found_list *list);
  * that index on. */
 int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, size_t from,
                          struct gib_found_list *out, struct gib_error *error);
+/* Whether the dynamic linker has done its work on the module. */
+bool gib_is_relocated(struct gib_engine *engine, const struct gib_module *module);
 /* A name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
 /* The same for a module that the process has or had. */
@@ -635,6 +638,14 @@ int gib_package_code(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, const struct gib_layer *layer,
                      const struct gib_patch *patch, uint64_t *address, struct gib_error *error);
 void gib_packages_free(struct gib_engine *engine);
+
+/* hooks.c */
+/* Whether the module's constructors have run, as far as can be told. */
+bool gib_is_initialised(struct gib_engine *engine, const struct gib_module *module);
+/* Calls the hook now, for a module that is initialised already. GIB_E_BUSY: not at this moment. */
+int gib_call_hook(struct gib_engine *engine, struct gib_process *process,
+                  const struct gib_patch *patch, const struct gib_module *module,
+                  struct gib_error *error);
 
 /* callee.c */
 /* Code in an arena that runs in place of the original: the patch's function, or what returns its

@@ -224,7 +224,7 @@ static void read_slot(uint64_t slot, void *context)
 
 /* Whether the dynamic linker has done its work on the module: a relative slot holds a relocated
  * address. */
-static bool is_relocated(struct gib_engine *engine, const struct gib_module *module)
+bool gib_is_relocated(struct gib_engine *engine, const struct gib_module *module)
 {
     uint64_t slot, value, now;
     struct gib_error ignored;
@@ -285,7 +285,7 @@ static void add_ifunc(struct search *s, const struct gib_elf_symbol *symbol)
     struct slots slots = {s->engine, s->module, 0};
     struct gib_error ignored;
     size_t count = gib_elf_ifunc_slots(s->module->elf, symbol->value, read_slot, &slots);
-    bool relocated = is_relocated(s->engine, s->module);
+    bool relocated = gib_is_relocated(s->engine, s->module);
     if (count && slots.value && slots.value != resolver && in_text(s->engine, slots.value))
         chosen = slots.value;
     if (!chosen && relocated && !is_watched(s->engine->process, resolver) &&
@@ -412,7 +412,13 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
             (location->module && !is_meant(module, location->module)))
             continue;
         struct search s = {engine, module, location, out};
-        if (location->glob || location->regex)
+        uint64_t constructor = 0;
+        if (patch->type == GIB_PATCH_HOOK)
+            add(&s,
+                gib_elf_first_constructor(module->elf, &constructor) ? module->bias + constructor
+                                                                     : 0,
+                "_init", 0);
+        else if (location->glob || location->regex)
             search_pattern(&s);
         else
             gib_elf_find(module->elf, location->function, visit, &s);

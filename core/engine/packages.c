@@ -195,7 +195,8 @@ static char *mock_value(const struct gib_package_value *value)
 static int fill_location(const struct gib_registration *r, struct gib_location *location,
                          struct gib_error *error)
 {
-    char *text = gib_format("%s%s%s", r->module, *r->module ? "?!" : "", r->function);
+    const char *function = r->function ? r->function : "load";
+    char *text = gib_format("%s%s%s", r->module, *r->module ? "?!" : "", function);
     int failed = text ? gib_location_parse(text, location, error) : GIB_E_MEMORY;
     free(text);
     if (failed)
@@ -205,7 +206,9 @@ static int fill_location(const struct gib_registration *r, struct gib_location *
         location->module = strdup("");
     /* What it is called in lists: without the question mark that nobody has typed. */
     free(location->text);
-    location->text = gib_format("%s%s%s", r->module, *r->module ? "!" : "", r->function);
+    location->text = r->function
+                         ? gib_format("%s%s%s", r->module, *r->module ? "!" : "", r->function)
+                         : strdup(*r->module ? r->module : "the program");
     return location->text && location->module
                ? 0
                : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
@@ -234,6 +237,9 @@ int gib_package_patch(const struct gib_used_package *package,
     case GIBBON_KIND_WRAP:
         patch->count_only = true;
         patch->type = GIB_PATCH_REPLACE;
+        break;
+    case GIBBON_KIND_ON_LOAD:
+        patch->type = GIB_PATCH_HOOK;
         break;
     default:
         patch->type = GIB_PATCH_REPLACE;

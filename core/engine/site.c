@@ -247,6 +247,8 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
             used++;
         }
     }
+    if (used && only->type == GIB_PATCH_HOOK)
+        return GIB_THUNK_BEFORE;
     bool plain = used == 1 && !has_filters(only);
     if (used && only->type == GIB_PATCH_REPLACE)
         return !plain || preserves(site, layer) ? GIB_THUNK_DIVERT

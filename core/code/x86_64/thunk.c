@@ -244,6 +244,18 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
         gib_fast_to_leave(e, &exits, behind_call);
 }
 
+/*      cmp dword [active],1 ; jb trampoline
+ *      a frame ; save registers ; call callee ; restore registers ; leave ; jmp trampoline     */
+static void make_before_thunk(struct emitter *e, const struct gib_thunk_request *r)
+{
+    test_gate(e, r);
+    make_frame(e);
+    save_all(e);
+    BYTES(e, 0xe8);
+    gib_put_relative(e, r->callee, 0);
+    leave_to(e, r->trampoline);
+}
+
 /*
  * Counting needs no frame: three registers are kept in the red zone (ABI 3.2.2: signal handlers
  * leave 128 bytes below rsp alone) and one instruction increments this thread's own counter, so a
@@ -375,6 +387,8 @@ int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THU
     struct emitter e = {code, 0, GIB_THUNK_MAX, request->address, false};
     if (request->kind == GIB_THUNK_COUNT) {
         make_count_thunk(&e, request);
+    } else if (request->kind == GIB_THUNK_BEFORE) {
+        make_before_thunk(&e, request);
     } else if (request->kind == GIB_THUNK_JUMP) {
         BYTES(&e, 0xff, 0x25); /* jmp [rip + active] */
         gib_put_relative(&e, request->active, 0);

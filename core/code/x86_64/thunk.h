@@ -16,6 +16,7 @@ enum gib_thunk_kind {
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
     GIB_THUNK_COUNT,        /* count without a frame, jump to the callee */
     GIB_THUNK_DIVERT,       /* enter, jump to the callee or to what is below */
+    GIB_THUNK_BEFORE,       /* call the callee, jump to what is below */
     GIB_THUNK_JUMP,         /* jump to where `active`, eight bytes, says */
     GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the
                                original */
