@@ -99,8 +99,9 @@ bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patc
 {
     struct gib_site_state *site;
     struct gib_layer *layer = NULL;
-    return gib_patch_sites(engine, patch, &site) && gib_site_link_of(site, patch, &layer) &&
-           layer->kind == GIB_THUNK_JUMP;
+    return patch->type == GIB_PATCH_HOOK ||
+           (gib_patch_sites(engine, patch, &site) && gib_site_link_of(site, patch, &layer) &&
+            layer->kind == GIB_THUNK_JUMP);
 }
 
 struct thunk_search {
