@@ -119,7 +119,7 @@ static bool compare(const struct gib_relocation_request *request, const char *na
     counts->windows++;
     run(request, &copy, false, name, counts);
     home = copy;
-    if (gib_trampoline_return_home(request, &home) && memcmp(&home, &copy, sizeof home)) {
+    if (gib_trampoline_return_home(request, &home) == GIB_CALLS_HOME) {
         counts->rewritten++;
         run(request, &home, true, name, counts);
     }
@@ -129,7 +129,7 @@ static bool compare(const struct gib_relocation_request *request, const char *na
 /* A call of a PC thunk inside the given code runs that as well; Unicorn's turn does it. */
 static bool calls_thunk(const struct relocate_vector *vector)
 {
-    return strstr(vector->name, "X36 call") != NULL;
+    return strstr(vector->name, "X36 call") || strstr(vector->name, "of a PC thunk");
 }
 
 static void test_vectors_run_alike(void **state)
@@ -137,8 +137,8 @@ static void test_vectors_run_alike(void **state)
     struct counts counts = {0};
     if (!native)
         skip();
-    for (size_t i = 0; i < relocate_vector_count; i++) {
-        const struct relocate_vector *vector = &relocate_vectors[i];
+    const struct relocate_vector *vector;
+    for (size_t i = 0; (vector = relocate_vector(i)); i++) {
         uint8_t bytes[LARGEST_CODE];
         struct gib_relocation_request request = {
             .arch = GIB_ARCH_X86_64,

@@ -74,6 +74,8 @@ static bool is_unfit(const ZydisDecodedInstruction *instruction)
      */
     if (instruction->mnemonic == ZYDIS_MNEMONIC_ENTER && instruction->raw.imm[1].value.u != 0)
         return true;
+    if (instruction->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP) /* QEMU has none: a pop */
+        return true;
     if ((instruction->opcode & 0xfe) == 0xd2 && instruction->raw.modrm.mod != 3 &&
         instruction->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT)
         return true;
@@ -191,8 +193,8 @@ static void compare(const struct gib_relocation_request *request, const char *na
 static void test_vectors_run_alike(void **state)
 {
     struct counts counts = {0};
-    for (size_t i = 0; i < relocate_vector_count; i++) {
-        const struct relocate_vector *vector = &relocate_vectors[i];
+    const struct relocate_vector *vector;
+    for (size_t i = 0; (vector = relocate_vector(i)); i++) {
         uint8_t bytes[64];
         struct gib_relocation_request request = {
             .arch = GIB_ARCH_X86_64,
