@@ -400,6 +400,9 @@ bool gib_will_have_shadow_stacks(int32_t pid);
 
 /* install.c */
 int gib_install(struct gib_engine *engine, struct gib_process *process, struct gib_error *error);
+/* Whether system calls may get the process killed (seccomp): the agent makes some of its own
+ * (gettid, rt_sigprocmask...). */
+bool gib_is_filtered(int32_t pid);
 void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
 /* A system call of the target's for us; on failure "The target could not WHAT for Gibbon". */
 int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,

@@ -70,15 +70,23 @@ static size_t describe(struct made *made, const struct made_section *section, si
     return end;
 }
 
-struct gib_elf *made_file_open(const struct made_section *section, size_t count)
+struct gib_elf *file_of_bytes(const uint8_t *bytes, size_t size)
 {
     static int fd = -1;
-    _Static_assert(sizeof(struct made) <= MADE_TEXT, "headers are before the text");
-    struct made made = {0};
     struct gib_error error;
     char path[64];
     if (fd < 0)
-        fd = memfd_create("made", 0);
+        fd = memfd_create("fuzz", 0);
+    if (ftruncate(fd, (off_t)size) || pwrite(fd, bytes, size, 0) != (ssize_t)size)
+        abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return gib_elf_open(path, "/nonexistent", &error);
+}
+
+struct gib_elf *made_file_open(const struct made_section *section, size_t count)
+{
+    _Static_assert(sizeof(struct made) <= MADE_TEXT, "headers are before the text");
+    struct made made = {0};
     size_t size = count <= MOST ? describe(&made, section, count) : 0;
     uint8_t *bytes = calloc(1, size);
     if (!bytes)
@@ -88,9 +96,7 @@ struct gib_elf *made_file_open(const struct made_section *section, size_t count)
     for (size_t i = 0; i < count; i++)
         if (section[i].size)
             memcpy(bytes + made.section[i + 2].sh_offset, section[i].bytes, section[i].size);
-    if (ftruncate(fd, 0) || pwrite(fd, bytes, size, 0) != (ssize_t)size)
-        abort();
+    struct gib_elf *elf = file_of_bytes(bytes, size);
     free(bytes);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return gib_elf_open(path, "/nonexistent", &error);
+    return elf;
 }

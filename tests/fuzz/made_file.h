@@ -21,4 +21,7 @@ struct made_section {
  * it. */
 struct gib_elf *made_file_open(const struct made_section *section, size_t count);
 
+/* These bytes as a file. */
+struct gib_elf *file_of_bytes(const uint8_t *bytes, size_t size);
+
 #endif

@@ -9,16 +9,6 @@
 #include "agent_fixture.h"
 
 static struct agent a;
-static int setup(void **state)
-{
-    agent_open(&a, (struct agent_options){0});
-    return 0;
-}
-static int teardown(void **state)
-{
-    agent_close(&a);
-    return 0;
-}
 
 struct ints {
     int x, y, z;
@@ -187,7 +177,8 @@ static void test_places_of_debug_information(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_prestate_setup_teardown(test_##name, agent_setup, agent_teardown, &a)
     const struct CMUnitTest tests[] = {
         TEST(seventh_integer),
         TEST(ninth_float),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relocate_unfit.h"
 #include "relocate_vectors.h"
 
 static void append(uint8_t *bytes, size_t *size, uint64_t value, size_t width)
@@ -46,14 +47,6 @@ static size_t expected_copy(const struct relocate_vector *vector, size_t consume
     return size;
 }
 
-static void print_bytes(const char *title, const uint8_t *bytes, size_t size)
-{
-    fprintf(stderr, "%s", title);
-    for (size_t i = 0; i < size; i++)
-        fprintf(stderr, " %02x", bytes[i]);
-    fprintf(stderr, "\n");
-}
-
 static int check_map(const struct relocate_vector *vector, const struct gib_relocation *copy)
 {
     char map[512] = "";
@@ -78,8 +71,8 @@ static int check_copy(const struct relocate_vector *vector, const struct gib_rel
         return check_map(vector, copy);
     fprintf(stderr, "%s: consumed %zu, falls through %d\n", vector->name, copy->consumed,
             copy->falls_through);
-    print_bytes("  expected", expected, size);
-    print_bytes("  copy    ", copy->code, copy->size);
+    relocate_print_bytes("expected", expected, size);
+    relocate_print_bytes("copy    ", copy->code, copy->size);
     return 1;
 }
 
