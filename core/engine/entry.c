@@ -112,7 +112,7 @@ static int settle_calls(const struct gib_entry *entry, const struct gib_relocati
         break;
     }
     return gib_fail(error, GIB_E_UNSUPPORTED, request->from,
-                    "there is a call in the middle of its first %zu bytes, through whose copy no "
+                    "a call in its first %zu bytes would return into their copy, through which no "
                     "exception could pass",
                     copy->consumed);
 }

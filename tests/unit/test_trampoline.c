@@ -62,6 +62,17 @@ static void test_operand_by_stack_pointer(void **state)
     assert_int_equal(calls_of("53 90 90 ff d4", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
 }
 
+/* The same through another register: the original reads [rsp-8] before it pushes. */
+static void test_operand_below_the_stack(void **state)
+{
+    assert_int_equal(calls_of("4c 8d 14 24 41 ff 52 f8", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
+    assert_int_equal(calls_of("49 89 e2 41 ff 52 f8", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
+    assert_int_equal(calls_of("54 41 5a 41 ff 12", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
+    assert_int_equal(calls_of("4c 8d 17 41 ff 52 f8", 0x401000, 0x301000, 5), GIB_CALLS_HOME);
+    assert_int_equal(calls_of("55 48 89 e5 ff 57 08", 0x401000, 0x301000, 5), GIB_CALLS_HOME);
+    assert_int_equal(calls_of("48 89 e0 48 8b 07 ff 10", 0x401000, 0x301000, 7), GIB_CALLS_HOME);
+}
+
 static void test_calls_in_the_middle(void **state)
 {
     assert_int_equal(calls_of("53 ff d7 31 c0", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
@@ -82,8 +93,11 @@ static void test_calls_for_an_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_last_call_returns_home),   cmocka_unit_test(test_operand_by_eip),
-        cmocka_unit_test(test_operand_by_stack_pointer), cmocka_unit_test(test_calls_in_the_middle),
+        cmocka_unit_test(test_last_call_returns_home),
+        cmocka_unit_test(test_operand_by_eip),
+        cmocka_unit_test(test_operand_by_stack_pointer),
+        cmocka_unit_test(test_operand_below_the_stack),
+        cmocka_unit_test(test_calls_in_the_middle),
         cmocka_unit_test(test_calls_for_an_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,46 @@ static bool uses_stack_pointer(const struct call *c)
            (o->mem.base == ZYDIS_REGISTER_RSP || o->mem.base == ZYDIS_REGISTER_ESP);
 }
 
+/* ---- registers that may hold an address on the stack, one bit each ---- */
+
+static uint32_t bit_of(ZydisRegister name)
+{
+    ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name);
+    return whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15
+               ? 1u << (whole - ZYDIS_REGISTER_RAX)
+               : 0;
+}
+
+/* What is made of one of them by arithmetic is one; what is read from memory only if one has been
+ * pushed before. */
+static uint32_t follow_stack_addresses(const struct call *c, uint32_t on_stack)
+{
+    uint32_t read = 0, written = 0;
+    for (uint8_t i = 0; i < c->instruction.operand_count_visible; i++) {
+        const ZydisDecodedOperand *o = &c->operand[i];
+        if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+            read |= bit_of(o->mem.base) | bit_of(o->mem.index);
+        if (o->type != ZYDIS_OPERAND_TYPE_REGISTER)
+            continue;
+        if (o->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
+            read |= bit_of(o->reg.value);
+        if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+            written |= bit_of(o->reg.value);
+    }
+    bool pushes = c->instruction.mnemonic == ZYDIS_MNEMONIC_PUSH;
+    if (read & on_stack)
+        return pushes ? UINT32_MAX : on_stack | written;
+    return on_stack == UINT32_MAX ? on_stack : (on_stack & ~written) | bit_of(ZYDIS_REGISTER_RSP);
+}
+
+/* The original reads where to go before it pushes; the copy must not push over that. */
+static bool may_read_pushed(const struct call *c, uint32_t on_stack)
+{
+    const ZydisDecodedOperand *o = &c->operand[0];
+    return o->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+           ((bit_of(o->mem.base) | bit_of(o->mem.index)) & on_stack);
+}
+
 static bool uses_program_counter(const struct call *c)
 {
     const ZydisDecodedOperand *o = &c->operand[0];
@@ -105,15 +145,18 @@ enum gib_trampoline_calls gib_trampoline_return_home(const struct gib_relocation
 {
     struct call c = {0};
     size_t last = r->boundaries - 2, calls = 0;
+    uint32_t on_stack = bit_of(ZYDIS_REGISTER_RSP);
     for (size_t i = 0; i <= last; i++) {
         if (!decode(request, r, i, &c))
             return GIB_CALLS_INSIDE;
+        if (i < last)
+            on_stack = follow_stack_addresses(&c, on_stack);
         calls += is_call(&c) && !asks_for_address(request, &c, r->boundary[i].original);
     }
     size_t at = r->boundary[last].copy, original = r->boundary[last].original;
     if (!calls)
         return GIB_CALLS_NONE;
-    if (calls > 1 || !is_call(&c) || uses_stack_pointer(&c) ||
+    if (calls > 1 || !is_call(&c) || uses_stack_pointer(&c) || may_read_pushed(&c, on_stack) ||
         original + c.instruction.length != r->consumed)
         return GIB_CALLS_INSIDE;
     uint64_t home = request->from + r->boundary[last + 1].original;
