@@ -77,6 +77,8 @@ static void test_calls_in_the_middle(void **state)
 {
     assert_int_equal(calls_of("53 ff d7 31 c0", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
     assert_int_equal(calls_of("ff d7 e8 10 00 00 00", 0x401000, 0x301000, 5), GIB_CALLS_INSIDE);
+    assert_int_equal(calls_of("e8 09 00 00 00 e8 00 00 00 00", 0x401000, 0x301000, 10),
+                     GIB_CALLS_INSIDE);
     assert_int_equal(calls_of("53 48 89 fb 90", 0x401000, 0x301000, 5), GIB_CALLS_NONE);
 }
 

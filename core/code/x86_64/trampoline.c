@@ -145,18 +145,20 @@ enum gib_trampoline_calls gib_trampoline_return_home(const struct gib_relocation
 {
     struct call c = {0};
     size_t last = r->boundaries - 2, calls = 0;
+    bool ends_in_call = false;
     uint32_t on_stack = bit_of(ZYDIS_REGISTER_RSP);
     for (size_t i = 0; i <= last; i++) {
         if (!decode(request, r, i, &c))
             return GIB_CALLS_INSIDE;
         if (i < last)
             on_stack = follow_stack_addresses(&c, on_stack);
-        calls += is_call(&c) && !asks_for_address(request, &c, r->boundary[i].original);
+        ends_in_call = is_call(&c) && !asks_for_address(request, &c, r->boundary[i].original);
+        calls += ends_in_call;
     }
     size_t at = r->boundary[last].copy, original = r->boundary[last].original;
     if (!calls)
         return GIB_CALLS_NONE;
-    if (calls > 1 || !is_call(&c) || uses_stack_pointer(&c) || may_read_pushed(&c, on_stack) ||
+    if (calls > 1 || !ends_in_call || uses_stack_pointer(&c) || may_read_pushed(&c, on_stack) ||
         original + c.instruction.length != r->consumed)
         return GIB_CALLS_INSIDE;
     uint64_t home = request->from + r->boundary[last + 1].original;
