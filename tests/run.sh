@@ -56,8 +56,9 @@ fuzz() {
     # change its directory, and libFuzzer looks into the corpus again later.
     corpus=$work/fuzz/$name/corpus
     mkdir -p "$corpus"
-    seeds=$(dirname "$1")/corpus/$name
-    [ ! -d "$seeds" ] || cp "$seeds"/* "$corpus"
+    for seeds in "$(dirname "$1")/corpus/$name" "$root/tests/fuzz/corpus/$name"; do
+        [ ! -d "$seeds" ] || cp "$seeds"/* "$corpus"
+    done
     if (cd "$work/fuzz/$name" && timeout $((seconds * 6 + 60)) "$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -verbosity=1 "$corpus" >log 2>&1); then
         echo "fuzz $name: $(grep -E '^Done|^#[0-9]+.*DONE' "$work/fuzz/$name/log" | tail -n 1)" >"$work/fuzz/$name.ok"
     else

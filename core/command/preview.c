@@ -87,7 +87,9 @@ static int make_room(struct preview *p, struct gib_site_state *site, struct gib_
         planned->counters + 2ull * (planned->site_count - p->engine->process->site_count);
     if (planned->site_count == GIB_MAX_SITES || counters + 2 > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
-                        "No room for more than %d patched functions.", GIB_MAX_SITES);
+                        "This process has had %d patches on functions, as many as one can have; "
+                        "the next run, or detach and attach, begins anew.",
+                        GIB_MAX_SITES);
     uint32_t index = planned->site_count;
     if (!gib_places_add(&planned->places, site->address, site->consumed, index) ||
         (site->island && !gib_places_add(&planned->places, site->island, GIB_DETOUR_SIZE, index)))

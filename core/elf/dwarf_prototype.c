@@ -100,7 +100,75 @@ static char *parameter_name(Dwarf_Die *die, bool artificial, size_t index)
     return name && *name ? strdup(name) : NULL;
 }
 
-static void fill_parameters(struct gib_prototype *prototype, Dwarf_Die *concrete, bool cxx)
+/* The entry with the place of the parameter described by `source`. */
+static bool concrete_parameter(Dwarf_Die *concrete, Dwarf_Die *source, Dwarf_Die *found)
+{
+    Dwarf_Die origin;
+    for (bool more = gib_die_first(concrete, found); more; more = gib_die_next(found))
+        if (dwarf_tag(found) == DW_TAG_formal_parameter &&
+            (found->addr == source->addr ||
+             (gib_die_reference(found, DW_AT_abstract_origin, &origin) &&
+              origin.addr == source->addr)))
+            return true;
+    return false;
+}
+
+/* A number that is the same in all calls. */
+static bool is_constant(const Dwarf_Op *operation)
+{
+    unsigned atom = operation->atom;
+    return (atom >= DW_OP_lit0 && atom <= DW_OP_lit31) || atom == DW_OP_addr ||
+           (atom >= DW_OP_const1u && atom <= DW_OP_consts) || atom == DW_OP_implicit_value;
+}
+
+/*
+ * Where the argument is at the entry. Functions that only their own file calls may be passed their
+ * arguments in other registers, or not at all (-fipa-sra, constant propagation); and gcc says
+ * nothing else of __attribute__((ms_abi)).
+ */
+static void find_entry_place(struct gib_parameter *parameter, Dwarf_Die *concrete,
+                             Dwarf_Die *source, uint64_t vaddr)
+{
+    Dwarf_Die die;
+    Dwarf_Attribute attribute;
+    Dwarf_Op *operation;
+    size_t count;
+    /* Of records and complex numbers gcc often has no place, though they are passed. */
+    bool scalar = parameter->type.size <= 8 && parameter->type.kind != GIB_TYPE_RECORD &&
+                  parameter->type.kind != GIB_TYPE_COMPLEX;
+    bool external = inherited(concrete, DW_AT_external, &attribute);
+    parameter->entry = external || !scalar ? GIB_ENTRY_USUAL : GIB_ENTRY_NOWHERE;
+    if (!concrete_parameter(concrete, source, &die))
+        return;
+    if (dwarf_attr(&die, DW_AT_const_value, &attribute)) {
+        parameter->entry = GIB_ENTRY_NOWHERE;
+        return;
+    }
+    if (!dwarf_attr(&die, DW_AT_location, &attribute) ||
+        dwarf_getlocation_addr(&attribute, vaddr, &operation, &count, 1) != 1 || !count)
+        return;
+    parameter->entry = is_constant(operation) ? GIB_ENTRY_NOWHERE : GIB_ENTRY_USUAL;
+    if (count == 1 && operation->atom >= DW_OP_reg0 && operation->atom <= DW_OP_reg31) {
+        parameter->entry = GIB_ENTRY_REGISTER;
+        parameter->entry_register = (uint8_t)(operation->atom - DW_OP_reg0);
+    }
+}
+
+/* Clang says so; gcc does not. */
+static bool is_foreign(Dwarf_Die *function)
+{
+    enum { SYSTEM_V = 0xc2, SWIFT = 0xc8, PRESERVE_MOST = 0xc9, PRESERVE_ALL = 0xca };
+    Dwarf_Attribute attribute;
+    Dwarf_Word convention;
+    if (!inherited(function, DW_AT_calling_convention, &attribute) ||
+        dwarf_formudata(&attribute, &convention))
+        return false;
+    return convention != DW_CC_normal && convention != DW_CC_program && convention != SYSTEM_V &&
+           convention != SWIFT && convention != PRESERVE_MOST && convention != PRESERVE_ALL;
+}
+
+static void fill_parameters(struct gib_prototype *prototype, Dwarf_Die *concrete, uint64_t vaddr,
+                            bool cxx)
 {
     Dwarf_Die source, child;
     parameter_source(concrete, &source);
@@ -124,6 +192,7 @@ static void fill_parameters(struct gib_prototype *prototype, Dwarf_Die *concrete
         struct gib_parameter *parameter = &prototype->parameters[used];
         parameter->name = parameter_name(&child, artificial, used++);
         fill_type(&parameter->type, &child, cxx);
+        find_entry_place(parameter, concrete, &child, vaddr);
     }
     prototype->parameter_count = used;
 }
@@ -146,7 +215,8 @@ struct gib_prototype *gib_elf_prototype(struct gib_elf *elf, uint64_t vaddr)
         inherited(&die, DW_AT_name, &attribute) ? dwarf_formstring(&attribute) : NULL;
     prototype->name = name ? strdup(name) : NULL;
     fill_type(&prototype->result, &die, cxx);
-    fill_parameters(prototype, &die, cxx);
+    fill_parameters(prototype, &die, vaddr, cxx);
+    prototype->foreign = is_foreign(&die);
     bool prototyped = inherited(&die, DW_AT_prototyped, &attribute);
     bool c = language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
              language == DW_LANG_C11 || language == 0x2c; /* DW_LANG_C17 */

@@ -131,7 +131,9 @@ static int new_site(struct gib_engine *engine, const struct gib_found *found,
     if (!add_site(process, site)) {
         gib_site_free(site);
         return gib_fail(error, GIB_E_SPACE, found->address,
-                        "No room for more than %d patched functions.", GIB_MAX_SITES);
+                        "This process has had %d patches on functions, as many as one can have; "
+                        "the next run, or detach and attach, begins anew.",
+                        GIB_MAX_SITES);
     }
     site->trampoline = at;
     arena->used = ((at + copy.size + 15) & ~15ull) - arena->start;

@@ -91,6 +91,32 @@ void gib_entry_free(struct gib_entry *entry)
     entry->stretch.code = NULL;
 }
 
+/*
+ * A call must return into the function itself: the copy has no exception handlers, and what
+ * unwinds would take it for a thunk.
+ */
+static int settle_calls(const struct gib_entry *entry, const struct gib_relocation_request *request,
+                        struct gib_relocation *copy, struct gib_error *error)
+{
+    switch (gib_trampoline_return_home(request, copy)) {
+    case GIB_CALLS_NONE:
+        return 0;
+    case GIB_CALLS_HOME:
+        return !entry->shadow_stacks
+                   ? 0
+                   : gib_fail(error, GIB_E_UNSUPPORTED, request->from,
+                              "there is a call in its first %zu bytes, which a shadow stack would "
+                              "not let return",
+                              copy->consumed);
+    case GIB_CALLS_INSIDE:
+        break;
+    }
+    return gib_fail(error, GIB_E_UNSUPPORTED, request->from,
+                    "a call in its first %zu bytes would return into their copy, through which no "
+                    "exception could pass",
+                    copy->consumed);
+}
+
 static int relocate(struct gib_entry *entry, uint64_t bias, uint64_t to, size_t detour_size,
                     gib_bytes_taken *taken, void *context, struct gib_error *error)
 {
@@ -107,7 +133,8 @@ static int relocate(struct gib_entry *entry, uint64_t bias, uint64_t to, size_t 
     if (taken(stretch->vaddr, copy.consumed, context))
         return gib_fail(error, GIB_E_TOO_SHORT, request.from,
                         "another patch has its island in the padding behind it");
-    entry->has_call = !gib_trampoline_return_home(&request, &copy);
+    if ((failed = settle_calls(entry, &request, &copy, error)))
+        return failed;
     entry->copy = copy;
     entry->kept = 0;
     entry->detour_size = (uint8_t)detour_size;
@@ -155,7 +182,7 @@ int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_by
     if (is_prepared(entry) && !take_island(entry, island, bias, to, taken, context))
         return 0;
     int failed = relocate(entry, bias, to, GIB_DETOUR_SIZE, taken, context, error);
-    if (failed != GIB_E_BRANCH && failed != GIB_E_TOO_SHORT)
+    if (!failed || failed == GIB_E_RANGE) /* a smaller window has the same first instruction */
         return failed;
     if (!island)
         island = gib_island_near(entry->stretch.elf, entry->stretch.vaddr, taken, context);

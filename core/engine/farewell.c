@@ -25,20 +25,6 @@ static const uint8_t sleep_and_go[] = {
 };
 enum { ADDRESS_AT = 28, TIME_AT = 40, SIZE = 56 };
 
-/* A filter might kill it for the system call. */
-static bool is_filtered(int32_t pid)
-{
-    char name[64], line[128];
-    int filter = 0;
-    snprintf(name, sizeof name, "/proc/%d/status", pid);
-    FILE *file = fopen(name, "re");
-    while (file && fgets(line, sizeof line, file) && sscanf(line, "Seccomp: %d", &filter) != 1)
-        ;
-    if (file)
-        fclose(file);
-    return filter != 0;
-}
-
 void gib_delay_exit(struct gib_engine *engine, struct gib_process *process)
 {
     const struct timespec moment = {.tv_nsec = 20000000};
@@ -54,7 +40,7 @@ void gib_delay_exit(struct gib_engine *engine, struct gib_process *process)
     memcpy(code + ADDRESS_AT, &process->exit_watch, 8);
     memcpy(code + TIME_AT, &moment, sizeof moment);
     for (size_t i = 0; count > 1 && i < count; i++) {
-        if (threads[i].pc != process->exit_watch || is_filtered(process->pid) ||
+        if (threads[i].pc != process->exit_watch || gib_is_filtered(process->pid) ||
             gib_arena_near(engine, process, module, SIZE + 16, &arena, &ignored))
             continue;
         uint64_t at = (arena->start + arena->used + 15) & ~15ull;

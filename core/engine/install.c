@@ -213,9 +213,7 @@ static int place_agent(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
-/* The agent makes system calls of its own (gettid, rt_sigprocmask...); a filter may kill for them.
- */
-static bool is_filtered(int32_t pid)
+bool gib_is_filtered(int32_t pid)
 {
     char name[64], line[256];
     int mode = 0;
@@ -232,7 +230,7 @@ int gib_install(struct gib_engine *engine, struct gib_process *process, struct g
 {
     if (process->installed)
         return 0;
-    if (is_filtered(process->pid))
+    if (gib_is_filtered(process->pid))
         return gib_fail(error, GIB_E_UNSUPPORTED, 0,
                         "Process %d restricts its system calls (seccomp); the agent's own would "
                         "get it killed.",

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <regex.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include "agent/layout.h"
 #include "code/x86_64/stack_use.h"
 #include "code/x86_64/convention.h"
@@ -157,7 +158,6 @@ struct gib_site_state {
     uint32_t consumed;   /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
-    bool has_call;        /* the copy has a call that returns into it */
     bool ends_in_syscall; /* the kernel may go back over its end, to begin a system call again */
     bool installed;       /* the detour is in memory */
     bool overwritten;     /* it was, until somebody wrote over it */
@@ -230,8 +230,9 @@ struct gib_places {
 struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
-    bool installed; /* the agent is in the target */
-    bool released;  /* given back after the debugger let it go */
+    bool installed;     /* the agent is in the target */
+    bool released;      /* given back after the debugger let it go */
+    bool shadow_stacks; /* the kernel keeps a second stack of return addresses, or soon will */
     uint32_t
         thread_pointer; /* enum gib_thread_pointer of functions that run after libc's start-up */
     uint32_t early_pointer;    /* of those that run before */
@@ -388,8 +389,21 @@ void gib_plan_write(struct gib_write_plan *writes, size_t *n, uint64_t address,
 int gib_transaction(struct gib_engine *engine, struct gib_write_plan *writes, size_t count,
                     struct gib_error *error);
 
+/* shadow.c */
+/* Whether threads have shadow stacks (CET), told by the text of /proc/PID/status. */
+bool gib_status_has_shadow_stack(FILE *status);
+/* Whether glibc will be asked for them when the program starts, by its environment: strings, each
+ * with its end. */
+bool gib_environment_wants_shadow_stack(const char *environment, size_t size);
+bool gib_has_shadow_stacks(int32_t pid);
+/* Whether a program that just starts will have them. */
+bool gib_will_have_shadow_stacks(int32_t pid);
+
 /* install.c */
 int gib_install(struct gib_engine *engine, struct gib_process *process, struct gib_error *error);
+/* Whether system calls may get the process killed (seccomp): the agent makes some of its own
+ * (gettid, rt_sigprocmask...). */
+bool gib_is_filtered(int32_t pid);
 void gib_uninstall(struct gib_engine *engine, struct gib_process *process);
 /* A system call of the target's for us; on failure "The target could not WHAT for Gibbon". */
 int gib_system_call(struct gib_engine *engine, const char *what, long number, uint64_t a,
@@ -523,7 +537,8 @@ struct gib_entry {
     uint8_t kept;               /* bytes at stretch.vaddr that stay, before the detour */
     uint64_t island;            /* vaddr, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE];
-    bool has_call; /* the copy has a call that returns into it */
+    bool shadow_stacks; /* set by the caller: the process has them, so no call may become a push
+                           and a jump */
     struct gib_relocation copy;
 };
 /* Reads the function at `entry` and the padding behind it. */

@@ -118,7 +118,9 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
     memset(out, 0, sizeof *out);
     if (process->counters + 2 > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
-                        "This process has no room for more counters; run it again.");
+                        "This process has had %d patches on functions, as many as one can have; "
+                        "the next run, or detach and attach, begins anew.",
+                        GIB_MAX_SITES);
     struct gib_layer *layer = site->layers ? gib_site_top(site) : NULL;
     out->added = !layer || patch->type != GIB_PATCH_WRAP || !only_records(layer);
     if (out->added) {

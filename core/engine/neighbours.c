@@ -12,7 +12,12 @@
 #include <string.h>
 #include "code/x86_64/branches.h"
 
-enum { SHORT_REACH = 128, NEARBY = 2 * SHORT_REACH, LONGEST_DECODED = 1 << 20 };
+enum {
+    SHORT_REACH = 128,
+    NEARBY = 2 * SHORT_REACH,
+    LONGEST_WINDOW = 512, /* a window's copy has 256 bytes */
+    LONGEST_DECODED = 1 << 20,
+};
 
 /* ---- branches from elsewhere ---- */
 
@@ -123,12 +128,10 @@ static bool is_own(const struct gib_stretch *own, uint64_t vaddr)
     return own && vaddr - own->vaddr < own->size;
 }
 
-/* A long branch from elsewhere in the module into (low, high); its address, 0: none. */
-static uint64_t long_branch_into(struct gib_elf *elf, uint64_t low, uint64_t high,
-                                 const struct gib_stretch *own)
+/* The first branch to behind `low`. */
+static size_t first_behind(const struct table *table, uint64_t low)
 {
-    const struct table *table = table_of(elf);
-    size_t first = 0, last = table ? table->count : 0;
+    size_t first = 0, last = table->count;
     while (first < last) {
         size_t middle = first + (last - first) / 2;
         if (table->branch[middle].target <= low)
@@ -136,7 +139,16 @@ static uint64_t long_branch_into(struct gib_elf *elf, uint64_t low, uint64_t hig
         else
             last = middle;
     }
-    for (size_t i = first; table && i < table->count && table->branch[i].target < high; i++) {
+    return first;
+}
+
+/* A long branch from elsewhere in the module into (low, high); its address, 0: none. */
+static uint64_t long_branch_into(struct gib_elf *elf, uint64_t low, uint64_t high,
+                                 const struct gib_stretch *own)
+{
+    const struct table *table = table_of(elf);
+    for (size_t i = table ? first_behind(table, low) : 0;
+         table && i < table->count && table->branch[i].target < high; i++) {
         uint64_t source = table->branch[i].source;
         if (!is_own(own, source) && is_instruction(elf, source))
             return source;
@@ -154,7 +166,7 @@ static bool is_prefix(uint8_t byte)
 static uint64_t short_branch_into(struct gib_elf *elf, uint64_t low, uint64_t high,
                                   const struct gib_stretch *own)
 {
-    uint8_t code[2 * NEARBY + 64];
+    uint8_t code[2 * NEARBY + LONGEST_WINDOW];
     uint64_t start = low > NEARBY ? low - NEARBY : 0;
     size_t wanted = (size_t)(high - start) + SHORT_REACH;
     size_t size = gib_elf_read(elf, start, code, wanted < sizeof code ? wanted : sizeof code);
@@ -166,6 +178,30 @@ static uint64_t short_branch_into(struct gib_elf *elf, uint64_t low, uint64_t hi
             (is_instruction(elf, start + i) ||
              (i && is_prefix(code[i - 1]) && is_instruction(elf, start + i - 1))))
             return start + i;
+    }
+    return 0;
+}
+
+/*
+ * A jump to the very first byte from the function's own cold part (f.cold), which compilers put
+ * elsewhere: a loop, each turn of which would be taken for a call. Its address, 0: there is none.
+ */
+static uint64_t cold_branch_to(struct gib_elf *elf, uint64_t vaddr)
+{
+    static const char cold[] = ".cold";
+    const struct gib_elf_symbol *function = gib_elf_symbol_at(elf, vaddr);
+    const struct table *table = table_of(elf);
+    size_t length = function ? strlen(function->name) : 0;
+    for (size_t i = table ? first_behind(table, vaddr - 1) : 0;
+         length && i < table->count && table->branch[i].target == vaddr; i++) {
+        uint64_t source = table->branch[i].source;
+        const struct gib_elf_symbol *part = gib_elf_symbol_at(elf, source);
+        uint8_t opcode;
+        if (part && !strncmp(part->name, function->name, length) &&
+            !strncmp(part->name + length, cold, sizeof cold - 1) &&
+            gib_elf_read(elf, source, &opcode, 1) == 1 && opcode != 0xe8 &&
+            is_instruction(elf, source))
+            return source;
     }
     return 0;
 }
@@ -281,6 +317,10 @@ bool gib_is_entered(const struct gib_stretch *stretch, size_t consumed, char *re
         else
             snprintf(reason, reason_size, "another function jumps into its first %zu bytes.",
                      consumed);
+        return true;
+    }
+    if (cold_branch_to(elf, low)) {
+        snprintf(reason, reason_size, "its cold part jumps back to its beginning.");
         return true;
     }
     if (switched_into(stretch, consumed, &target)) {

@@ -165,11 +165,13 @@ static bool hide_site(uint32_t index, void *context)
     return false;
 }
 
+enum { LONGEST_WINDOW = 512 };
+
 static int compare_with_file(struct gib_engine *engine, const struct gib_process *process,
                              const struct gib_site_state *site, const uint8_t *file, size_t size,
                              struct gib_error *error)
 {
-    uint8_t memory[16];
+    uint8_t memory[LONGEST_WINDOW];
     size_t n = size < sizeof memory ? size : sizeof memory;
     int failed = gib_read_code(engine, site->address, memory, n, error);
     if (failed || !memcmp(memory, file, n))
@@ -179,15 +181,19 @@ static int compare_with_file(struct gib_engine *engine, const struct gib_process
     if (!memcmp(memory, file, n))
         return 0;
     char now[40] = "", then[40] = "";
-    for (size_t i = 0; i < n && i < 8; i++) {
-        snprintf(now + 3 * i, sizeof now - 3 * i, "%02x ", memory[i]);
-        snprintf(then + 3 * i, sizeof then - 3 * i, "%02x ", file[i]);
+    size_t first = 0; /* where to begin to show them */
+    while (n > 8 && first < n - 8 && memory[first] == file[first])
+        first++;
+    first = first < 8 ? 0 : first;
+    for (size_t i = 0; first + i < n && i < 8; i++) {
+        snprintf(now + 3 * i, sizeof now - 3 * i, "%02x ", memory[first + i]);
+        snprintf(then + 3 * i, sizeof then - 3 * i, "%02x ", file[first + i]);
     }
     return gib_fail(
-        error, GIB_E_CHANGED, site->address,
+        error, GIB_E_CHANGED, site->address + first,
         "%.60s at 0x%" PRIx64
         " holds %sbut %s has %sthere: another tool has patched it, or the file was rebuilt.",
-        site->function, site->address, now, site->module->name, then);
+        site->function, site->address + first, now, site->module->name, then);
 }
 
 /* What no detour may use. A site is known to the process before its detour is in memory. */
@@ -251,7 +257,6 @@ static void take_over(struct gib_site_state *site, const struct gib_entry *entry
 {
     uint64_t bias = site->module->bias;
     site->detour_size = entry->detour_size;
-    site->has_call = entry->has_call;
     site->ends_in_syscall = ends_in_syscall(entry);
     site->consumed = (uint32_t)entry->copy.consumed;
     site->boundaries = entry->copy.boundaries;
@@ -281,11 +286,33 @@ int gib_in_no_file(const char *function, uint64_t address, struct gib_error *err
                     function, address);
 }
 
+/*
+ * A part of a function, into which the rest of it jumps (f.cold), is no function: its caller's
+ * return address is not where a thunk puts its frame. The unwind rows tell, also where no symbol
+ * does.
+ */
+static bool is_part(const struct gib_site_state *site)
+{
+    static const char cold[] = ".cold";
+    struct gib_unwind_row *rows;
+    struct gib_elf *elf = site->module->elf;
+    if (gib_is_entry_only(site->symbol)) /* the PLT jumps to _dl_runtime_resolve in its own way */
+        return false;
+    const char *suffix = strstr(site->symbol, cold);
+    if (suffix && (!suffix[sizeof cold - 1] || suffix[sizeof cold - 1] == '.'))
+        return true;
+    size_t count = gib_elf_function_rows(elf, site->entry - site->module->bias, &rows);
+    bool result = count && ((rows[0].kind == GIB_UNWIND_CFA_RSP && rows[0].cfa_offset != 8) ||
+                            rows[0].kind == GIB_UNWIND_CFA_RBP);
+    free(rows);
+    return result;
+}
+
 static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
 {
-    enum { KEPT = 4 };
+    enum { KEPT = 4, LOOKED_AT = 16 };
     struct gib_entry entry;
     struct gib_error why;
     struct others others = {engine, process, site};
@@ -296,17 +323,26 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
     if (!module->elf)
         return gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
                         site->function);
+    if (is_part(site))
+        return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
+                        "%.100s cannot be patched: it is a part of a function, entered by jumps "
+                        "from the rest of it.",
+                        site->function);
     if (!to)
         to = module->start - (1 << 20);
     int failed = gib_entry_read(module->elf, site->entry - module->bias, &entry, &why);
     if (failed)
         return gib_fail(error, failed, site->entry, "The bytes at 0x%" PRIx64 " are not in %s.",
                         site->entry, module->path);
+    entry.shadow_stacks = process->shadow_stacks;
     site->address = entry.stretch.vaddr + module->bias;
-    failed =
-        compare_with_file(engine, process, site, entry.stretch.code, entry.stretch.size, error);
+    size_t shown = entry.stretch.size < LOOKED_AT ? entry.stretch.size : LOOKED_AT;
+    failed = compare_with_file(engine, process, site, entry.stretch.code, shown, error);
     if (!failed && (failed = gib_entry_choose(&entry, module->bias, to, is_taken, &others, &why)))
         refuse(site, failed, &why, error);
+    if (!failed && entry.copy.consumed > shown)
+        failed = compare_with_file(engine, process, site, entry.stretch.code, entry.copy.consumed,
+                                   error);
     /* A debugger that reads prologues finds the function's body, if it finds the frame's set-up. */
     uint64_t body;
     if (!failed && engine->ops.reads_prologues &&

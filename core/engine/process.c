@@ -206,6 +206,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
     }
     process->pid = pid;
     process->fd = process->memory_fd = -1;
+    process->shadow_stacks = gib_will_have_shadow_stacks(pid);
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
@@ -307,6 +308,8 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
         else
             engine->process->modules_changed |= changes > 0;
     }
+    if (engine->process && !engine->process->shadow_stacks)
+        engine->process->shadow_stacks = gib_has_shadow_stacks(pid);
     return engine->process;
 }
 

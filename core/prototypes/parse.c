@@ -279,6 +279,8 @@ static bool copy_parameters(struct gib_prototype *to, const struct gib_prototype
         return false;
     for (size_t i = 0; i < from->parameter_count; i++) {
         to->parameter_count++;
+        to->parameters[i].entry = from->parameters[i].entry;
+        to->parameters[i].entry_register = from->parameters[i].entry_register;
         if (!copy_text(&to->parameters[i].name, from->parameters[i].name) ||
             !copy_type(&to->parameters[i].type, &from->parameters[i].type))
             return false;
@@ -294,6 +296,7 @@ struct gib_prototype *gib_prototype_copy(const struct gib_prototype *prototype)
     copy->variadic = prototype->variadic;
     copy->failure = prototype->failure;
     copy->unspecified = prototype->unspecified;
+    copy->foreign = prototype->foreign;
     if (copy_text(&copy->name, prototype->name) && copy_type(&copy->result, &prototype->result) &&
         copy_parameters(copy, prototype))
         return copy;

@@ -76,9 +76,18 @@ struct gib_member {
     struct gib_type type;
 };
 
+/* What debug information says of where an argument is when the function is entered. */
+enum gib_entry_place {
+    GIB_ENTRY_USUAL,    /* nothing: where the calling convention puts it */
+    GIB_ENTRY_REGISTER, /* in entry_register */
+    GIB_ENTRY_NOWHERE,  /* the compiler knows all calls, and does not pass it */
+};
+
 struct gib_parameter {
     char *name; /* without leading underscores; NULL when the declaration gives none */
     struct gib_type type;
+    enum gib_entry_place entry;
+    uint8_t entry_register; /* DWARF's number */
 };
 
 /* How a function says that it failed. Facts of POSIX and of the manual pages' RETURN VALUE and
@@ -106,6 +115,7 @@ struct gib_prototype {
     enum gib_variadic variadic;
     enum gib_failure failure;
     bool unspecified; /* "()" of old C: the parameters are not known */
+    bool foreign;     /* not of the platform's calling convention: ms_abi, vectorcall, regcall */
 };
 
 /* Frees what a type owns, but not itself. */

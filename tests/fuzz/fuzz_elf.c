@@ -3,9 +3,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "elf/elf.h"
+#include "made_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,15 +54,7 @@ static void ask_about(struct gib_elf *elf, uint64_t vaddr)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
-    char path[64];
-    struct gib_error error;
-    if (fd < 0)
-        fd = memfd_create("fuzz", 0);
-    if (ftruncate(fd, size) || pwrite(fd, data, size, 0) != (ssize_t)size)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct gib_elf *elf = gib_elf_open(path, "/nonexistent", &error);
+    struct gib_elf *elf = file_of_bytes(data, size);
     if (!elf)
         return 0;
     const struct gib_elf_symbol *symbols;

@@ -4,9 +4,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "engine/internal.h"
+#include "made_file.h"
 
 static bool never_taken(uint64_t vaddr, size_t size, void *context)
 {
@@ -33,15 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
-    char path[64];
-    struct gib_error error;
-    if (fd < 0)
-        fd = memfd_create("fuzz", 0);
-    if (ftruncate(fd, (off_t)size) || pwrite(fd, data, size, 0) != (ssize_t)size)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct gib_elf *elf = gib_elf_open(path, "/nonexistent", &error);
+    struct gib_elf *elf = file_of_bytes(data, size);
     if (!elf)
         return 0;
     size_t count;

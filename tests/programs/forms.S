@@ -180,6 +180,48 @@ begin pc_thunk
 end pc_thunk
         island
 
+/* In two parts: the other one is entered by jumps, once with the frame that the first has made, and once it jumps back to the entry. */
+begin has_part
+        .cfi_startproc
+        sub     $8, %rsp
+        .cfi_def_cfa_offset 16
+        jmp     rest_of_it
+        .cfi_endproc
+end has_part
+        island
+begin rest_of_it
+        .cfi_startproc
+        .cfi_def_cfa_offset 16
+        lea     9(%rdi), %eax
+        add     $8, %rsp
+        .cfi_def_cfa_offset 8
+        ret
+        .cfi_endproc
+end rest_of_it
+        island
+begin cold_loop
+        test    $1, %edi
+        jne     cold_loop.cold
+        lea     8(%rdi), %eax
+        ret
+end cold_loop
+        island
+
+/* Calls in the middle of the bytes that a detour needs. With padding in reach two bytes are enough, and a call that ends them. */
+begin calls_early
+        push    %rbx
+        call    *calls_through(%rip)
+        pop     %rbx
+        ret
+end calls_early
+        island
+begin calls_register
+        lea     identity(%rip), %rax
+        call    *%rax
+        ret
+end calls_register
+        island
+
 /* Branches that have only short forms, and memory operands relative to the program counter. */
 begin counts
         mov     %edi, %ecx
@@ -245,6 +287,11 @@ end pad_is_whole
 
         .text
         .fill   4096, 1, 0xcc
+begin cold_loop.cold
+        inc     %edi
+        jmp     cold_loop
+end cold_loop.cold
+        island
 begin enters_far
         mov     $20, %eax
         jmp     6b
@@ -261,6 +308,7 @@ distances:
         .section .data.rel.ro, "aw"
         .balign 8
 labels: .quad   .Ldone2, .Lagain2
+calls_through:  .quad   identity
         .data
         .balign 8
 cell:   .quad   11

@@ -3,7 +3,7 @@
 #define FORMS(F)                                                                                                                                   \
     F(only_jump) F(short_jump) F(identity) F(three_bytes) F(neighbour) F(behind_one_byte) F(loop_enclosed) F(loop_with_call) F(loop_to_entry)     \
     F(switch_back) F(goto_back) F(entered) F(enters_near) F(entered_from_far) F(enters_far) F(outer) F(inner) F(local_label) F(where_am_i)         \
-    F(asks_a_thunk) F(counts) F(stack_through_memory) F(lock_skip) F(before_zeros) F(reads_zeros) F(padded) F(pad_is_whole)
+    F(asks_a_thunk) F(has_part) F(cold_loop) F(calls_early) F(calls_register) F(counts) F(stack_through_memory) F(lock_skip) F(before_zeros) F(reads_zeros) F(padded) F(pad_is_whole)
 #define VOIDS(F) F(only_ret) F(two_bytes) F(one_byte) F(before_pad)
 #define DECLARE(name) int name(int);
 FORMS(DECLARE)

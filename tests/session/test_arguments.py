@@ -184,3 +184,27 @@ def test_modes_and_flags(debugger, target, tmp_path, debug):
     numbers = {call["function"]: call["arguments"] for call in jsonl(log)}
     assert numbers["open"]["oflag"] == 0o1000 | 0o100 | 1 | 0o2000000 and numbers["open"]["mode"] == 0o640 and numbers["mkdir"]["mode"] == 0o1777
     assert numbers["signal"] == {"sig": 10, "handler": "0x1"} and numbers["mmap"]["prot"] == 3
+
+
+RIGHT = {"four": dict(a="1", b="2", c='"x"', d="4"), "floating": dict(a="1.5", b="2", c="3.5"), "seven": dict(a="1", b="2", c="3", d="4", e="5", f="6", g="7"),
+         "ordinary": dict(a="1", b="2"), "constant": dict(unused="1", b="5", c="6"), "field": dict(k="3"), "last_only": dict(unused="1", other="2", n="41"),
+         "regcalled": dict(a="1", b="2", c="3"), "preserving": dict(a="8")}
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+@pytest.mark.parametrize("opt", ["-O0", "-O1", "-O2", "-O3", "-Os"])
+def test_functions_called_in_another_way(debugger, target, cc, opt):
+    """ms_abi, regcall, arguments that the compiler has done away with: what is shown is what was passed, or {...}."""
+    program = target("foreign.c", cc=cc, opt=opt, flags=["-w"])
+    result = debugger.session(program, ["break main", "run", "gibbon wrap foreign!*", ("delete", "breakpoint delete -f"), "continue"])
+    seen = 0
+    for name, right in RIGHT.items():
+        for line in (line for line in result.log if re.search(r"\b%s(\.[\w.]+)?\(" % name, line)):
+            shown = dict(re.findall(r"(\w+)=(\{\.\.\.\}|\"[^\"]*\"|[^,)]+)", line))
+            wrong = {key: shown[key] for key in right if shown[key] not in (right[key], "{...}")}
+            assert not wrong, line
+            seen += 1
+    assert seen >= 4, result.text
+    if opt in ("-O1", "-O2"):
+        assert any("four(a=1, b=2, c=\"x\", d=4) = 127" in line for line in result.log), result.text
+    assert any("ordinary(a=1, b=2) = 3" in line for line in result.log), result.text

@@ -69,14 +69,17 @@ def test_entries_of_compilers(debugger, target, tmp_path, form):
 # Those of forms.S that cannot be patched, and why.
 REFUSED = {
     "one_byte": r"one_byte cannot be patched: 0x[0-9a-f]+: c3 \(ret\): the function ends here, after 1 byte; a patch needs 5",
-    "loop_to_entry": r"loop_to_entry cannot be patched: 0x[0-9a-f]+: [0-9a-f ]+ \(jmp 0x[0-9A-F]+\): it branches back to byte 0 of the function",
+    "loop_to_entry": r"loop_to_entry cannot be patched: 0x[0-9a-f]+: [0-9a-f ]+ \(jmp 0x[0-9a-f]+\): it branches back to byte 0 of the function",
+    "cold_loop": r"cold_loop cannot be patched: its cold part jumps back to its beginning\.",
+    "cold_loop.cold": r"cold_loop\.cold cannot be patched: it is a part of a function, entered by jumps from the rest of it\.",
+    "rest_of_it": r"rest_of_it cannot be patched: it is a part of a function, entered by jumps from the rest of it\.",
 }
 FORMS = ("only_jump short_jump identity three_bytes neighbour behind_one_byte loop_enclosed loop_with_call switch_back goto_back entered enters_near "
-         "entered_from_far enters_far outer inner local_label where_am_i asks_a_thunk counts stack_through_memory lock_skip before_zeros reads_zeros "
+         "entered_from_far enters_far outer inner local_label where_am_i asks_a_thunk has_part calls_early calls_register counts stack_through_memory lock_skip before_zeros reads_zeros "
          "pad_is_whole only_ret two_bytes before_pad").split()
 NEVER = ["only_ud2", "only_hlt"]
 # These are reached from others too.
-CALLED = dict(identity=3 + 3 + 3 + 6, inner=3 + 3)
+CALLED = dict(identity=3 + 3 + 3 + 6 + 3 + 3, inner=3 + 3)
 
 
 def forms(target, **how):

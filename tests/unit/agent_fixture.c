@@ -455,3 +455,15 @@ size_t occurrences(const char *text, const char *piece)
     }
     return count;
 }
+
+int agent_setup(void **state)
+{
+    agent_open(*state, (struct agent_options){0});
+    return 0;
+}
+
+int agent_teardown(void **state)
+{
+    agent_close(*state);
+    return 0;
+}

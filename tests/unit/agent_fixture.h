@@ -62,6 +62,9 @@ struct patch_options {
 
 void agent_open(struct agent *a, struct agent_options options);
 void agent_close(struct agent *a);
+/* For cmocka_unit_test_prestate_setup_teardown: the state is an agent, opened without options. */
+int agent_setup(void **state);
+int agent_teardown(void **state);
 /* A reader in this process, as in the debugger's. */
 void agent_attach(struct agent *a);
 /* A thunk that is called like `original`. `declaration`: of -prototype, with annotations; NULL:

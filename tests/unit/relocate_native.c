@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <Zydis/Zydis.h>
+
 #include "emulator.h" /* random_next */
 
 enum {
@@ -161,45 +163,6 @@ void native_free(struct native *native)
     free(native);
     for (size_t i = 0; i < REGIONS; i++)
         munmap(memory_at(regions[i].address), regions[i].size);
-}
-
-bool native_is_unfit(const ZydisDecodedInstruction *instruction)
-{
-    switch (instruction->meta.category) {
-    case ZYDIS_CATEGORY_SYSTEM:
-    case ZYDIS_CATEGORY_SYSCALL:
-    case ZYDIS_CATEGORY_SYSRET:
-    case ZYDIS_CATEGORY_INTERRUPT:
-    case ZYDIS_CATEGORY_IO:
-    case ZYDIS_CATEGORY_IOSTRINGOP:
-    case ZYDIS_CATEGORY_SEGOP:
-    case ZYDIS_CATEGORY_RDRAND:
-    case ZYDIS_CATEGORY_RDSEED:
-    case ZYDIS_CATEGORY_XSAVE:
-    case ZYDIS_CATEGORY_XSAVEOPT:
-        return true;
-    default:
-        break;
-    }
-    switch (instruction->mnemonic) {
-    case ZYDIS_MNEMONIC_FNSTENV: /* with the address of the last x87 instruction */
-    case ZYDIS_MNEMONIC_FNSAVE:
-    case ZYDIS_MNEMONIC_FXSAVE:
-    case ZYDIS_MNEMONIC_FXSAVE64:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFQ:
-    case ZYDIS_MNEMONIC_CPUID:
-    case ZYDIS_MNEMONIC_RDPID:
-    case ZYDIS_MNEMONIC_XBEGIN: /* single steps abort transactions */
-    case ZYDIS_MNEMONIC_XTEST:
-    case ZYDIS_MNEMONIC_IRET:
-    case ZYDIS_MNEMONIC_IRETD:
-    case ZYDIS_MNEMONIC_IRETQ:
-        return true;
-    default:
-        return instruction->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
-               (instruction->mnemonic == ZYDIS_MNEMONIC_MOV && instruction->opcode == 0x8e);
-    }
 }
 
 /* Mostly pointers to memory, some small numbers; rcx often small, for it counts. */

@@ -7,8 +7,6 @@
 
 #include "gibbon/relocate.h"
 
-#include <Zydis/Zydis.h>
-
 /* Functions are placed here; the 64 KiB around are memory for them to use. Copies go to one of the
  * two places behind. */
 #define NATIVE_FROM 0x7e0000410000ULL
@@ -28,10 +26,6 @@ struct native;
 /* NULL when this machine does not allow it. */
 struct native *native_new(void);
 void native_free(struct native *native);
-
-/* An instruction whose effect two runs of the same code need not repeat, or that reaches outside.
- */
-bool native_is_unfit(const ZydisDecodedInstruction *instruction);
 
 /*
  * Runs both from one state, drawn from `seed`, beginning at the boundary with this index, until

@@ -4,23 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY(name, original, min, copy, map)                                                       \
-    {                                                                                              \
-        name, original, min, NEAR, copy, map, 0, NULL                                              \
-    }
-#define DISTANT(name, original, min, copy, map)                                                    \
-    {                                                                                              \
-        name, original, min, FAR, copy, map, 0, NULL                                               \
-    }
-#define REFUSED(name, original, min, code, says)                                                   \
-    {                                                                                              \
-        name, original, min, NEAR, NULL, NULL, code, says                                          \
-    }
-#define REFUSED_FAR(name, original, min, code, says)                                               \
-    {                                                                                              \
-        name, original, min, FAR, NULL, NULL, code, says                                           \
-    }
-
 const struct relocate_vector relocate_vectors[] = {
     /* A. direct branches */
     COPY("X1 jmp rel8", "eb 10 90 90 90", 5, "e9 @12", "0:0 5:5"),
@@ -93,7 +76,7 @@ const struct relocate_vector relocate_vectors[] = {
     REFUSED("X22 entered at its test, too early", "31 c0 eb 02 ff c0 39 f8 75 fa c3", 5,
             GIB_E_TOO_SHORT, "after 4 bytes"),
     REFUSED("X22 in a switch", "31 c0 ff c0 39 f8 75 fa ff e2", 5, GIB_E_BRANCH,
-            "0x7f0000401006: 75 fa (jnz 0x00007F0000401002): it branches back to byte 2"),
+            "0x7f0000401006: 75 fa (jnz 0x7f0000401002): it branches back to byte 2"),
     REFUSED("X22 with a call", "31 c0 ff c0 ff d2 75 fa c3", 5, GIB_E_BRANCH, "byte 2"),
     REFUSED("X22 from a landing pad", "31 c0 ff c0 90 c3 89 f8 75 f8", 5, GIB_E_BRANCH, "byte 2"),
     COPY("X22 into an instruction", "31 c0 b8 01 00 00 00 75 fa c3", 5,
@@ -249,7 +232,7 @@ const struct relocate_vector relocate_vectors[] = {
     COPY("X93 rep ret", "f3 c3 66 66 90", 5, "f3 c3", "0:0 5:2"),
     COPY("X94 return 0", "31 c0 c3 0f 1f 40 00", 5, "31 c0 c3", "0:0 2:2 7:3"),
     REFUSED("X95 a neighbour", "89 f8 c3 b8 63 00 00 00 c3", 5, GIB_E_TOO_SHORT,
-            "b8 63 00 00 00 (mov eax, 0x63)"),
+            "b8 63 00 00 00 (mov $0x63, %eax)"),
     COPY("X96 ret, int3", "c3 cc cc cc cc", 5, "c3", "0:0 5:1"),
     COPY("X98 ret, zeros", "c3 00 00 00 00", 5, "c3", "0:0 5:1"),
     COPY("X99 ud2", "0f 0b 90 90 90", 5, "0f 0b", "0:0 5:2"),
@@ -341,9 +324,18 @@ const struct relocate_vector relocate_vectors[] = {
          "90 90 "
          "back",
          NULL),
+    {0},
 };
 
-const size_t relocate_vector_count = sizeof relocate_vectors / sizeof relocate_vectors[0];
+const struct relocate_vector *relocate_vector(size_t index)
+{
+    size_t first = 0;
+    while (relocate_vectors[first].name)
+        first++;
+    const struct relocate_vector *vector =
+        index < first ? &relocate_vectors[index] : &relocate_more_vectors[index - first];
+    return vector->name ? vector : NULL;
+}
 
 size_t vector_bytes(const char *text, uint8_t *bytes, size_t size)
 {

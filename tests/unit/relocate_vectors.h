@@ -34,8 +34,27 @@ struct relocate_vector {
 #define VECTOR_NEAR (VECTOR_FROM + 0x10000)
 #define VECTOR_FAR  (VECTOR_FROM + 0x10000000000ULL)
 
-extern const struct relocate_vector relocate_vectors[];
-extern const size_t relocate_vector_count;
+#define COPY(name, original, min, copy, map)                                                       \
+    {                                                                                              \
+        name, original, min, NEAR, copy, map, 0, NULL                                              \
+    }
+#define DISTANT(name, original, min, copy, map)                                                    \
+    {                                                                                              \
+        name, original, min, FAR, copy, map, 0, NULL                                               \
+    }
+#define REFUSED(name, original, min, code, says)                                                   \
+    {                                                                                              \
+        name, original, min, NEAR, NULL, NULL, code, says                                          \
+    }
+#define REFUSED_FAR(name, original, min, code, says)                                               \
+    {                                                                                              \
+        name, original, min, FAR, NULL, NULL, code, says                                           \
+    }
+
+/* Of the catalogue, and others; each ends with one that has no name. */
+extern const struct relocate_vector relocate_vectors[], relocate_more_vectors[];
+/* Both lists as one; NULL behind the last. */
+const struct relocate_vector *relocate_vector(size_t index);
 
 /* Hex bytes of `text` into `bytes`; returns how many. */
 size_t vector_bytes(const char *text, uint8_t *bytes, size_t size);

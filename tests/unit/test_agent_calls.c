@@ -15,17 +15,6 @@
 
 static struct agent a;
 
-static int setup(void **state)
-{
-    agent_open(&a, (struct agent_options){0});
-    return 0;
-}
-static int teardown(void **state)
-{
-    agent_close(&a);
-    return 0;
-}
-
 /* ---- arguments where the compiler puts them; prototypes from this program's debug information
  * ---------- */
 
@@ -489,7 +478,7 @@ static void test_entry_only_and_disabled(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, agent_setup, agent_teardown, &a)
     const struct CMUnitTest tests[] = {
         TEST(test_scalars),
         TEST(test_floats),

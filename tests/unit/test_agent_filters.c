@@ -19,16 +19,6 @@ NOT_INLINED static int work(int n)
 }
 static __typeof__(&work) thunk;
 
-static int setup(void **state)
-{
-    agent_open(&a, (struct agent_options){0});
-    return 0;
-}
-static int teardown(void **state)
-{
-    agent_close(&a);
-    return 0;
-}
 static void patch(struct patch_options options)
 {
     thunk = agent_patch(&a, work, "int work(int n)", options);
@@ -256,7 +246,7 @@ static void test_depth(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, agent_setup, agent_teardown, &a)
     const struct CMUnitTest tests[] = {
         TEST(test_after),  TEST(test_every), TEST(test_times),     TEST(test_after_every_times),
         TEST(test_thread), TEST(test_from),  TEST(test_from_edge), TEST(test_backtraces),

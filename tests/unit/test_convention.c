@@ -9,16 +9,6 @@
 #include "agent_fixture.h"
 
 static struct agent a;
-static int setup(void **state)
-{
-    agent_open(&a, (struct agent_options){0});
-    return 0;
-}
-static int teardown(void **state)
-{
-    agent_close(&a);
-    return 0;
-}
 
 struct ints {
     int x, y, z;
@@ -118,9 +108,77 @@ static void test_hidden_pointer(void **state)
     agent_expect(&a, "give_big(i=5, j=6) = {...}\n");
 }
 
+/* ---- called in another way ---- */
+
+/* gcc's debug information does not say so, but at the entry it says where the arguments are: in
+ * optimised code, as this is. */
+#if !defined __clang__
+#define OPTIMISED __attribute__((optimize("O2")))
+#else
+#define OPTIMISED
+#endif
+__attribute__((ms_abi)) long microsoft(int a1, double a2, const char *a3, float a4, int a5);
+OPTIMISED NOT_INLINED __attribute__((ms_abi)) long microsoft(int a1, double a2, const char *a3,
+                                                             float a4, int a5)
+{
+    return a1 + (long)a2 + a3[0] + (long)a4 + a5;
+}
+static void test_microsoft(void **state)
+{
+    __typeof__(&microsoft) thunk = agent_patch_debug(&a, microsoft);
+    assert_int_equal(thunk(1, 2, "x", 4, 5), 1 + 2 + 'x' + 4 + 5);
+#if defined __clang__ && !defined __OPTIMIZE__
+    agent_expect(&a, "microsoft(a1={...}, a2={...}, a3={...}, a4={...}, a5={...}) = 132\n");
+#else
+    agent_expect(&a, "microsoft(a1=1, a2=2, a3=\"x\", a4=4, a5={...}) = 132\n");
+#endif
+}
+
+static struct gib_parameter parameter(enum gib_entry_place entry, uint8_t number)
+{
+    static const struct gib_type integer = {.kind = GIB_TYPE_INT,
+                                            .size = 4,
+                                            .align = 4,
+                                            .known_layout = true,
+                                            .eightbyte = {GIB_CLASS_INTEGER, GIB_CLASS_NONE}};
+    return (struct gib_parameter){NULL, integer, entry, number};
+}
+
+static void test_places_of_debug_information(void **state)
+{
+    enum { RDI = 5, RSI = 4, RDX = 1, R9 = 9, RAX = 0, ST0 = 33 };
+    struct gib_parameter parameters[3] = {parameter(GIB_ENTRY_REGISTER, RDI),
+                                          parameter(GIB_ENTRY_USUAL, 0),
+                                          parameter(GIB_ENTRY_REGISTER, RDX)};
+    struct gib_prototype prototype = {.parameters = parameters, .parameter_count = 3};
+    struct gib_convention c;
+    gib_convention_make(&prototype, &c); /* as usual */
+    assert_int_equal(c.words, 3);
+    assert_int_equal(c.stack_copy, 0);
+    parameters[1] = parameter(GIB_ENTRY_NOWHERE, 0); /* the third moved up, or did not */
+    gib_convention_make(&prototype, &c);
+    assert_int_equal(c.words, 2);
+    assert_int_equal(c.parameter[1].count, 0);
+    assert_int_equal(c.source[c.parameter[2].first], GIB_SOURCE_GPR + 2);
+    parameters[1] = parameter(GIB_ENTRY_REGISTER, R9);
+    gib_convention_make(&prototype, &c);
+    assert_int_equal(c.source[c.parameter[1].first], GIB_SOURCE_GPR + 5);
+    for (int i = 0; i < 2; i++) { /* no register that is kept: regcall's rax */
+        parameters[1] = parameter(GIB_ENTRY_REGISTER, i ? RAX : ST0);
+        gib_convention_make(&prototype, &c);
+        assert_int_equal(c.parameter[1].count, 0);
+        assert_true(c.stack_copy >= 24);
+    }
+    parameters[1] = parameter(GIB_ENTRY_USUAL, 0);
+    prototype.foreign = true; /* only what is told is known */
+    gib_convention_make(&prototype, &c);
+    assert_int_equal(c.parameter[0].count + c.parameter[1].count + c.parameter[2].count, 2);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_prestate_setup_teardown(test_##name, agent_setup, agent_teardown, &a)
     const struct CMUnitTest tests[] = {
         TEST(seventh_integer),
         TEST(ninth_float),
@@ -142,6 +200,8 @@ int main(void)
         TEST(small_results),
         TEST(bool_result),
         TEST(hidden_pointer),
+        TEST(microsoft),
+        TEST(places_of_debug_information),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

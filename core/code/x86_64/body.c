@@ -20,6 +20,7 @@ struct body {
     const struct x86_function *function;
     const struct x86_window *window;
     size_t near_end; /* no rel8 from there on reaches the window */
+    size_t unknown;  /* bytes from here on may have been read out of step; 0: none */
     /* of offsets below near_end: an instruction was read here; a branch goes here */
     uint8_t read[LONGEST_WINDOW + NEARBY], reached[LONGEST_WINDOW + NEARBY];
 };
@@ -191,6 +192,8 @@ static int read_through(struct body *body, size_t *branch_end)
     struct x86_instruction instruction;
     for (size_t offset = body->window->consumed; offset < body->function->size;) {
         if (!gib_x86_decode(body->function, offset, &instruction)) {
+            if (!body->unknown)
+                body->unknown = offset;
             offset++; /* data between code: find the way back */
             continue;
         }
@@ -205,6 +208,22 @@ static int read_through(struct body *body, size_t *branch_end)
             return code;
         }
     }
+    return 0;
+}
+
+/*
+ * Behind bytes that are no known instruction, which may well be one of a newer processor, any byte
+ * may begin a branch.
+ */
+static int check_short_branches(const struct body *body)
+{
+    const struct x86_function *function = body->function;
+    for (size_t i = body->unknown; i && i + 1 < function->size && i < body->near_end; i++)
+        if (short_branch_refers(function, body->window, i))
+            return gib_x86_refuse(function, body->unknown, GIB_E_BRANCH,
+                                  "what follows this may branch back into the first %zu bytes, "
+                                  "which the patch displaces",
+                                  body->window->consumed);
     return 0;
 }
 
@@ -260,5 +279,7 @@ int gib_x86_check_body(const struct x86_function *function, const struct x86_win
     int code = read_through(&body, branch_end);
     if (!code)
         code = follow_branches(&body);
-    return code ? code : check_long_branches(&body);
+    if (!code)
+        code = check_long_branches(&body);
+    return code ? code : check_short_branches(&body);
 }

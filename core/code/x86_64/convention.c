@@ -100,6 +100,56 @@ static uint8_t result_source(const struct gib_type *type)
     return GIB_RESULT_RAX;
 }
 
+/* DWARF's numbers of the registers for arguments. */
+static const struct {
+    uint8_t source, number;
+} argument_register[] = {
+    {GIB_SOURCE_GPR + 0, 5},  {GIB_SOURCE_GPR + 1, 4},  {GIB_SOURCE_GPR + 2, 1},
+    {GIB_SOURCE_GPR + 3, 2},  {GIB_SOURCE_GPR + 4, 8},  {GIB_SOURCE_GPR + 5, 9},
+    {GIB_SOURCE_XMM + 0, 17}, {GIB_SOURCE_XMM + 1, 18}, {GIB_SOURCE_XMM + 2, 19},
+    {GIB_SOURCE_XMM + 3, 20}, {GIB_SOURCE_XMM + 4, 21}, {GIB_SOURCE_XMM + 5, 22},
+    {GIB_SOURCE_XMM + 6, 23}, {GIB_SOURCE_XMM + 7, 24},
+};
+
+/* The source that is the register, or GIB_SOURCE_STACK: none is. */
+static uint8_t source_of(uint8_t number)
+{
+    for (size_t i = 0; i < sizeof argument_register / sizeof *argument_register; i++)
+        if (argument_register[i].number == number)
+            return argument_register[i].source;
+    return GIB_SOURCE_STACK;
+}
+
+/* Debug information has an argument elsewhere than the convention. */
+static bool is_elsewhere(const struct gib_convention *c, const struct gib_prototype *prototype)
+{
+    for (size_t i = 0; i < prototype->parameter_count && i < c->parameters; i++) {
+        const struct gib_parameter *parameter = &prototype->parameters[i];
+        if (parameter->entry == GIB_ENTRY_NOWHERE ||
+            (parameter->entry == GIB_ENTRY_REGISTER && c->parameter[i].count == 1 &&
+             source_of(parameter->entry_register) != c->source[c->parameter[i].first]))
+            return true;
+    }
+    return false;
+}
+
+/* Of a function that is called in another way only those arguments are known whose registers debug
+ * information tells. */
+static void take_places(struct gib_convention *c, const struct gib_prototype *prototype)
+{
+    enum { MS_HOME = 32 }; /* ms_abi has room for its four registers before the other arguments */
+    c->words = 0;
+    memset(c->parameter, 0, sizeof c->parameter);
+    for (size_t i = 0; i < prototype->parameter_count; i++) {
+        const struct gib_parameter *parameter = &prototype->parameters[i];
+        uint8_t source = source_of(parameter->entry_register);
+        if (parameter->entry == GIB_ENTRY_REGISTER && parameter->type.size <= 8 &&
+            source < GIB_SOURCE_STACK)
+            record_word(c, i, source);
+    }
+    c->stack_copy = MS_HOME + most(prototype); /* if the code takes more, stack_use.c tells */
+}
+
 void gib_convention_make(const struct gib_prototype *prototype, struct gib_convention *out)
 {
     memset(out, 0, sizeof *out);
@@ -124,9 +174,12 @@ void gib_convention_make(const struct gib_prototype *prototype, struct gib_conve
         if (i < GIB_MAX_PARAMETERS)
             out->parameters = (uint8_t)(i + 1);
     }
+    uint32_t named = out->stack_copy;
+    if (prototype->foreign || is_elsewhere(out, prototype))
+        take_places(out, prototype);
     for (uint8_t i = 0; i < out->words; i++)
         out->reads_xmm |= out->source[i] >= GIB_SOURCE_XMM && out->source[i] < GIB_SOURCE_STACK;
-    out->named_stack = (uint8_t)(out->stack_copy / 8 < 255 ? out->stack_copy / 8 : 255);
+    out->named_stack = (uint8_t)(named / 8 < 255 ? named / 8 : 255);
     if (!certain)
         out->stack_copy = GIB_COPY_UNKNOWN + most(prototype);
     if (prototype->variadic != GIB_VARIADIC_NO) {

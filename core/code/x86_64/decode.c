@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "code/x86_64/disassemble.h"
 
 /*
  * The kind of an instruction with a relative immediate. Zydis' branch types do not know xbegin, so
@@ -168,23 +169,13 @@ int gib_x86_pc_thunk(const struct x86_function *function, uint64_t address)
 /* Writes the instruction as text. Returns how many of its bytes to show: a few if it is none. */
 static size_t describe(const struct x86_function *function, size_t offset, char *text, size_t size)
 {
-    ZydisDecodedInstruction decoded;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    ZydisFormatter formatter;
-    const uint8_t *bytes = function->bytes + offset;
     size_t left = function->size - offset;
-
-    if (!ZYAN_SUCCESS(
-            ZydisDecoderDecodeFull(&function->decoder, bytes, left, &decoded, operands))) {
-        snprintf(text, size, "no known instruction");
-        return left < 8 ? left : 8;
-    }
-    if (!ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
-        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &decoded, operands,
-                                                      decoded.operand_count_visible, text, size,
-                                                      function->address + offset, NULL)))
-        snprintf(text, size, "%s", ZydisMnemonicGetString(decoded.mnemonic));
-    return decoded.length;
+    size_t length =
+        gib_disassemble(function->bytes + offset, left, function->address + offset, text, size);
+    if (length)
+        return length;
+    snprintf(text, size, "no known instruction");
+    return left < 8 ? left : 8;
 }
 
 int gib_x86_refuse(const struct x86_function *function, size_t offset, int code, const char *reason,

@@ -81,6 +81,10 @@ static int check_instruction(const struct x86_function *function,
                               "the length and target of a 16-bit branch depend on the processor's "
                               "vendor");
     if (decoded->mnemonic == ZYDIS_MNEMONIC_CALL &&
+        decoded->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+        return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
+                              "a far call pushes an address that may be cut to 32 bits");
+    if (decoded->mnemonic == ZYDIS_MNEMONIC_CALL &&
         decoded->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR &&
         (decoded->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !decoded->raw.rex.W)
         return gib_x86_refuse(function, instruction->offset, GIB_E_UNSUPPORTED,
@@ -189,15 +193,46 @@ static bool can_overlap(const struct x86_function *function, const struct x86_wi
     return offset == displaced_end(window) && window->falls_through;
 }
 
+/* A jump whose target the bytes do not tell; [rip+d] holds another function's address. */
+static bool is_computed_jump(const struct x86_instruction *instruction)
+{
+    return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_JMP && instruction->kind == X86_PLAIN;
+}
+
+static bool has_computed_jump(const struct x86_function *function)
+{
+    struct x86_instruction instruction;
+    for (size_t offset = 0; offset < function->size;) {
+        if (!gib_x86_decode(function, offset, &instruction)) {
+            offset++;
+            continue;
+        }
+        if (is_computed_jump(&instruction))
+            return true;
+        offset += instruction.decoded.length;
+    }
+    return false;
+}
+
+/* Pops all eight bytes of an address. */
+static bool is_whole_pop(const struct x86_instruction *instruction)
+{
+    return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_POP &&
+           instruction->decoded.operand_width == 64;
+}
+
 /* `call` to the next instruction only pushes its address; a return to it must not be possible. */
 static int check_push_of_address(const struct x86_function *function,
                                  const struct x86_window *window, size_t index)
 {
     const struct x86_instruction *call = &window->instruction[index];
+    if (has_computed_jump(function))
+        return gib_x86_refuse(function, call->offset, GIB_E_UNSUPPORTED,
+                              "it asks for its address, and the function has a jump that may lead "
+                              "from there into the bytes to patch");
     if (gib_x86_offset(function, call->target) >= window->consumed)
         return 0; /* the original stays there */
-    if (index + 1 < window->count &&
-        window->instruction[index + 1].decoded.mnemonic == ZYDIS_MNEMONIC_POP)
+    if (index + 1 < window->count && is_whole_pop(&window->instruction[index + 1]))
         return 0;
     return gib_x86_refuse(function, call->offset, GIB_E_UNSUPPORTED,
                           "the address it pushes lies in the bytes to patch and is not popped at "
@@ -239,12 +274,6 @@ static int try_window(const struct x86_function *function, size_t min_bytes, siz
     return code ? code : gib_x86_check_body(function, window, branch_end);
 }
 
-/* A jump whose target the bytes do not tell; [rip+d] holds another function's address. */
-static bool is_computed_jump(const struct x86_instruction *instruction)
-{
-    return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_JMP && instruction->kind == X86_PLAIN;
-}
-
 /*
  * Of a window enlarged beyond what the patch overwrites, the original bytes may still be entered,
  * and would then branch into the patch. That takes a switch or an exception's landing pad. So: no
@@ -253,7 +282,6 @@ static bool is_computed_jump(const struct x86_instruction *instruction)
  */
 static bool is_closed(const struct x86_function *function, const struct x86_window *window)
 {
-    struct x86_instruction instruction;
     for (size_t i = 0; i < window->count; i++) {
         const struct x86_instruction *displaced = &window->instruction[i];
         if (displaced->decoded.mnemonic == ZYDIS_MNEMONIC_CALL)
@@ -262,16 +290,7 @@ static bool is_closed(const struct x86_function *function, const struct x86_wind
             !is_reached(function, window, displaced->offset))
             return false;
     }
-    for (size_t offset = 0; offset < function->size;) {
-        if (!gib_x86_decode(function, offset, &instruction)) {
-            offset++;
-            continue;
-        }
-        if (is_computed_jump(&instruction))
-            return false;
-        offset += instruction.decoded.length;
-    }
-    return true;
+    return !has_computed_jump(function);
 }
 
 /*
