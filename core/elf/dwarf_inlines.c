@@ -412,6 +412,7 @@ struct collection {
     const struct gib_inlines *in;
     struct gib_elf_inlined *item;
     size_t count, room;
+    bool one_is_enough;
 };
 
 static bool is_code(const struct gib_elf *elf, uint64_t vaddr)
@@ -449,12 +450,28 @@ static bool describe(struct gib_elf *elf, const struct gib_inlines *in, const st
     return true;
 }
 
+/* gcc splits a function in two and puts one half back into the other, or into a clone: a "call" at
+ * the place where the function is declared. */
+static bool is_own_part(const struct collection *c, const struct copy *copy,
+                        const struct gib_elf_inlined *inlined)
+{
+    struct gib_elf_source around;
+    Dwarf_Die function, root;
+    if (inlined->line != c->source->line || compare_text(inlined->file, c->source->file) ||
+        !entry_at(c->in, copy->unit, copy->function, &function))
+        return false;
+    identify(&function, &around, &root);
+    return same_source(c->source, &around);
+}
+
 static void collect(struct collection *c, const struct origin *origin)
 {
-    for (size_t i = 0; i < origin->count; i++) {
+    for (size_t i = 0; i < origin->count && !(c->count && c->one_is_enough); i++) {
+        const struct copy *copy = &c->in->copies[origin->first + i];
         if (!grow((void **)&c->item, c->count, &c->room, sizeof *c->item))
             return;
-        c->count += describe(c->elf, c->in, &c->in->copies[origin->first + i], &c->item[c->count]);
+        struct gib_elf_inlined *item = &c->item[c->count];
+        c->count += describe(c->elf, c->in, copy, item) && !is_own_part(c, copy, item);
     }
 }
 
@@ -499,6 +516,16 @@ size_t gib_elf_inlined(struct gib_elf *elf, const struct gib_elf_source *source,
                        struct gib_elf_inlined **copies)
 {
     return copies_of(elf, inlines_of(elf), source, copies);
+}
+
+bool gib_elf_is_inlined(struct gib_elf *elf, const struct gib_elf_source *source)
+{
+    struct collection c = {
+        .elf = elf, .source = source, .in = inlines_of(elf), .one_is_enough = true};
+    if (c.in && c.in->origin_count)
+        collect_all(&c);
+    free(c.item);
+    return c.count > 0;
 }
 
 size_t gib_elf_inlined_near(struct gib_elf *elf, const struct gib_elf_source *source,

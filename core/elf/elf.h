@@ -203,7 +203,10 @@ struct gib_elf_inlined {
  */
 size_t gib_elf_inlined(struct gib_elf *elf, const struct gib_elf_source *source,
                        struct gib_elf_inlined **copies);
-/* The same, of source->in_unit and this file, in the unit of source->vaddr only: at once. */
+/* Whether there is one. */
+bool gib_elf_is_inlined(struct gib_elf *elf, const struct gib_elf_source *source);
+/* As gib_elf_inlined, of source->in_unit and this file, in the unit of source->vaddr only: at once.
+ */
 size_t gib_elf_inlined_near(struct gib_elf *elf, const struct gib_elf_source *source,
                             struct gib_elf_inlined **copies);
 /* Bytes that gib_elf_inlined would have to read: 0 when there is no debug information, or it has
