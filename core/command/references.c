@@ -64,23 +64,31 @@ __attribute__((format(printf, 2, 3))) static void note(const struct notes *n, co
     free(text);
 }
 
+/* As it is typed: one with blanks in quotes. */
+static const char *quote(const char *function)
+{
+    return strchr(function, ' ') ? "'" : "";
+}
+
 static void note_inlined(const struct notes *n, const char *function,
                          const struct gib_references *r)
 {
     char *list = join(&r->inlined, SHOWN);
+    const char *mark = quote(function);
     bool one = r->inlined.count == 1, all = r->inlined.count <= SHOWN;
     if (r->inlined.count && list)
-        note(n, "%zu cop%s of %s%s %s inlined and %s not patched: %s%s%s%s", r->inlined.count,
+        note(n, "%zu cop%s of %s%s %s inlined and %s not patched: %s%s", r->inlined.count,
              one ? "y" : "ies", function, parentheses(function), one ? "was" : "were",
-             one ? "is" : "are", list, all ? "." : "; \"gibbon explain ", all ? "" : function,
-             all ? "" : "\" names them.");
+             one ? "is" : "are", list, all ? "." : ".");
+    if (r->inlined.count && !all)
+        note(n, "\"gibbon explain %s%s%s\" names them all.", mark, function, mark);
     free(list);
     list = join(&r->unread, SHOWN);
     if (r->unread.count && list)
         note(n,
              "Inlined copies were not looked for in %s, for the size of its debug information; "
-             "\"gibbon explain %s\" does that.",
-             list, function);
+             "\"gibbon explain %s%s%s\" does that.",
+             list, mark, function, mark);
     free(list);
 }
 
@@ -156,9 +164,10 @@ static void note_count(const struct notes *n)
     size_t count;
     if (gib_count_inlined(n->engine, n->patch, &count, &first) && count)
         note(n,
-             "%zu of them ha%s inlined copies, which are not seen; \"gibbon explain %s\" names "
+             "%zu of them ha%s inlined copies, which are not seen; \"gibbon explain %s%s%s\" names "
              "those of the first.",
-             count, count == 1 ? "s" : "ve", first->function);
+             count, count == 1 ? "s" : "ve", quote(first->function), first->function,
+             quote(first->function));
 }
 
 static void tell(struct gib_engine *engine, struct gib_patch *patch, bool in_command)

@@ -478,8 +478,8 @@ static void collect(struct collection *c, const struct origin *origin)
 static void collect_all(struct collection *c)
 {
     const char *name = c->source->name ? c->source->name : c->source->linkage;
-    uint32_t key = gib_hash_of(name, strlen(name)), number;
-    for (size_t cursor = key; gib_hash_next(&c->in->names, key, &cursor, &number);) {
+    uint32_t key = name ? gib_hash_of(name, strlen(name)) : 0, number;
+    for (size_t cursor = key; name && gib_hash_next(&c->in->names, key, &cursor, &number);) {
         const struct gib_elf_source *found = &c->in->origins[number].source;
         const char *own = c->source->name ? found->name : found->linkage;
         if (own && !strcmp(own, name) && same_source(c->source, found))

@@ -10,7 +10,9 @@
 #include "code/x86_64/mentions.h"
 
 enum {
-    QUICK_BYTES = 32 << 20, /* of debug information, at about 8 ms a megabyte */
+    /* Of debug information, at about 8 ms a megabyte, once a session. */
+    QUICK_BYTES = 32 << 20,
+    COUNTED_BYTES = 8 << 20,
     LONGEST_RESOLVER = 4096,
     LONGEST_WRAPPER = 4096,
     MOST_VALUES = 64,
@@ -135,7 +137,7 @@ bool gib_count_inlined(struct gib_engine *engine, const struct gib_patch *patch,
 {
     const struct gib_process *process = engine->process;
     const struct gib_module *last = NULL;
-    uint64_t left = QUICK_BYTES;
+    uint64_t left = COUNTED_BYTES;
     *count = 0;
     for (uint32_t i = 0; i < process->site_count; i++) {
         const struct gib_site_state *site = process->site[i];
