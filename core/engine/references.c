@@ -335,7 +335,8 @@ static void take_sibling(const struct gib_elf_symbol *symbol, void *context)
 {
     struct sibling *s = context;
     struct finder *f = s->finder;
-    if (symbol->ifunc || is_covered(f, symbol->value + f->subject->module->bias))
+    if (symbol->ifunc || !strcmp(symbol->name, f->subject->symbol) ||
+        is_covered(f, symbol->value + f->subject->module->bias))
         return;
     char *callers = symbol->exported ? callers_of(f, symbol->name) : NULL;
     char *text = gib_format("%s%s", symbol->name, callers ? callers : "");

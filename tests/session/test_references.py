@@ -88,6 +88,22 @@ def test_clones(debugger, referring):
     assert result.bodies("fill") == ["fill(n=1, with=2) = %s" % result.only("fill").rsplit(" ", 1)[1]]
 
 
+def test_clones_have_arguments_of_their_own(debugger, referring):
+    """Debug information has the source's parameters, of which the compiler has taken some away."""
+    program = referring("gcc", ["-O3", "--param", "ipa-cp-eval-threshold=1"])
+    result = debugger.session(program, ["gibbon wrap fill.constprop.0", "run"])
+    assert len(result.calls("fill.constprop.0")) == 2 and "with=" not in result.text, result.text
+
+
+@pytest.mark.parametrize("location,named", [("libc.so.6!getenv", True), ("getenv", False)])
+def test_same_name_elsewhere(debugger, target, location, named):
+    """The program's own getenv is what its calls go to."""
+    result = debugger.session(target("owngetenv", flags=["-rdynamic"]), ["break main", "run", "gibbon explain " + location, "gibbon wrap " + location, "continue"])
+    assert ("  not seen: the same name elsewhere, getenv in owngetenv\n" in result[2]) == named
+    assert ("  Another function of that name is not patched: getenv in owngetenv.\n" in result[3]) == named
+    assert "Another function" in result[3] or not named
+
+
 def test_implementations_not_chosen(debugger, referring):
     result = debugger.session(referring(), ["break run", "run", "gibbon explain choice", "gibbon explain libc.so.6!memcpy"])
     assert re.search(r"^  not seen: implementations that were not chosen, choice_(plain|other)$", result[2], re.M), result[2]
