@@ -129,14 +129,6 @@ static void note_site(const struct notes *n, const struct gib_site_state *site,
     gib_references_free(&r);
 }
 
-static bool is_on(const struct gib_site_state *site, const struct gib_patch *patch)
-{
-    for (size_t k = 0; k < GIB_MAX_ACTIONS && site->installed; k++)
-        if (site->chain[k].patch == patch)
-            return true;
-    return false;
-}
-
 static void note_each(const struct notes *n)
 {
     const struct gib_process *process = n->engine->process;
@@ -146,7 +138,7 @@ static void note_each(const struct notes *n)
     struct gib_stopped stopped;
     struct gib_error ignored;
     for (uint32_t i = 0; i < process->site_count && count < FEW; i++) {
-        if (!is_on(process->site[i], n->patch))
+        if (!process->site[i]->installed || !gib_site_link_of(process->site[i], n->patch, NULL))
             continue;
         site[count] = process->site[i];
         covered[count++] = process->site[i]->entry;

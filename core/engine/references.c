@@ -142,10 +142,7 @@ bool gib_count_inlined(struct gib_engine *engine, const struct gib_patch *patch,
     for (uint32_t i = 0; i < process->site_count; i++) {
         const struct gib_site_state *site = process->site[i];
         struct gib_elf_source source;
-        bool ours = false;
-        for (size_t k = 0; k < GIB_MAX_ACTIONS && site->installed; k++)
-            ours |= site->chain[k].patch == patch;
-        if (!ours)
+        if (!site->installed || !gib_site_link_of(site, patch, NULL))
             continue;
         if (site->module != last) {
             uint64_t size = gib_elf_debug_size(site->module->elf);
