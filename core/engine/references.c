@@ -117,11 +117,12 @@ static void find_inlined(struct finder *f, enum gib_effort effort)
         if (module != own && !source.in_header)
             continue;
         uint64_t size = gib_elf_debug_size(module->elf);
-        if (size <= left) {
+        /* Its own unit has them all, unless the linker has moved code between units. */
+        if (module == own && source.in_unit && effort == GIB_QUICKLY) {
+            count = gib_elf_inlined_near(module->elf, &source, &copies);
+        } else if (size <= left) {
             left -= size;
             count = gib_elf_inlined(module->elf, &source, &copies);
-        } else if (module == own && source.in_unit) {
-            count = gib_elf_inlined_near(module->elf, &source, &copies);
         } else {
             add_text(&f->out->unread, strdup(module->name));
             continue;
