@@ -132,6 +132,15 @@ def test_thread_inside(debugger, referring, cc):
     assert result.calls("outer") == [] and len(result.calls("run")) == 1, result.text
 
 
+@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+def test_threads_inside(debugger, target, opt):
+    """The call that begins later is seen."""
+    result = debugger.session(target("waiters", opt=opt), ["break stop_here", "run", "gibbon explain work", "gibbon wrap work", "continue"])
+    assert "  inside it now: threads 2, 3, 4, 5, 6, 7, 8, whose calls finish with the old code\n" in result[2]
+    assert "  Threads 2, 3, 4, 5 and 3 more are inside work() now, and finish their calls with the old code.\n" in result[3]
+    assert result.bodies("work") == ["work(n=3) = 4"] and result.out == "32\n", result.text
+
+
 def test_many_in_one_line(debugger, tmp_path):
     """Functions by the thousand: the number of those with copies, and nothing of each."""
     source, program = str(tmp_path / "many.c"), str(tmp_path / "many")
