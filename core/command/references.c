@@ -182,6 +182,8 @@ void gib_note_references(struct gib_engine *engine, struct gib_patch *patch)
 
 void gib_tell_references(struct gib_engine *engine)
 {
+    if (engine->busy)
+        return; /* an event inside a change: told at the next one */
     for (size_t i = 0; engine->process && i < engine->patch_count; i++)
         if (!engine->patch[i]->told)
             tell(engine, engine->patch[i], false);
