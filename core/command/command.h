@@ -115,6 +115,14 @@ void gib_summarize_refusals(struct gib_engine *engine, const struct gib_patch *p
 /* A line: how many wait, and what for; nothing when none does. */
 void gib_show_delay(struct gib_engine *engine, const struct gib_patch *patch, const char *indent);
 
+/* references.c */
+/* After a patch was made, in its command's output: what refers to its functions and is not patched.
+ * Says nothing of a patch that is on no function. */
+void gib_note_references(struct gib_engine *engine, struct gib_patch *patch);
+/* All that a patch on the site would not see; `found`: the functions that it would be on. */
+void gib_explain_references(struct gib_engine *engine, const struct gib_site_state *site,
+                            const struct gib_found_list *found);
+
 /* preview.c: what a patch on the functions found would do, without a line for each. */
 int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
                 const struct gib_found_list *found, struct gib_error *error);

@@ -82,31 +82,8 @@ static void show_aliases(struct gib_engine *engine, const struct gib_site_state 
         gib_print(engine, "  also seen: calls by its other names, %s\n", list);
 }
 
-static void show_clones(struct gib_engine *engine, const struct gib_site_state *site)
-{
-    const struct gib_elf_symbol *symbols;
-    char list[200] = "";
-    size_t length = strlen(site->symbol);
-    gib_modules_lock(engine->process->modules);
-    size_t count = gib_elf_functions(site->module->elf, &symbols);
-    for (size_t i = 0; i < count; i++) {
-        if (strncmp(symbols[i].name, site->symbol, length) || symbols[i].name[length] != '.' ||
-            !strncmp(symbols[i].name + length, ".cold", 5))
-            continue;
-        add_name(list, sizeof list, symbols[i].name);
-    }
-    gib_modules_unlock(engine->process->modules);
-    if (*list)
-        gib_print(engine, "  not seen: calls of the compiler's copies %s, and inlined copies\n",
-                  list);
-    else
-        gib_print(
-            engine,
-            "  not seen: copies the compiler inlined into callers, and direct system calls\n");
-}
-
 static void show_site(struct gib_engine *engine, const struct gib_site_state *site,
-                      const struct gib_relocation *copy)
+                      const struct gib_relocation *copy, const struct gib_found_list *found)
 {
     uint8_t bytes[160];
     char text[128];
@@ -136,11 +113,11 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
                   "  only entries are seen: %s returns twice, never, or looks at its caller\n",
                   site->function);
     show_aliases(engine, site);
-    show_clones(engine, site);
+    gib_explain_references(engine, site, found);
 }
 
 static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
-                        const struct gib_found *found)
+                        const struct gib_found_list *all, const struct gib_found *found)
 {
     struct gib_site_state *site;
     struct gib_relocation copy;
@@ -155,6 +132,8 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
             if (gib_site_link_of(known, engine->patch[k], NULL))
                 gib_print(engine, " patch %d", engine->patch[k]->number);
         gib_print(engine, "\n");
+        if (!known->internal)
+            gib_explain_references(engine, known, all);
         return;
     }
     if (found->resolver) {
@@ -167,7 +146,7 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
     } else if (gib_site_plan(engine, engine->process, found, patch, &site, &copy, 0, &why)) {
         gib_print(engine, "%s\n", why.message);
     } else {
-        show_site(engine, site, &copy);
+        show_site(engine, site, &copy, all);
         gib_site_free(site);
     }
 }
@@ -198,7 +177,7 @@ int gib_command_explain(struct gib_engine *engine, const struct gib_arguments *a
     if (!failed && found.count > ONE_BY_ONE)
         failed = gib_preview(engine, &patch, &found, error);
     for (size_t i = 0; i < found.count && found.count <= ONE_BY_ONE && !failed; i++)
-        explain_one(engine, &patch, &found.item[i]);
+        explain_one(engine, &patch, &found, &found.item[i]);
     gib_found_free(&found);
     gib_location_free(&patch.location);
     return failed;

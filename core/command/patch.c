@@ -377,8 +377,10 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
     if (failed)
         return failed;
     engine->next_number += (int)count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         gib_patch_announce(engine, made[i]);
+        gib_note_references(engine, made[i]);
+    }
     gib_expect_modules(engine);
     return 0;
 }

@@ -40,7 +40,8 @@ static void read_cus(struct gib_elf *elf)
         Dwarf_Die die;
         if (next <= at)
             break;
-        if (!dwarf_offdie(dwarf, at + header_size, &die) || dwarf_tag(&die) != DW_TAG_compile_unit)
+        if (!dwarf_offdie(dwarf, at + header_size, &die) ||
+            (dwarf_tag(&die) != DW_TAG_compile_unit && dwarf_tag(&die) != DW_TAG_skeleton_unit))
             continue;
         if (!grow((void **)&elf->cus, elf->cu_count, &cu_capacity, sizeof *elf->cus))
             return;
@@ -173,15 +174,25 @@ static const struct gib_cu_function *function_at(const struct gib_cu *cu, uint64
                                                                          : NULL;
 }
 
+/* With split DWARF, the unit of the .dwo file that has the functions. */
+static Dwarf *follow_split(Dwarf_Die *unit)
+{
+    Dwarf_Die split;
+    if (!dwarf_cu_info(unit->cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) && split.addr)
+        *unit = split;
+    return dwarf_cu_getdwarf(unit->cu);
+}
+
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die)
 {
     Dwarf_Die unit;
     struct gib_cu *cu = gib_elf_cu_at(elf, vaddr, &unit);
+    Dwarf *dwarf = cu ? follow_split(&unit) : NULL;
     /* First only where functions usually are; inside of functions when that did not find it. */
     while (cu && !cu->deep_read) {
         const struct gib_cu_function *function = cu->functions_read ? function_at(cu, vaddr) : NULL;
         if (function)
-            return dwarf_offdie(gib_elf_dwarf(elf), function->die, die);
+            return dwarf_offdie(dwarf, function->die, die);
         size_t capacity = 0;
         free(cu->functions);
         cu->functions = NULL;
@@ -193,5 +204,5 @@ bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die)
             qsort(cu->functions, cu->function_count, sizeof *cu->functions, by_entry);
     }
     const struct gib_cu_function *function = cu ? function_at(cu, vaddr) : NULL;
-    return function && dwarf_offdie(gib_elf_dwarf(elf), function->die, die);
+    return function && dwarf_offdie(dwarf, function->die, die);
 }

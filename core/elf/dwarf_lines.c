@@ -63,11 +63,45 @@ static bool ends_with(const char *path, const char *file)
            (length == wanted || file[0] == '/' || path[length - wanted - 1] == '/');
 }
 
+const char *gib_die_file(Dwarf_Die *die, unsigned name)
+{
+    Dwarf_Die unit, skeleton;
+    Dwarf_Files *files;
+    size_t count;
+    uint64_t number;
+    Dwarf_Half version = 0;
+    if (!gib_die_number(die, name, &number) || !dwarf_diecu(die, &unit, NULL, NULL))
+        return NULL;
+    /* A unit of a .dwo file may leave the table to the one that stands for it. */
+    if (dwarf_getsrcfiles(&unit, &files, &count) &&
+        (dwarf_cu_info(unit.cu, &version, NULL, &skeleton, NULL, NULL, NULL, NULL) ||
+         dwarf_getsrcfiles(&skeleton, &files, &count)))
+        return NULL;
+    dwarf_cu_info(unit.cu, &version, NULL, NULL, NULL, NULL, NULL, NULL);
+    /* Up to DWARF 4, file 0 is none. */
+    return number < count && (number || version >= 5) ? dwarf_filesrc(files, number, NULL, NULL)
+                                                      : NULL;
+}
+
+/* Of the entry or one that it completes. */
+static const char *declared_file(Dwarf_Die *die)
+{
+    Dwarf_Die at = *die, next;
+    const char *path = NULL;
+    for (int steps = 0; steps < 8 && !(path = gib_die_file(&at, DW_AT_decl_file)); steps++) {
+        if (!gib_die_reference(&at, DW_AT_abstract_origin, &next) &&
+            !gib_die_reference(&at, DW_AT_specification, &next))
+            break;
+        at = next;
+    }
+    return path;
+}
+
 bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file)
 {
     Dwarf_Die die;
     if (gib_elf_subprogram(elf, vaddr, &die)) {
-        const char *path = dwarf_decl_file(&die);
+        const char *path = declared_file(&die);
         if (path)
             return ends_with(path, file);
     }

@@ -48,6 +48,10 @@ static inline bool gib_die_number(Dwarf_Die *die, unsigned name, uint64_t *value
     return true;
 }
 
+/* The path that an attribute such as DW_AT_decl_file means, by the entry's own unit; NULL when
+ * there is none. (dwarf_decl_file of elfutils 0.188 ends the process when the unit has no table of
+ * files, and does not know DWARF 5's file 0.) */
+const char *gib_die_file(Dwarf_Die *die, unsigned name);
 /* Address of a function's entry. */
 bool gib_die_entry(Dwarf_Die *die, uint64_t *entry);
 #endif

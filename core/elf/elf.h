@@ -172,6 +172,48 @@ bool gib_elf_declared_in(struct gib_elf *elf, uint64_t vaddr, const char *file);
 struct gib_prototype *gib_elf_prototype(struct gib_elf *elf, uint64_t vaddr);
 
 /*
+ * A function as its source has it: what its entries in debug information have in common, also
+ * those of other units and other files. Texts are valid until the file is closed.
+ */
+struct gib_elf_source {
+    const void *root;        /* compared only */
+    const char *name;        /* NULL: only the linkage name is known */
+    const char *linkage;     /* mangled, NULL: none */
+    const char *path, *file; /* where it is declared; file: the last component */
+    unsigned line;
+    bool external;
+    bool in_header; /* other units may have been compiled with it */
+    bool in_unit;   /* not so, and its own unit is known: gib_elf_inlined_near */
+    uint64_t vaddr; /* of its entry */
+};
+/* The function whose entry is vaddr. False when too little is known of it to find copies. */
+bool gib_elf_source(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_source *source);
+
+/* A copy of a function that a compiler has put into another one. */
+struct gib_elf_inlined {
+    uint64_t entry;       /* vaddr of the function around it */
+    const char *function; /* its symbol; valid until close; NULL: it has no name */
+    const char *file;     /* where the call was written, last component; NULL: not known */
+    unsigned line;        /* 0: not known */
+};
+/*
+ * The copies of `source` in this file, each place once, by the function around it; a malloc'ed
+ * array. `source` may be of another file. The first call reads all debug information of the file:
+ * about 5 ms a megabyte of gib_elf_debug_size.
+ */
+size_t gib_elf_inlined(struct gib_elf *elf, const struct gib_elf_source *source,
+                       struct gib_elf_inlined **copies);
+/* Whether there is one. */
+bool gib_elf_is_inlined(struct gib_elf *elf, const struct gib_elf_source *source);
+/* As gib_elf_inlined, of source->in_unit and this file, in the unit of source->vaddr only: at once.
+ */
+size_t gib_elf_inlined_near(struct gib_elf *elf, const struct gib_elf_source *source,
+                            struct gib_elf_inlined **copies);
+/* Bytes that gib_elf_inlined would have to read: 0 when there is no debug information, or it has
+ * been read. */
+uint64_t gib_elf_debug_size(struct gib_elf *elf);
+
+/*
  * IFUNC: calls `visit` with the vaddr of each slot with an R_X86_64_IRELATIVE (or
  * R_AARCH64_IRELATIVE) relocation whose addend is `resolver`. Once relocated, a slot holds the
  * address of the implementation in use. Returns the number of slots.

@@ -115,6 +115,8 @@ struct gib_elf {
     struct gib_unwind_row *rows;
     size_t row_count;
 
+    struct gib_inlines *inlines; /* dwarf_inlines.c; NULL: not read yet */
+
     bool labels_read;
     struct gib_elf_label *labels; /* by address, then kind */
     size_t label_count;
@@ -177,6 +179,9 @@ bool gib_hash_next(const struct gib_hash *hash, uint32_t key, size_t *cursor, ui
 struct gib_cu *gib_elf_cu_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
 /* The DW_TAG_subprogram whose entry is vaddr. */
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
+
+/* dwarf_inlines.c */
+void gib_inlines_free(struct gib_inlines *inlines);
 
 /* cfi.c */
 /* The function description entry that covers vaddr; NULL when none does. */

@@ -325,6 +325,7 @@ void gib_elf_close(struct gib_elf *elf)
 {
     if (!elf)
         return;
+    gib_inlines_free(elf->inlines);
     if (elf->dwarf)
         dwarf_end(elf->dwarf);
     if (elf->alternate_dwarf)

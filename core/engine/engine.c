@@ -245,6 +245,7 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     show_log(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
         gib_resolve_pending(engine); /* something may have happened that no event told of */
+    gib_tell_references(engine);
     delete_spent(engine);
     if (engine->patch_count)
         gib_expect_modules(engine); /* again: the user may have deleted what watches the loader */
@@ -359,6 +360,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     case GIB_EVENT_RESUMED:
         break;
     }
+    if (event == GIB_EVENT_LOADED || event == GIB_EVENT_STOPPED || event == GIB_EVENT_REACHED)
+        gib_tell_references(engine);
     gib_let_interrupts();
     pthread_mutex_unlock(&engine->lock);
 }

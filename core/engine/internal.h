@@ -95,6 +95,7 @@ struct gib_patch {
     bool address_known; /* ADDRESS locations are evaluated once a process */
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
+    bool told;                                /* what it does not see; once a session */
     bool spent;                               /* -temporary and called, or -times reached */
     struct gib_refusals refused;              /* functions that cannot be patched */
     size_t delayed;                           /* sites that can be when a thread has left them */
@@ -814,5 +815,8 @@ size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch
 /* core/command */
 int gib_command_execute(struct gib_engine *engine, const char *text, bool interactive,
                         struct gib_error *error);
+/* Warns of what patches do not see that came into the process outside of a command: queued while
+ * code is changed, so that it is called when that is done. */
+void gib_tell_references(struct gib_engine *engine);
 
 #endif

@@ -115,6 +115,12 @@ void gib_site_free(struct gib_site_state *site)
     free(site);
 }
 
+/* gcc's clones get fewer arguments than their source has, or others: nothing says which. */
+static bool is_clone(const char *symbol)
+{
+    return strstr(symbol, ".constprop.") || strstr(symbol, ".isra.") || strstr(symbol, ".part.");
+}
+
 /* The user's word first, then debug information, then the shipped declarations, which describe
  * functions that C programs export. */
 void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state *site,
@@ -124,7 +130,7 @@ void gib_site_choose_prototype(struct gib_engine *engine, struct gib_site_state 
     struct gib_prototype *chosen = NULL;
     if (patch && patch->prototype)
         chosen = gib_prototype_copy(patch->prototype);
-    if (!chosen && site->module && site->module->elf)
+    if (!chosen && site->module && site->module->elf && !is_clone(site->symbol))
         chosen = gib_elf_prototype(site->module->elf, site->entry - site->module->bias);
     if (!chosen && shipped)
         chosen = gib_prototype_copy(shipped);

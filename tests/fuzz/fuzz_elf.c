@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "elf/elf.h"
 #include "made_file.h"
 
@@ -37,6 +38,25 @@ static void ignore_slot(uint64_t slot, void *context)
     *(uint64_t *)context ^= slot;
 }
 
+static void ask_for_copies(struct gib_elf *elf, uint64_t vaddr)
+{
+    struct gib_elf_source source;
+    struct gib_elf_inlined *copies;
+    if (!gib_elf_source(elf, vaddr, &source))
+        return;
+    if (source.in_unit) {
+        gib_elf_inlined_near(elf, &source, &copies);
+        free(copies);
+    }
+    size_t count = gib_elf_inlined(elf, &source, &copies);
+    if (gib_elf_is_inlined(elf, &source) != (count > 0) || gib_elf_debug_size(elf))
+        abort();
+    for (size_t i = 0; i < count; i++)
+        if (copies[i].file && strchr(copies[i].file, '/'))
+            abort();
+    free(copies);
+}
+
 static void ask_about(struct gib_elf *elf, uint64_t vaddr)
 {
     const char *file;
@@ -50,6 +70,7 @@ static void ask_about(struct gib_elf *elf, uint64_t vaddr)
     gib_elf_declared_in(elf, vaddr, "a.c");
     gib_elf_ifunc_slots(elf, vaddr, ignore_slot, &start);
     gib_prototype_free(gib_elf_prototype(elf, vaddr));
+    ask_for_copies(elf, vaddr);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
