@@ -151,8 +151,18 @@ class FrontEnd:
     def get_register(self, name):
         return int(gdb.newest_frame().read_register(name))
 
+    moved = False  # the thread is not where GDB has shown it
+
+    def set_register(self, name, value):
+        self.moved = True
+        gdb.newest_frame().select()
+        gdb.parse_and_eval("$%s = 0x%x" % (name, value))
+
+    def run_to(self, address, sp):
+        return -1  # the engine traces the target from this very thread
+
     def breakpoints(self):
-        ours = [b.number for b in self.stand_ins.values()]
+        ours = [b.number for b in self.stand_ins.values() if b.is_valid()]
         result = []
         for breakpoint in gdb.breakpoints():
             if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending and breakpoint.number not in ours:
@@ -201,7 +211,7 @@ class FrontEnd:
         for (number, address), stand_in in self.stand_ins.items():
             if number == breakpoint.number:
                 self.post(lambda key=(number, address): self.delete_stand_in(key))
-            elif stand_in.number == breakpoint.number:
+            elif stand_in.is_valid() and stand_in.number == breakpoint.number:
                 self.post(lambda key=(number, address), met=breakpoint.temporary: self.after_stand_in(key, met))
 
     def after_stand_in(self, key, met):
@@ -386,6 +396,12 @@ class FrontEnd:
             self.in_event -= 1
             self.kind = outer
 
+    def on_stop(self, event):
+        self.moved = False
+        self.event(binding.STOPPED)
+        if self.moved:  # never at a breakpoint of the user's, whose commands this would run
+            gdb.execute("frame")
+
     def on_new_objfile(self, event):
         # Also sent for debug files and for the program while nothing runs.
         if gdb.selected_inferior().pid and event.new_objfile.owner is None and not self.loading:
@@ -412,7 +428,7 @@ class FrontEnd:
         events = gdb.events
         events.new_objfile.connect(self.on_new_objfile)
         events.free_objfile.connect(self.on_free_objfile)
-        events.stop.connect(lambda event: self.event(binding.STOPPED))
+        events.stop.connect(self.on_stop)
         events.exited.connect(lambda event: self.event(binding.EXITED))
         events.before_prompt.connect(self.settle_symbols)
         events.gdb_exiting.connect(lambda event: self.leave())

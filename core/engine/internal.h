@@ -314,8 +314,9 @@ struct gib_engine {
     bool quiet; /* output of commands is not shown, as nobody typed them */
     char *late; /* a warning that nobody could be given when it came, for the next command */
     bool busy;  /* inside a change: nested events wait */
-    bool interruptible; /* inside a command of the user's */
-    struct {            /* the page of code read last; valid inside one change */
+    bool interruptible;   /* inside a command of the user's */
+    bool stood_on_return; /* at the last stop, before a return instruction */
+    struct {              /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];
@@ -323,6 +324,9 @@ struct gib_engine {
     int64_t progress;        /* ms, when a line of progress is due; 0: no change is under way */
     struct gib_engine *next; /* of all engines of this debugger */
 };
+
+/* carry.c; at a stop that the user will see */
+void gib_carry_out(struct gib_engine *engine);
 
 /* error.c */
 __attribute__((format(printf, 4, 5))) int gib_fail(struct gib_error *error, int code,
@@ -367,6 +371,9 @@ void gib_show_progress(struct gib_engine *engine, const char *doing, size_t done
  * included. */
 int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6],
                        uint64_t *result, struct gib_error *error);
+/* Lets the selected thread alone run, for a short way, until it is at `to` with this stack pointer;
+ * the debugger shows it there. 0, or -1: it is somewhere on the way. */
+int gib_target_run_to(struct gib_engine *engine, uint64_t to, uint64_t sp);
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);
