@@ -140,7 +140,7 @@ def test_backtrace_through_a_patched_function(debugger, target, cc, opt):
 
 
 def test_finish_and_up(debugger, target):
-    result = debugger.session(target("calls"), ["gibbon wrap work", "break work", "run", "finish", "finish", ("delete", "breakpoint delete -f"), "continue"], args=["2"])
+    result = debugger.session(target("calls"), ["gibbon wrap work", "break work", "run", "finish", "backtrace", ("delete", "breakpoint delete -f"), "continue"], args=["2"])
     assert result.out == "2 calls, last -2\n", result.text
     assert re.search(r"\bmain\b", result[3] + result[4]), result.text
 

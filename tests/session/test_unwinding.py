@@ -52,7 +52,9 @@ def test_every_instruction(debugger, target, cc, opt, function):
         assert "gibbon:gib_enter < " + thunk in chains, text
     if function == "outer":
         assert "gibbon:gib_leave < " + thunk in chains, text
-    assert not [chain for chain in chains if re.search(r"\b0x|\?\?", chain)], text
+    # Two instructions on the way to a thunk that undo what was kept before a detour: LLDB trusts no row of ours there (limits.md).
+    known = "%s < 0x" % thunk if debugger.name == "lldb" else "nothing"
+    assert not [chain for chain in chains if re.search(r"\b0x|\?\?", chain) and not chain.startswith(known)], text
 
 
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
