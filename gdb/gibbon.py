@@ -3,6 +3,7 @@ import ctypes
 import os
 import struct
 import sys
+import types
 
 import gdb
 import gdb.unwinder
@@ -92,8 +93,7 @@ class FrontEnd:
         # Inside an event GDB marks the thread that stopped as running until the user sees it.
         return binding.IS_STOPPED if self.in_event or not any(t.is_running() for t in inferior.threads()) else binding.IS_RUNNING
 
-    in_event = 0
-    kind = None  # of the event
+    in_event, kind = 0, None  # kind: of the event
 
     def program(self):
         try:
@@ -141,18 +141,24 @@ class FrontEnd:
     def set_pc(self, tid, pc):
         selected = gdb.selected_thread()
         try:
-            for thread in gdb.selected_inferior().threads():
-                if (thread.ptid[1] or thread.ptid[0]) == tid:
-                    thread.switch()
-                    gdb.parse_and_eval("$pc = 0x%x" % pc)  # no command: it may be inside a stop event
+            next(t for t in gdb.selected_inferior().threads() if tid == (t.ptid[1] or t.ptid[0])).switch()
+            gdb.parse_and_eval("$pc = 0x%x" % pc)  # no command: it may be inside a stop event
         finally:
             selected.switch()
 
     def get_register(self, name):
         return int(gdb.newest_frame().read_register(name))
 
+    moved = False  # the thread is not where GDB has shown it
+    run_to = None  # never asked: the engine traces the target from this very thread
+
+    def set_register(self, name, value):
+        self.moved = True
+        gdb.newest_frame().select()
+        gdb.parse_and_eval("$%s = 0x%x" % (name, value))
+
     def breakpoints(self):
-        ours = [b.number for b in self.stand_ins.values()]
+        ours = [b.number for b in self.stand_ins.values() if b.is_valid()]
         result = []
         for breakpoint in gdb.breakpoints():
             if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending and breakpoint.number not in ours:
@@ -201,7 +207,7 @@ class FrontEnd:
         for (number, address), stand_in in self.stand_ins.items():
             if number == breakpoint.number:
                 self.post(lambda key=(number, address): self.delete_stand_in(key))
-            elif stand_in.number == breakpoint.number:
+            elif stand_in.is_valid() and stand_in.number == breakpoint.number:
                 self.post(lambda key=(number, address), met=breakpoint.temporary: self.after_stand_in(key, met))
 
     def after_stand_in(self, key, met):
@@ -356,10 +362,8 @@ class FrontEnd:
                 self.print(text, style)
 
     def query(self, question):
-        if not gdb.parameter("confirm"):
-            return 1
         try:
-            return int(input(question).strip().lower() in ("y", "yes"))
+            return not gdb.parameter("confirm") or int(input(question).strip().lower() in ("y", "yes"))
         except (EOFError, KeyboardInterrupt):
             return 0
 
@@ -386,6 +390,12 @@ class FrontEnd:
             self.in_event -= 1
             self.kind = outer
 
+    def on_stop(self, event):
+        self.event(binding.STOPPED)
+        moved, self.moved = self.moved, False
+        if moved:  # never at a breakpoint of the user's, whose commands this would run
+            gdb.execute("frame")
+
     def on_new_objfile(self, event):
         # Also sent for debug files and for the program while nothing runs.
         if gdb.selected_inferior().pid and event.new_objfile.owner is None and not self.loading:
@@ -402,8 +412,6 @@ class FrontEnd:
             self.unloading = True
             self.post(self.after_unload)
 
-    unloading = False
-
     def after_unload(self):
         self.unloading = False
         self.event(binding.LOADED)
@@ -412,7 +420,7 @@ class FrontEnd:
         events = gdb.events
         events.new_objfile.connect(self.on_new_objfile)
         events.free_objfile.connect(self.on_free_objfile)
-        events.stop.connect(lambda event: self.event(binding.STOPPED))
+        events.stop.connect(self.on_stop)
         events.exited.connect(lambda event: self.event(binding.EXITED))
         events.before_prompt.connect(self.settle_symbols)
         events.gdb_exiting.connect(lambda event: self.leave())
@@ -428,7 +436,7 @@ class FrontEnd:
                 self.share(breakpoint, stand_in)
         self.engine.event(binding.BREAKPOINT)
 
-    leaving = False
+    leaving = unloading = False
 
     def leave(self):
         self.leaving = True
@@ -445,10 +453,6 @@ class FrontEnd:
 class Unwinder(gdb.unwinder.Unwinder):
     """Shows GDB the way through a thunk: an ordinary frame with a frame pointer, but in memory without tables."""
 
-    class Id:
-        def __init__(self, sp, pc):
-            self.sp, self.pc = sp, pc
-
     def __init__(self, front_end):
         super().__init__("gibbon")
         self.front_end = front_end
@@ -458,12 +462,10 @@ class Unwinder(gdb.unwinder.Unwinder):
         thunk = self.front_end.engine.thunk_at(pc)
         if not thunk:
             return None
-        frame = pending.read_register("rbp")
-        word = gdb.lookup_type("unsigned long").pointer()
-        at = (int(frame) if int(frame) >= 0 else int(frame) + (1 << 64))
-        slot = gdb.Value(at).cast(word)
+        at = int(pending.read_register("rbp")) & (1 << 64) - 1
+        slot = gdb.Value(at).cast(gdb.lookup_type("unsigned long").pointer())
         # The same frame as by the symbol file, once that is there.
-        info = pending.create_unwind_info(self.Id(gdb.Value(at + 16), gdb.Value(thunk)))
+        info = pending.create_unwind_info(types.SimpleNamespace(sp=gdb.Value(at + 16), pc=gdb.Value(thunk)))
         info.add_saved_register("rip", slot[1])
         info.add_saved_register("rbp", slot[0])
         info.add_saved_register("rsp", gdb.Value(at + 16))
@@ -561,11 +563,7 @@ def execute(front_end, text, from_tty):
 
 
 def install():
-    try:
-        front_end = FrontEnd()
-    except binding.GibbonError as error:
-        gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here
-        return None
+    front_end = FrontEnd()
     Prefix(front_end, "gibbon", front_end.engine.help().split("\n")[0], gdb.COMMAND_RUNNING)
     for name, _summary in front_end.engine.commands():
         Command(front_end, name, gdb.COMMAND_RUNNING)
@@ -586,7 +584,7 @@ def install_detach_hook():
     """GDB has no event before it detaches; a user-defined hook is the only thing it runs then. One of the user's is kept."""
     gdb.gibbon_before_detach = lambda: gdb.gibbon_front_end.event(binding.DETACHING)
     try:
-        body = gdb.execute("show user hook-detach", to_string=True).split("\n", 1)[1].rstrip("\n").split("\n")
+        body = gdb.execute("show user hook-detach", to_string=True).split("\n")[1:]
     except gdb.error:
         body = []
     lines = [line.strip() for line in body if line.strip()]
@@ -594,6 +592,7 @@ def install_detach_hook():
 
 
 if not hasattr(gdb, "gibbon_front_end"):  # loading twice is harmless
-    _front_end = install()
-    if _front_end is not None:
-        gdb.gibbon_front_end = _front_end
+    try:
+        gdb.gibbon_front_end = install()
+    except binding.GibbonError as error:
+        gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here

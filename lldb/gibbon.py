@@ -106,6 +106,12 @@ class FrontEnd:
     def get_register(self, name):
         return self.selected_thread().GetFrameAtIndex(0).FindRegister(name).GetValueAsUnsigned()
 
+    def set_register(self, name, value):
+        return 0 if self.selected_thread().GetFrameAtIndex(0).FindRegister(name).SetValueFromCString("0x%x" % value) else -1
+
+    def run_to(self, address, sp):
+        return Borrowed(self.debugger, self.selected_thread()).run_to(address, sp)
+
     def breakpoints(self):
         ours = [b.GetID() for b in self.stand_ins.values()]
         result = []
@@ -442,6 +448,25 @@ class Borrowed:
             return self.get(rax)
         finally:
             self.packet("QRestoreRegisterState:" + saved + self.suffix)
+
+    GENERAL = "rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rflags rbp rsp rip".split()
+
+    def run_to(self, address, sp):
+        self.packet("Z0,%x,1" % address)
+        try:
+            self.run()
+        finally:
+            self.packet("z0,%x,1" % address)
+        # LLDB has kept what they were.
+        for name in self.GENERAL:
+            value = self.get(self.number(name))
+            shown = self.thread.GetFrameAtIndex(0).FindRegister(name)
+            if shown.GetValueAsUnsigned() != value:
+                shown.SetValueFromCString("0x%x" % value)
+        frame = self.thread.GetFrameAtIndex(0)
+        frame.SetPC(frame.FindRegister("rip").GetValueAsUnsigned())  # the frames are found anew
+        frame = self.thread.GetFrameAtIndex(0)
+        return 0 if (frame.GetPC(), frame.GetSP()) == (address, sp) else -1
 
     def run(self):
         """Until the thread meets a trap. Signals that come meanwhile are sent again afterwards: here they would run the program's handlers."""

@@ -148,11 +148,21 @@ size_t gib_elf_read(struct gib_elf *elf, uint64_t vaddr, void *buffer, size_t si
  * .debug_aranges (clang). */
 bool gib_elf_line(struct gib_elf *elf, uint64_t vaddr, const char **file, unsigned *line);
 
-/* Where GDB stops for `break FUNCTION`, when it decides that by the function's first instructions:
- * behind the set-up of a frame in gcc's unoptimised code. False for all other code: clang's, which
- * says it in the line table; code with location lists, where the entry is as good; code without
- * debug information (GDB's amd64_analyze_prologue and find_function_start_sal). */
-bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, uint64_t *body);
+/* Where a function's body begins for a debugger that steps into it. */
+struct gib_body {
+    uint64_t vaddr;
+    bool behind_frame; /* the debugger must find the set-up of a frame to know it */
+    bool has_lists;    /* of locations: GDB's `break FUNCTION` stops at the entry */
+};
+/*
+ * reads_prologues: as GDB does it. Of clang's code the line table says it; of all other code the
+ * first instructions, if they set up a frame, and the end of the line that they are in
+ * (amd64_skip_prologue, amd64_analyze_prologue, infrun.c: handle_step_into_function). Debian's
+ * clang calls itself "Debian clang", and GDB takes it for another compiler. Otherwise as LLDB does
+ * it, from the line table (Function::GetPrologueByteSize). False: it is the entry, or there is no
+ * debug information.
+ */
+bool gib_elf_body(struct gib_elf *elf, uint64_t vaddr, bool reads_prologues, struct gib_body *body);
 
 /* The same with the whole path, and the column, 0 when not known. */
 struct gib_elf_place {

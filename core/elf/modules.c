@@ -263,6 +263,14 @@ static void mark_special(struct gib_modules *modules, pid_t pid)
     }
 }
 
+/* Whether a mapping at `start` of the file's first page is the second segment of what was found:
+ * both are in that page in very small files. */
+static bool goes_on(const struct found *found, uint64_t start)
+{
+    enum { PAGE = 4096 };
+    return !found->executable && start == found->end && found->end - found->start <= PAGE;
+}
+
 int gib_modules_update(struct gib_modules *modules, pid_t pid)
 {
     char name[64];
@@ -292,9 +300,9 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
             continue;
         uint64_t device = major << 32 | minor;
         if (found.inode != inode || found.device != device ||
-            (offset == 0 && permissions[1] != 'w' && found.executable)) {
-            /* Another file, or the same one mapped again (dlmopen): it begins with its first bytes.
-             */
+            (offset == 0 && permissions[1] != 'w' && !goes_on(&found, start))) {
+            /* Another file, or the same one mapped again (dlmopen, or it was read as data): it
+             * begins with its first bytes. */
             if (offset)
                 continue;
             changes += keep(modules, &found, pid);

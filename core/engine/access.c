@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,62 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
         return -1;
     return failed ? -1 : 0;
+}
+
+/* The registers that ordinary code changes, by the debuggers' names. */
+static const struct {
+    const char *name;
+    size_t offset;
+} general[] = {
+#define REG(name)                                                                                  \
+    {                                                                                              \
+#name, offsetof(struct user_regs_struct, name)                                             \
+    }
+    REG(rax), REG(rbx), REG(rcx), REG(rdx), REG(rsi), REG(rdi),    REG(r8),  REG(r9),  REG(r10),
+    REG(r11), REG(r12), REG(r13), REG(r14), REG(r15), REG(eflags), REG(rbp), REG(rsp), REG(rip),
+#undef REG
+};
+
+/* The debugger has kept the registers of the stop; it must not write them back. */
+static void tell_registers(struct gib_engine *engine, const struct user_regs_struct *before,
+                           const struct user_regs_struct *now)
+{
+    for (size_t i = 0; i < sizeof general / sizeof *general; i++) {
+        uint64_t old, value;
+        memcpy(&old, (const char *)before + general[i].offset, sizeof old);
+        memcpy(&value, (const char *)now + general[i].offset, sizeof value);
+        if (old != value)
+            engine->ops.set_register(engine->context, general[i].name, value);
+    }
+}
+
+/* By single instructions: no trap is written that somebody else could meet. */
+static int borrow_run_to(struct gib_engine *engine, pid_t tid, uint64_t to, uint64_t sp)
+{
+    enum { MOST = 100000 };
+    struct user_regs_struct before, now;
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &before))
+        return -1;
+    now = before;
+    int failed = 0;
+    for (int i = 0; i < MOST && !failed && (now.rip != to || now.rsp != sp); i++) {
+        errno = 0;
+        long code = ptrace(PTRACE_PEEKTEXT, tid, (void *)now.rip, NULL);
+        failed = errno || (code & 0xff) == 0xcc || run_borrowed(tid, PTRACE_SINGLESTEP) ||
+                 ptrace(PTRACE_GETREGS, tid, NULL, &now);
+    }
+    tell_registers(engine, &before, &now);
+    return now.rip == to && now.rsp == sp ? 0 : -1;
+}
+
+int gib_target_run_to(struct gib_engine *engine, uint64_t to, uint64_t sp)
+{
+    pid_t tid = borrowed_thread(engine);
+    if (tid)
+        return borrow_run_to(engine, tid, to, sp);
+    if (gib_tracer_of(engine->process->pid) == getpid())
+        return -1;
+    return engine->ops.run_to(engine->context, to, sp);
 }
 
 /* ---- the debugger's own call ---- */

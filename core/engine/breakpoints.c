@@ -31,12 +31,14 @@ static uint64_t copy_of(const struct gib_site_state *site, uint64_t address)
  * stops at the entry, where arguments of unoptimised code are not yet in their places. */
 static uint64_t body_of(struct gib_engine *engine, const struct gib_site_state *site)
 {
+    struct gib_body found;
     uint64_t body = 0;
     if (!engine->ops.reads_prologues || site->kept || !site->module->elf)
         return 0;
     gib_modules_lock(engine->process->modules);
-    if (gib_elf_body(site->module->elf, site->entry - site->module->bias, &body))
-        body += site->module->bias;
+    if (gib_elf_body(site->module->elf, site->entry - site->module->bias, true, &found) &&
+        found.behind_frame && !found.has_lists)
+        body = found.vaddr + site->module->bias;
     gib_modules_unlock(engine->process->modules);
     return inside(site, body) ? copy_of(site, body) : body;
 }

@@ -101,24 +101,29 @@ static void describe_thunk(struct gib_symbols *symbols, struct gib_thunk_shapes 
     gib_symbols_add(symbols, code);
 }
 
-/* A stub behind a frame's set-up, which its first instruction, of one byte, takes back. */
-static void describe_popping_stub(struct gib_symbols *symbols, const struct gib_buffer *cie,
-                                  struct gib_code *code)
+/* On the way from a detour behind kept instructions to the thunk: the stub, where nothing is undone
+ * yet, and what undoes it. */
+static void describe_undoing(struct gib_symbols *symbols, const struct gib_buffer *cie,
+                             const struct gib_undo *undo, bool is_stub, struct gib_code *code)
 {
     enum { RBP = 6, RSP = 7 };
-    static const uint8_t rows[] = {DW_CFA_def_cfa,
-                                   RBP,
-                                   16,
-                                   DW_CFA_offset | RBP,
-                                   2, /* 2 x -8 from the CFA */
-                                   DW_CFA_advance_loc | 1,
-                                   DW_CFA_def_cfa,
-                                   RSP,
-                                   8,
-                                   DW_CFA_same_value,
-                                   RBP};
     struct gib_buffer fde = {0};
-    gib_put(&fde, rows, sizeof rows);
+    for (size_t i = 0; i < (is_stub ? 1 : undo->steps); i++) {
+        if (undo->step[i].at == undo->size)
+            break;
+        if (i)
+            gib_put_fixed(&fde, DW_CFA_advance_loc | (undo->step[i].at - undo->step[i - 1].at), 1);
+        gib_put_fixed(&fde, DW_CFA_def_cfa, 1);
+        gib_put_uleb(&fde, RSP);
+        gib_put_uleb(&fde, undo->step[i].depth);
+        if (undo->step[i].rbp_at) {
+            gib_put_fixed(&fde, DW_CFA_offset | RBP, 1);
+            gib_put_uleb(&fde, undo->step[i].rbp_at / 8);
+        } else {
+            gib_put_fixed(&fde, DW_CFA_same_value, 1);
+            gib_put_uleb(&fde, RBP);
+        }
+    }
     code->cie = cie;
     code->fde = &fde;
     gib_symbols_add(symbols, code);
@@ -126,7 +131,7 @@ static void describe_popping_stub(struct gib_symbols *symbols, const struct gib_
 }
 
 static void describe_sites(const struct gib_process *process, struct gib_symbols *symbols,
-                           bool with_lines)
+                           bool with_lines, bool passed)
 {
     struct gib_thunk_shapes shapes = {0};
     struct gib_buffer cie = {0};
@@ -134,8 +139,9 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
     for (size_t i = process->code_described; i < process->code_count; i++) {
         const struct gib_made_code *made = &process->code[i];
         const struct gib_site_state *site = process->site[made->site];
-        struct gib_code code = {.address = made->address, .size = made->size};
         bool is_copy = made->kind == GIB_MADE_TRAMPOLINE;
+        struct gib_code code = {
+            .address = made->address, .size = made->size, .passed = passed && !is_copy};
         char *function = gib_elf_function_name(site->symbol);
         char *name = function ? gib_format(is_copy ? "%s.gibbon" : "gibbon:%s", function) : NULL;
         /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon].
@@ -144,8 +150,9 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         code.name = name;
         code.symbol = symbol;
         code.bytes = bytes_at(process, made->address, made->size);
-        if (symbol && code.bytes && made->kind == GIB_MADE_STUB && site->kept)
-            describe_popping_stub(symbols, &cie, &code);
+        bool is_stub = made->kind == GIB_MADE_STUB;
+        if (symbol && code.bytes && site->kept && (is_stub || made->kind == GIB_MADE_UNDO))
+            describe_undoing(symbols, &cie, &site->undo, is_stub, &code);
         else if (symbol && code.bytes && !is_copy)
             describe_thunk(symbols, &shapes, &cie, &code);
         else if (symbol && code.bytes)
@@ -167,7 +174,8 @@ static int anonymous_file(char path[64])
 }
 
 /* The agent was linked at address 0; its file has symbols and .eh_frame, its image has neither. */
-static void describe_agent(const struct gib_process *process, struct gib_symbols *symbols)
+static void describe_agent(const struct gib_process *process, struct gib_symbols *symbols,
+                           bool passed)
 {
     char path[64];
     int fd = anonymous_file(path);
@@ -185,7 +193,8 @@ static void describe_agent(const struct gib_process *process, struct gib_symbols
         struct gib_cfi cfi;
         struct gib_code code = {.address = process->agent + symbol[i].value,
                                 .bytes = gib_agent_image_start + symbol[i].value,
-                                .size = symbol[i].size};
+                                .size = symbol[i].size,
+                                .passed = passed};
         char *name = gib_format("gibbon:%s", symbol[i].name);
         code.name = code.symbol = name;
         if (gib_elf_cfi_copy(elf, symbol[i].value, NULL, 0, NULL, &cfi)) {
@@ -253,10 +262,11 @@ void gib_describe_code(struct gib_engine *engine)
     struct gib_symbols *symbols = gib_symbols_new();
     if (!symbols)
         return;
+    bool passed = engine->ops.knows_statements; /* GDB */
     gib_modules_lock(process->modules);
     if (!process->code_described)
-        describe_agent(process, symbols);
-    describe_sites(process, symbols, with_lines);
+        describe_agent(process, symbols, passed);
+    describe_sites(process, symbols, with_lines, passed);
     gib_modules_unlock(process->modules);
     char path[64];
     int fd = anonymous_file(path), answer = -1;

@@ -324,6 +324,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_check_breakpoints(engine);
         break;
     case GIB_EVENT_STOPPED:
+        gib_carry_out(engine);
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);

@@ -191,20 +191,42 @@ int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_by
     return failed; /* the first reason is the one to tell */
 }
 
-bool gib_entry_keep_frame(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body,
-                          gib_bytes_taken *taken, void *context)
+static bool keep(struct gib_entry *entry, size_t size, uint64_t bias, uint64_t to,
+                 gib_bytes_taken *taken, void *context)
 {
-    static const uint8_t frame[] = {0x55, 0x48, 0x89, 0xe5};
     const struct gib_stretch *stretch = &entry->stretch;
     struct gib_entry longer = *entry;
     struct gib_error ignored;
-    if (entry->island || entry->detour_size != GIB_DETOUR_SIZE || stretch->size < sizeof frame ||
-        memcmp(stretch->code, frame, sizeof frame) ||
-        relocate(&longer, bias, to, sizeof frame + GIB_DETOUR_SIZE, taken, context, &ignored) ||
-        stretch->vaddr + longer.copy.consumed > body)
+    if (size > GIB_KEPT_MAX || size > stretch->size ||
+        !gib_undo_make(stretch->code, size, &longer.undo) ||
+        relocate(&longer, bias, to, size + GIB_DETOUR_SIZE, taken, context, &ignored))
         return false;
     *entry = longer;
     entry->detour_size = GIB_DETOUR_SIZE;
-    entry->kept = sizeof frame;
+    entry->kept = (uint8_t)size;
     return true;
+}
+
+bool gib_entry_keep(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body, bool frame,
+                    gib_bytes_taken *taken, void *context)
+{
+    static const uint8_t set_up[] = {0x55, 0x48, 0x89, 0xe5};
+    const struct gib_stretch *stretch = &entry->stretch;
+    if (entry->island || entry->detour_size != GIB_DETOUR_SIZE || body <= stretch->vaddr)
+        return false;
+    size_t offset = (size_t)(body - stretch->vaddr);
+    if (frame) {
+        struct gib_entry shorter = *entry;
+        if (stretch->size < sizeof set_up || memcmp(stretch->code, set_up, sizeof set_up) ||
+            offset < sizeof set_up)
+            return false;
+        if (keep(&shorter, sizeof set_up, bias, to, taken, context) &&
+            (offset == sizeof set_up || offset >= shorter.copy.consumed)) {
+            *entry = shorter;
+            return true;
+        }
+    } else if (offset >= entry->copy.consumed) {
+        return false;
+    }
+    return keep(entry, offset, bias, to, taken, context);
 }

@@ -12,6 +12,7 @@
 #include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include "code/x86_64/undo.h"
 #include "agent/layout.h"
 #include "code/x86_64/stack_use.h"
 #include "code/x86_64/convention.h"
@@ -145,7 +146,8 @@ struct gib_site_state {
     uint64_t entry;   /* the function's address */
     uint64_t address; /* of the first displaced instruction, behind endbr64 */
     uint8_t kept;     /* bytes of displaced instructions that stay in place all the same, before the
-                         detour: the set-up of a frame, which GDB looks for. The stub undoes it. */
+                         detour: what debuggers skip, or look for. The way to the thunk undoes it. */
+    struct gib_undo undo; /* when something is kept; lies right before the thunk */
     struct gib_module *module;
     char *symbol;   /* its name in the file */
     char *function; /* the same for people: C++ names demangled */
@@ -181,15 +183,19 @@ static inline uint64_t gib_site_detour(const struct gib_site_state *site)
 {
     return site->address + site->kept;
 }
-/* [pop %rbp;] jmp thunk */
-enum { GIB_STUB_SIZE = 1 + GIB_DETOUR_SIZE };
+/* Where the detour leads to: what is kept is undone there, and then comes the thunk. */
+static inline uint64_t gib_site_way_in(const struct gib_site_state *site)
+{
+    return gib_site_top(site)->thunk - site->undo.size;
+}
+enum { GIB_STUB_SIZE = GIB_DETOUR_SIZE };
 
 /* A piece of code in an arena, for the debugger's eyes. */
 struct gib_made_code {
     uint64_t address;
     uint32_t size;
     uint32_t site; /* index */
-    enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_TRAMPOLINE } kind;
+    enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_UNDO, GIB_MADE_TRAMPOLINE } kind;
 };
 
 struct gib_watch_state {
@@ -309,8 +315,9 @@ struct gib_engine {
     bool quiet; /* output of commands is not shown, as nobody typed them */
     char *late; /* a warning that nobody could be given when it came, for the next command */
     bool busy;  /* inside a change: nested events wait */
-    bool interruptible; /* inside a command of the user's */
-    struct {            /* the page of code read last; valid inside one change */
+    bool interruptible;   /* inside a command of the user's */
+    bool stood_on_return; /* at the last stop, before a return instruction */
+    struct {              /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];
@@ -318,6 +325,9 @@ struct gib_engine {
     int64_t progress;        /* ms, when a line of progress is due; 0: no change is under way */
     struct gib_engine *next; /* of all engines of this debugger */
 };
+
+/* carry.c; at a stop that the user will see */
+void gib_carry_out(struct gib_engine *engine);
 
 /* error.c */
 __attribute__((format(printf, 4, 5))) int gib_fail(struct gib_error *error, int code,
@@ -362,6 +372,9 @@ void gib_show_progress(struct gib_engine *engine, const char *doing, size_t done
  * included. */
 int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t arguments[6],
                        uint64_t *result, struct gib_error *error);
+/* Lets the selected thread alone run, for a short way, until it is at `to` with this stack pointer;
+ * the debugger shows it there. 0, or -1: it is somewhere on the way. */
+int gib_target_run_to(struct gib_engine *engine, uint64_t to, uint64_t sp);
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);
@@ -536,6 +549,7 @@ struct gib_entry {
     uint64_t entry;             /* vaddr of the function; stretch.vaddr is behind its endbr64 */
     uint8_t detour_size;        /* 5, or 2 with an island */
     uint8_t kept;               /* bytes at stretch.vaddr that stay, before the detour */
+    struct gib_undo undo;       /* of those */
     uint64_t island;            /* vaddr, 0: none */
     uint8_t island_original[GIB_DETOUR_SIZE];
     bool shadow_stacks; /* set by the caller: the process has them, so no call may become a push
@@ -548,11 +562,15 @@ int gib_entry_read(struct gib_elf *elf, uint64_t entry, struct gib_entry *out,
 /* Chooses the smallest detour, for the file loaded at `bias` and a copy at address `to`. */
 int gib_entry_choose(struct gib_entry *entry, uint64_t bias, uint64_t to, gib_bytes_taken *taken,
                      void *context, struct gib_error *error);
-/* The same with the set-up of a frame before the detour, `push %rbp; mov %rsp,%rbp`, left where it
- * is, if the function begins with it and its body, at vaddr `body`, is not displaced. The way to
- * the thunk must then begin with `pop %rbp`. False, and nothing changed: not here. */
-bool gib_entry_keep_frame(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body,
-                          gib_bytes_taken *taken, void *context);
+/*
+ * The same with as many instructions left before the detour that nobody who waits at vaddr `body`,
+ * the function's body as the debugger sees it, waits in vain: the body is then behind what is
+ * displaced, or is the detour itself. With `frame` the debugger must find the set-up of a frame,
+ * `push %rbp; mov %rsp,%rbp`, in its place to know the body. The way to the thunk undoes what was
+ * left. False, and nothing changed: not here, or not needed.
+ */
+bool gib_entry_keep(struct gib_entry *entry, uint64_t bias, uint64_t to, uint64_t body, bool frame,
+                    gib_bytes_taken *taken, void *context);
 void gib_entry_free(struct gib_entry *entry);
 
 /* plan.c */

@@ -268,6 +268,7 @@ static void take_over(struct gib_site_state *site, const struct gib_entry *entry
     site->boundaries = entry->copy.boundaries;
     memcpy(site->boundary, entry->copy.boundary, sizeof site->boundary);
     site->kept = entry->kept;
+    site->undo = entry->undo;
     memcpy(site->original, entry->stretch.code + entry->kept, site->detour_size);
     site->island = entry->island ? entry->island + bias : 0;
     memcpy(site->island_original, entry->island_original, sizeof site->island_original);
@@ -314,11 +315,26 @@ static bool is_part(const struct gib_site_state *site)
     return result;
 }
 
+/* Debuggers that step into a function wait at its body, unseen: it must not be displaced. */
+static void keep_body(struct gib_engine *engine, struct gib_process *process,
+                      const struct gib_site_state *site, struct gib_entry *entry, uint64_t to,
+                      bool for_use)
+{
+    struct gib_module *module = site->module;
+    struct others others = {engine, process, site};
+    struct gib_entry kept = *entry;
+    struct gib_body body;
+    if (gib_elf_body(module->elf, site->entry - module->bias, engine->ops.reads_prologues, &body) &&
+        gib_entry_keep(&kept, module->bias, to, body.vaddr, body.behind_frame, is_taken, &others) &&
+        (!for_use || gib_stub_place(engine, process, site->address + kept.kept)))
+        *entry = kept;
+}
+
 static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
 {
-    enum { KEPT = 4, LOOKED_AT = 16 };
+    enum { LOOKED_AT = 16 };
     struct gib_entry entry;
     struct gib_error why;
     struct others others = {engine, process, site};
@@ -346,15 +362,11 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
     failed = compare_with_file(engine, process, site, entry.stretch.code, shown, error);
     if (!failed && (failed = gib_entry_choose(&entry, module->bias, to, is_taken, &others, &why)))
         refuse(site, failed, &why, error);
+    if (!failed)
+        keep_body(engine, process, site, &entry, to, trampoline_at);
     if (!failed && entry.copy.consumed > shown)
         failed = compare_with_file(engine, process, site, entry.stretch.code, entry.copy.consumed,
                                    error);
-    /* A debugger that reads prologues finds the function's body, if it finds the frame's set-up. */
-    uint64_t body;
-    if (!failed && engine->ops.reads_prologues &&
-        gib_elf_body(module->elf, site->entry - module->bias, &body) &&
-        (!trampoline_at || gib_stub_place(engine, process, site->address + KEPT)))
-        gib_entry_keep_frame(&entry, module->bias, to, body, is_taken, &others);
     if (!failed) {
         take_over(site, &entry);
         *copy = entry.copy;

@@ -271,8 +271,8 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
                     struct gib_site_state *site, struct gib_layer *layer, struct gib_error *error)
 {
     struct gib_arena *arena;
-    int failed =
-        gib_arena_near(engine, process, site->module, 16 + GIB_THUNK_MAX + 64, &arena, error);
+    int failed = gib_arena_near(engine, process, site->module,
+                                16 + GIB_UNDO_MAX + GIB_THUNK_MAX + 64, &arena, error);
     if (failed)
         return failed;
     uint64_t at = (arena->start + arena->used + 15) & ~15ull;
@@ -285,7 +285,7 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
     fill_shape(process, site, layer, &shape);
     struct gib_thunk_request request = {
         .kind = layer->kind,
-        .address = at + 16,
+        .address = at + 16 + site->undo.size,
         .trampoline = layer->next,
         .callee = layer->callee ? layer->callee : layer->next,
         .active = at,
@@ -317,12 +317,16 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
         return failed;
     uint64_t inactive = layer->kind == GIB_THUNK_JUMP ? layer->next : GIB_GATE_CLOSED;
     if ((failed = gib_arena_write(engine, process, request.address, code, size, error)) ||
+        (failed =
+             gib_arena_write(engine, process, at + 16, site->undo.code, site->undo.size, error)) ||
         (failed = gib_arena_write(engine, process, at, &inactive, sizeof inactive, error)))
         return failed;
     layer->active = at;
     layer->thunk = request.address;
     layer->thunk_size = (uint32_t)size;
     gib_code_made(process, site, layer->thunk, size, GIB_MADE_THUNK);
+    if (site->undo.size)
+        gib_code_made(process, site, at + 16, site->undo.size, GIB_MADE_UNDO);
     arena->used = ((request.address + size + 15) & ~15ull) - arena->start;
     return 0;
 }
@@ -333,20 +337,18 @@ int gib_site_lead(struct gib_engine *engine, struct gib_process *process,
     uint64_t from = site->island ? site->island : gib_site_detour(site);
     uint8_t *jump = site->island ? site->island_jump : site->detour;
     if (!site->installed && !site->stub && (site->stub = gib_stub_place(engine, process, from)))
-        gib_code_made(process, site, site->stub, GIB_DETOUR_SIZE + (site->kept ? 1 : 0),
-                      GIB_MADE_STUB);
+        gib_code_made(process, site, site->stub, GIB_STUB_SIZE, GIB_MADE_STUB);
     if (site->island) {
         site->detour[0] = 0xeb; /* jmp rel8 */
         site->detour[1] = (uint8_t)(site->island - (site->address + 2));
     }
-    return gib_detour_make(from, site->stub ? site->stub : gib_site_top(site)->thunk, jump, error);
+    return gib_detour_make(from, site->stub ? site->stub : gib_site_way_in(site), jump, error);
 }
 
 int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, struct gib_error *error)
 {
-    uint8_t code[GIB_STUB_SIZE] = {0x5d}; /* pop %rbp: rsp and rbp are again as at the entry */
-    size_t popped = site->kept ? 1 : 0;
+    uint8_t code[GIB_STUB_SIZE];
     int failed = 0;
     for (size_t i = 0; i < site->layers && !failed; i++) {
         uint64_t below = i ? site->layer[i - 1]->thunk : site->trampoline;
@@ -356,8 +358,6 @@ int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
     }
     if (failed || !site->stub)
         return failed;
-    failed = gib_detour_make(site->stub + popped, gib_site_top(site)->thunk, code + popped, error);
-    return failed ? failed
-                  : gib_arena_write(engine, process, site->stub, code, popped + GIB_DETOUR_SIZE,
-                                    error);
+    failed = gib_detour_make(site->stub, gib_site_way_in(site), code, error);
+    return failed ? failed : gib_arena_write(engine, process, site->stub, code, sizeof code, error);
 }

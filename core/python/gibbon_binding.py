@@ -5,7 +5,7 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 5
+INTERFACE = 6
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -34,6 +34,8 @@ class Operations(Structure):
         ("threads", c_size_t, (POINTER(Thread), c_size_t)),
         ("set_pc", c_int, (c_int32, c_uint64)),
         ("get_register", c_int, (c_char_p, POINTER(c_uint64))),
+        ("set_register", c_int, (c_char_p, c_uint64)),
+        ("run_to", c_int, (c_uint64, c_uint64)),
         ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
         ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),

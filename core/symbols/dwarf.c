@@ -8,7 +8,7 @@
 
 #include <dwarf.h>
 
-enum { UNIT = 1, FUNCTION = 2, FUNCTION_WITH_PARAMETERS = 3 };
+enum { UNIT = 1, FUNCTION = 2, FUNCTION_WITH_PARAMETERS = 3, FUNCTION_WITHOUT_LINES };
 
 /* A line behind all lines. LLDB takes every row for a statement, but leaves out functions that are
  * declared behind the line of a breakpoint. */
@@ -34,6 +34,16 @@ static void set_length(struct gib_buffer *buffer, size_t at, size_t from)
     uint32_t length = (uint32_t)(buffer->size - from);
     if (!buffer->failed)
         memcpy(buffer->bytes + at, &length, sizeof length);
+}
+
+static void put_function_without_lines(const struct gib_symbols *symbols, const struct piece *piece,
+                                       struct gib_buffer *info)
+{
+    gib_put_uleb(info, FUNCTION_WITHOUT_LINES);
+    gib_put(info, symbols->strings.bytes + piece->symbol, piece->name_size);
+    gib_put_fixed(info, 0, 1);
+    gib_put_fixed(info, piece->address, 8);
+    gib_put_fixed(info, piece->size, 8);
 }
 
 static void put_function(const struct gib_symbols *symbols, const struct piece *piece,
@@ -100,6 +110,14 @@ static void put_unit(const struct gib_symbols *symbols, struct gib_debug_section
         }
         put_attribute(abbrev, 0, 0);
     }
+    gib_put_uleb(abbrev, FUNCTION_WITHOUT_LINES);
+    gib_put_uleb(abbrev, DW_TAG_subprogram);
+    gib_put_fixed(abbrev, DW_CHILDREN_no, 1);
+    put_attribute(abbrev, DW_AT_name, DW_FORM_string);
+    put_attribute(abbrev, DW_AT_artificial, DW_FORM_flag_present);
+    put_attribute(abbrev, DW_AT_low_pc, DW_FORM_addr);
+    put_attribute(abbrev, DW_AT_high_pc, DW_FORM_data8);
+    put_attribute(abbrev, 0, 0);
     gib_dwarf_copies_abbreviations(abbrev);
     gib_put_uleb(abbrev, 0);
 
@@ -121,6 +139,8 @@ static void put_unit(const struct gib_symbols *symbols, struct gib_debug_section
     for (size_t i = 0; i < count; i++)
         if (piece[i].line_count)
             put_function(symbols, &piece[i], info);
+        else if (piece[i].passed)
+            put_function_without_lines(symbols, &piece[i], info);
     gib_put_uleb(info, 0);
     set_length(info, start, start + 4);
 }
@@ -192,15 +212,19 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
     size_t count;
     const struct piece *piece = pieces_of(symbols, &count);
     const struct line *lines = (const struct line *)symbols->lines.bytes;
-    if (!symbols->file_count)
+    bool wanted = symbols->file_count > 0;
+    for (size_t i = 0; i < count; i++)
+        wanted |= piece[i].passed;
+    if (!wanted)
         return false;
     put_unit(symbols, out);
     put_names(&out->names);
     size_t start = put_line_header(symbols, &out->line);
     for (size_t i = 0; i < count; i++) {
-        if (!piece[i].line_count)
+        if (!piece[i].line_count && !piece[i].passed)
             continue;
-        put_sequence(&piece[i], lines + piece[i].first_line, &out->line);
+        if (piece[i].line_count)
+            put_sequence(&piece[i], lines + piece[i].first_line, &out->line);
         gib_put_fixed(&out->ranges, piece[i].address, 8);
         gib_put_fixed(&out->ranges, piece[i].address + piece[i].size, 8);
     }

@@ -10,6 +10,7 @@ struct piece {
     size_t symbol, name_size;      /* offset in the string table */
     size_t bytes;                  /* offset in `code` */
     size_t first_line, line_count; /* in `lines` */
+    bool passed;
     size_t parameters, parameters_size;
     size_t frame_base, frame_base_size; /* in `parameters` as well */
 };

@@ -7,6 +7,17 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/*
+ * GDB goes through functions of this name one instruction at a time, in `step` and `next`, until it
+ * is out of them (infrun.c: process_event_stop_test, "stepped into an indirect branch thunk"). Any
+ * other code without lines would be the end of the step. It asks for the symbol at the address in
+ * the first section that has the address. So what is to be passed has two sections: one with
+ * symbols of this name, and one with its own, which `info symbol` shows; and functions in the debug
+ * information, whose names frames have.
+ */
+static const char PASSED[] = "__x86_indirect_thunk";
+enum { PASSED_AT = 1 }; /* in the string table */
+
 enum { GAP = 4 << 20 }; /* pieces further apart are in sections of their own */
 
 struct cie {
@@ -19,6 +30,7 @@ struct gib_symbols *gib_symbols_new(void)
     struct gib_symbols *symbols = calloc(1, sizeof *symbols);
     if (symbols) {
         gib_put_text(&symbols->strings, "");
+        gib_put_text(&symbols->strings, PASSED);
         symbols->copies.types_at = GIB_UNIT_SIZE;
     }
     return symbols;
@@ -119,6 +131,7 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
                           .symbol = symbols->strings.size,
                           .name_size = strlen(code->name),
                           .bytes = symbols->code.size,
+                          .passed = code->passed,
                           .first_line = symbols->lines.size / sizeof(struct line),
                           .line_count = code->line_count};
     gib_put_text(&symbols->strings, code->symbol);
@@ -193,44 +206,64 @@ static size_t cluster_end(const struct piece *piece, size_t first, size_t count)
     return last;
 }
 
+static void add_symbols(struct writer *w, const struct piece *piece, size_t count, size_t section,
+                        bool passed)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (passed && !piece[i].passed)
+            continue;
+        Elf64_Sym symbol = {(Elf64_Word)(passed ? PASSED_AT : piece[i].symbol),
+                            ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
+                            STV_DEFAULT,
+                            (Elf64_Section)section,
+                            piece[i].address,
+                            piece[i].size};
+        gib_put(&w->table, &symbol, sizeof symbol);
+    }
+}
+
+static void add_code_section(struct writer *w, const struct gib_buffer *code, uint64_t start,
+                             size_t *index)
+{
+    Elf64_Shdr *header = add_section(w, ".gibbon", SHT_PROGBITS, code, index);
+    if (!header)
+        return;
+    header->sh_addr = start;
+    header->sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+}
+
 /* A section for each run of pieces, and their symbols. */
 static void add_code(struct writer *w, const struct gib_symbols *symbols)
 {
-    size_t count, index;
+    size_t count, index = 0;
     struct piece *piece = pieces_of(symbols, &count);
-    Elf64_Sym symbol = {0};
-    gib_put(&w->table, &symbol, sizeof symbol);
+    Elf64_Sym none = {0};
+    gib_put(&w->table, &none, sizeof none);
     if (count)
         qsort(piece, count, sizeof *piece, by_address);
-    for (size_t first = 0; first < count;) {
-        size_t last = cluster_end(piece, first, count);
+    for (size_t first = 0, last; first < count; first = last) {
+        last = cluster_end(piece, first, count);
         if (w->code_count == sizeof w->code / sizeof *w->code) {
             w->failed = true;
             return;
         }
         struct gib_buffer *code = &w->code[w->code_count++];
         uint64_t start = piece[first].address;
+        bool passed = false;
         code->size = (size_t)(piece[last - 1].address + piece[last - 1].size - start);
         code->bytes = calloc(1, code->size);
-        Elf64_Shdr *header =
-            code->bytes ? add_section(w, ".gibbon", SHT_PROGBITS, code, &index) : NULL;
-        if (!header) {
-            w->failed = true;
-            return;
+        w->failed |= !code->bytes;
+        for (size_t i = first; i < last && code->bytes; i++) {
+            memcpy(code->bytes + (piece[i].address - start), symbols->code.bytes + piece[i].bytes,
+                   piece[i].size);
+            passed |= piece[i].passed;
         }
-        header->sh_addr = start;
-        header->sh_flags = SHF_ALLOC | SHF_EXECINSTR;
-        for (; first < last; first++) {
-            memcpy(code->bytes + (piece[first].address - start),
-                   symbols->code.bytes + piece[first].bytes, piece[first].size);
-            symbol = (Elf64_Sym){(Elf64_Word)piece[first].symbol,
-                                 ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
-                                 STV_DEFAULT,
-                                 (Elf64_Section)index,
-                                 piece[first].address,
-                                 piece[first].size};
-            gib_put(&w->table, &symbol, sizeof symbol);
+        if (passed) {
+            add_code_section(w, code, start, &index);
+            add_symbols(w, piece + first, last - first, index, true);
         }
+        add_code_section(w, code, start, &index);
+        add_symbols(w, piece + first, last - first, index, false);
     }
 }
 

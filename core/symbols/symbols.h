@@ -27,6 +27,7 @@ struct gib_code {
     uint64_t address;   /* in the target */
     const uint8_t *bytes;
     size_t size;
+    bool passed;                        /* GDB's `step` and `next` go through, and stop behind it */
     const struct gib_buffer *cie, *fde; /* struct gib_cfi; NULL: it has no frame information */
     const struct gib_code_line *lines;  /* sorted by offset */
     size_t line_count;

@@ -140,7 +140,7 @@ def test_backtrace_through_a_patched_function(debugger, target, cc, opt):
 
 
 def test_finish_and_up(debugger, target):
-    result = debugger.session(target("calls"), ["gibbon wrap work", "break work", "run", "finish", "finish", ("delete", "breakpoint delete -f"), "continue"], args=["2"])
+    result = debugger.session(target("calls"), ["gibbon wrap work", "break work", "run", "finish", "backtrace", ("delete", "breakpoint delete -f"), "continue"], args=["2"])
     assert result.out == "2 calls, last -2\n", result.text
     assert re.search(r"\bmain\b", result[3] + result[4]), result.text
 
@@ -180,8 +180,8 @@ def test_breakpoint_list_shows_no_breakpoint_of_ours(debugger, target):
 
 
 def test_a_disabled_breakpoint_inside_the_window(debugger, target):
-    """Not in the way while it is disabled; it has its stand-in when it is enabled."""
-    result = debugger.session(target("calls", cc="clang"), ["break main", "run", ("break *((char *) work + 1)", "breakpoint set -a work+1"), ("disable 2", "breakpoint disable 2"), "gibbon wrap work",
+    """Not in the way while it is disabled; it has its stand-in when it is enabled. (For GDB the frame's set-up stays before the window.)"""
+    result = debugger.session(target("calls", cc="clang"), ["break main", "run", ("break *((char *) work + 7)", "breakpoint set -a work+1"), ("disable 2", "breakpoint disable 2"), "gibbon wrap work",
                                                 ("enable 2", "breakpoint enable 2"), "gibbon list", "continue", "continue", "continue"], args=["2"])
     assert re.search(r"^Patch 1: wrap work at 0x", result[4], re.M), result[4]
     assert "breakpoint 2 is inside the first bytes of work" in result[5] + result[6], result.text
@@ -190,7 +190,7 @@ def test_a_disabled_breakpoint_inside_the_window(debugger, target):
 
 def test_a_moved_breakpoint_keeps_what_belongs_to_it(debugger, target):
     """Condition and ignore count: of the calls with i 3 and 4 it stops at the second."""
-    result = debugger.session(target("calls", cc="clang"), ["break main", "run", ("break *((char *) work + 1) if $rdi > 2", "breakpoint set -a work+1 -c '$rdi > 2'"), ("ignore 2 1", "breakpoint modify -i 1 2"),
+    result = debugger.session(target("calls", cc="clang"), ["break main", "run", ("break *((char *) work + 7) if $rdi > 2", "breakpoint set -a work+1 -c '$rdi > 2'"), ("ignore 2 1", "breakpoint modify -i 1 2"),
                                                 ("disable 2", "breakpoint disable 2"), "gibbon wrap work", ("enable 2", "breakpoint enable 2"), "gibbon list", "continue", "gibbon stats", "continue"],
                               args=["5"])
     assert "breakpoint 2 is inside the first bytes of work" in result[6] + result[7], result.text

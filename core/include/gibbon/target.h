@@ -74,6 +74,13 @@ struct gib_target_operations {
     int (*set_pc)(void *context, int32_t tid, uint64_t pc);
     /* An integer register of the selected thread, "rax". */
     int (*get_register)(void *context, const char *name, uint64_t *value);
+    /* What the register holds now; the debugger has kept an older value. */
+    int (*set_register)(void *context, const char *name, uint64_t value);
+    /* Lets the selected thread, and no other, run until it comes to `address` with this stack
+     * pointer, unseen, and shows its registers of then: a way of some hundred instructions that
+     * cannot wait for another thread. Only asked of a debugger whose threads the engine cannot
+     * borrow by ptrace. 0 or -1. */
+    int (*run_to)(void *context, uint64_t address, uint64_t sp);
 
     /* Locations of the user's enabled software breakpoints: fills up to `max`, returns how many
      * there are. */
