@@ -321,6 +321,18 @@ static void count_refusal(struct gib_patch *patch, const struct gib_found *found
     *fatal = !later && strict;
 }
 
+/* Says which option made one refusal undo everything. */
+static void name_option(const struct gib_patch *patch, size_t functions, struct gib_error *error)
+{
+    static const char said[] = " " GIB_NONE_PATCHED;
+    size_t length = error ? strlen(error->message) : 0;
+    if (!patch->all_or_none || functions < 2 || !length)
+        return;
+    if (length > sizeof error->message - sizeof said)
+        length = sizeof error->message - sizeof said;
+    memcpy(error->message + length, said, sizeof said);
+}
+
 static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
 {
     struct gib_process *process = engine->process;
@@ -352,13 +364,12 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             break;
         }
         gib_show_progress(engine, "preparing", i, found->count);
-        if (found->item[i].resolver) {
-            failed =
-                gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
+        bool later = found->item[i].resolver != 0; /* when it is known what function it is */
+        int result = later ? gib_watch_resolver(engine, process, &found->item[i], &why)
+                           : prepare(engine, process, patch, &found->item[i], stopped,
+                                     &pending[ready], &why);
+        if (later && result == 0)
             continue;
-        }
-        int result =
-            prepare(engine, process, patch, &found->item[i], stopped, &pending[ready], &why);
         if (result == 0)
             ready++;
         if (result <= 0)
@@ -374,6 +385,8 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
         for (size_t i = 0; i < ready; i++)
             restore_pending(engine, &pending[i]);
         forget_since(process, &mark);
+        if (failed != GIB_E_INTERRUPTED)
+            name_option(patch, found->count, error);
         return failed;
     }
     /* What was refused is told when nothing else came of the patch; else `list` tells. */

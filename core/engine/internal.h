@@ -727,6 +727,8 @@ void gib_guard_unwinders(struct gib_engine *engine);
 struct gib_site_state *gib_site_at(const struct gib_process *process, uint64_t entry);
 /* GIB_E_STATE: the function is patched by Gibbon itself. */
 int gib_site_internal(const struct gib_site_state *site, struct gib_error *error);
+/* Behind a refusal that undid everything; refusals leave room for it in their message. */
+#define GIB_NONE_PATCHED "With -all-or-none, nothing was patched."
 /* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
  * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
  * everything. */
@@ -783,8 +785,8 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address);
 void gib_expect_modules(struct gib_engine *engine);
 /* Before the detour of a site is written. */
 void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site);
-int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
-                       const struct gib_module *module);
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_found *found, struct gib_error *error);
 
 /* Whether any thread may still come back into an arena: by its program counter or by something on
  * its stack. */

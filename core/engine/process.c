@@ -494,27 +494,36 @@ void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state
 
 /* ---- IFUNC: wait for the resolver's answer ---- */
 
-int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
-                       const struct gib_module *module)
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_found *found, struct gib_error *error)
 {
-    uint64_t start, end;
+    const struct gib_module *module = found->module;
+    uint64_t start, end, resolver = found->resolver;
     uint8_t code[512];
     for (size_t i = 0; i < process->watch_count; i++)
         if (process->watch[i].resolver == resolver)
             return 0;
     if (!gib_elf_function_range(module->elf, resolver - module->bias, &start, &end) ||
         end - start > sizeof code)
-        return GIB_E_UNSUPPORTED;
+        return gib_fail(error, GIB_E_UNSUPPORTED, resolver,
+                        "%.60s is one of several functions, chosen by code at 0x%" PRIx64
+                        " that has not run yet and is too long to be followed; patch it later.",
+                        found->name, resolver);
     size_t size = gib_elf_read(module->elf, start, code, (size_t)(end - start));
     uint16_t returns[8];
     size_t count = gib_find_returns(code, size, returns, 8);
-    for (size_t i = 0;
-         i < count && process->watch_count < sizeof process->watch / sizeof *process->watch; i++) {
+    if (!count || process->watch_count + count > sizeof process->watch / sizeof *process->watch)
+        return gib_fail(error, count ? GIB_E_SPACE : GIB_E_UNSUPPORTED, resolver,
+                        "%.60s is one of several functions, chosen by code at 0x%" PRIx64
+                        " that has not run yet and %s; patch it later.",
+                        found->name, resolver,
+                        count ? "there are too many such" : "has no return to wait for");
+    for (size_t i = 0; i < count; i++) {
         uint64_t address = module->bias + start + returns[i];
         process->watch[process->watch_count++] = (struct gib_watch_state){address, resolver};
         engine->ops.watch(engine->context, NULL, address, true);
     }
-    return count ? 0 : GIB_E_UNSUPPORTED;
+    return 0;
 }
 
 /* A resolver is about to return: rax is the implementation that everybody will call. False: no
