@@ -321,16 +321,20 @@ static void count_refusal(struct gib_patch *patch, const struct gib_found *found
     *fatal = !later && strict;
 }
 
-/* Says which option made one refusal undo everything. */
-static void name_option(const struct gib_patch *patch, size_t functions, struct gib_error *error)
+/* One refusal ended everything: the patch is on no more functions of this process, also not on
+ * those that come later or become known later, and the sentence says which option did it. */
+static void give_up(struct gib_patch *patch, size_t functions, struct gib_error *error)
 {
-    static const char said[] = " " GIB_NONE_PATCHED;
-    size_t length = error ? strlen(error->message) : 0;
-    if (!patch->all_or_none || functions < 2 || !length)
+    const char *said = patch->placed ? " " GIB_NO_MORE_PATCHED : " " GIB_NONE_PATCHED;
+    size_t length = error ? strlen(error->message) : 0, size = strlen(said) + 1;
+    if (!patch->all_or_none)
         return;
-    if (length > sizeof error->message - sizeof said)
-        length = sizeof error->message - sizeof said;
-    memcpy(error->message + length, said, sizeof said);
+    patch->given_up = true;
+    if ((functions < 2 && !patch->placed) || !length)
+        return;
+    if (length > sizeof error->message - size)
+        length = sizeof error->message - size;
+    memcpy(error->message + length, said, size);
 }
 
 static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
@@ -386,7 +390,7 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             restore_pending(engine, &pending[i]);
         forget_since(process, &mark);
         if (failed != GIB_E_INTERRUPTED)
-            name_option(patch, found->count, error);
+            give_up(patch, found->count, error);
         return failed;
     }
     /* What was refused is told when nothing else came of the patch; else `list` tells. */

@@ -95,6 +95,7 @@ struct gib_patch {
     bool address_known; /* ADDRESS locations are evaluated once a process */
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
+    bool given_up;                            /* -all-or-none, and a function was refused */
     bool spent;                               /* -temporary and called, or -times reached */
     struct gib_refusals refused;              /* functions that cannot be patched */
     size_t delayed;                           /* sites that can be when a thread has left them */
@@ -728,7 +729,8 @@ struct gib_site_state *gib_site_at(const struct gib_process *process, uint64_t e
 /* GIB_E_STATE: the function is patched by Gibbon itself. */
 int gib_site_internal(const struct gib_site_state *site, struct gib_error *error);
 /* Behind a refusal that undid everything; refusals leave room for it in their message. */
-#define GIB_NONE_PATCHED "With -all-or-none, nothing was patched."
+#define GIB_NONE_PATCHED    "With -all-or-none, nothing was patched."
+#define GIB_NO_MORE_PATCHED "With -all-or-none, nothing more is patched."
 /* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
  * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
  * everything. */

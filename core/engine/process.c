@@ -213,7 +213,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->address_known = false;
         gib_refusals_free(&patch->refused);
         patch->delayed = 0;
-        patch->placed = false;
+        patch->placed = patch->given_up = false;
         patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
@@ -385,7 +385,7 @@ void gib_resolve_pending(struct gib_engine *engine)
             patch->delayed = 0;
             gib_refusals_free(&patch->refused);
         }
-        if (patch->spent || (from == count && patch->state) ||
+        if (patch->spent || patch->given_up || (from == count && patch->state) ||
             (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
             continue;
         if (gib_location_resolve(engine, patch, patch->state && !again ? from : 0, &found,
@@ -558,7 +558,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list all, one = {NULL, 0};
         struct gib_error error = {0};
-        if (patch->spent || gib_location_resolve(engine, patch, 0, &all, &error))
+        if (patch->spent || patch->given_up || gib_location_resolve(engine, patch, 0, &all, &error))
             continue;
         for (size_t k = 0; k < all.count; k++) {
             struct gib_found *found = &all.item[k];

@@ -112,7 +112,7 @@ def test_all_or_none_later(debugger, target, many):
     for functions, refused in ("loaded|fun_[0-9]+|tiny_[0-9]+", True), ("loaded|fun_[0-9]+", False):
         result = debugger.session(program, ["gibbon wrap /^(%s)$/ -all-or-none -count" % functions, "tbreak loaded", "run", LOAD, SAME, "gibbon list", "gibbon delete", SAME, "continue"], args=[library])
         found = re.search(r"text: (\d+) bytes", result[4])
-        assert ("tiny_0 cannot be patched: " in result[2] and "With -all-or-none, nothing was patched." in result[2]) == refused, result.text
+        assert ("tiny_0 cannot be patched: " in result[2] and "With -all-or-none, nothing more is patched." in result[2]) == refused, result.text
         assert ("1 refused: tiny_0 " in result[5]) == refused, result.text
         assert (int(found.group(1)) < 20) == refused and "text: 0 bytes" in result[7], result.text
         assert result.out == "101\n201\nover\n"
@@ -131,6 +131,24 @@ def test_preview(debugger, many):
     assert "%d functions." % COUNT in result[6]
     assert re.search(r"^ +%d are patched already, and would have one patch more$" % COUNT, result[7], re.M), result[7]
     assert "fun_7 at 0x" in result[8] and "is patched already: patch 1" in result[8]
+
+
+def test_all_or_none_and_ifuncs(debugger, target):
+    """Functions that are known only when the program has chosen them come under the same word."""
+    program = target("calls", static=True)
+    result = debugger.session(program, ["gibbon wrap /./ -all-or-none", "run", "gibbon list", "gibbon stats"], args=["3"])
+    assert "With -all-or-none, nothing was patched." in result[1] and result.log == [], result.text
+    assert result.out == bare(program, "3")
+
+
+@pytest.mark.parametrize("options", ["-count", "-quiet -backtrace 4"])
+def test_static_program_again(debugger, target, options):
+    """All functions from the entry on, in one process after the other, also when one ends in the middle."""
+    program = target("calls", static=True)
+    result = debugger.session(program, ["gibbon wrap calls!* " + options, "run", "run", "tbreak work", "run", "run", "gibbon wrap calls!main -count", "run"], args=["3"])
+    for step in (1, 2, 4, 5, 7):
+        assert ("exited" in result[step]) == (step != 4), result.text
+    assert result.out == bare(program, "3")
 
 
 def test_the_end_of_a_threaded_program(debugger, target):
