@@ -389,7 +389,8 @@ static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a
         failed = gib_fail(error, GIB_E_TARGET, cave,
                           "The debugger could not call a system-call stub in the target.");
     struct gib_error ignored;
-    gib_write(engine, cave, saved, STUB, failed ? &ignored : error);
+    if (gib_write(engine, cave, saved, STUB, &ignored)) /* it may have been interrupted */
+        gib_write(engine, cave, saved, STUB, &ignored);
     return failed;
 }
 

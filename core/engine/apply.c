@@ -222,10 +222,13 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         if (!pending[i].site->installed)
             gib_watches_make_way(engine, pending[i].site);
     /* First the threads: the copy they go to does the same, with or without the detour. */
-    for (size_t i = 0; i < count && !failed; i++)
-        failed = gib_move_threads(engine, pending[i].site, stopped, error);
+    size_t moved = 0;
+    for (; moved < count && !failed; moved++)
+        failed = gib_move_threads(engine, pending[moved].site, stopped, false, error);
     if (!failed)
         failed = gib_transaction(engine, writes, n, error);
+    for (size_t i = 0; failed && i < moved; i++)
+        gib_move_threads(engine, pending[i].site, stopped, true, NULL);
     free(writes);
     if (failed)
         return failed;
@@ -248,19 +251,26 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
 {
     struct gib_process *process = engine->process;
     struct gib_site_state *site = NULL;
+    struct mark mark;
+    set_mark(process, &mark);
     int failed = new_site(engine, found, NULL, stopped, &site, error);
     if (failed)
         return failed;
     site->internal = true;
     struct gib_layer *layer;
     struct pending_site pending = begin_site(site);
-    if ((failed = gib_layer_add(engine, process, site, &layer, error)))
-        return failed;
-    layer->kind = kind;
-    if ((failed = gib_layer_thunk(engine, process, site, layer, error)) ||
-        (failed = gib_site_lead(engine, process, site, error)))
-        return failed;
-    return commit(engine, process, &pending, 1, stopped, error);
+    failed = gib_layer_add(engine, process, site, &layer, error);
+    if (!failed) {
+        layer->kind = kind;
+        failed = gib_layer_thunk(engine, process, site, layer, error);
+    }
+    if (!failed)
+        failed = gib_site_lead(engine, process, site, error);
+    if (!failed)
+        failed = commit(engine, process, &pending, 1, stopped, error);
+    if (failed)
+        forget_since(process, &mark);
+    return failed;
 }
 
 /* The first of the site's layers that calls through to the original, and so could be left. */
@@ -337,7 +347,8 @@ static void give_up(struct gib_patch *patch, size_t functions, struct gib_error 
     memcpy(error->message + length, said, size);
 }
 
-static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
+static int prepare_patch(struct gib_engine *engine, struct gib_patch *patch, size_t functions,
+                         struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     if (!patch->state) {
@@ -346,7 +357,15 @@ static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
             0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
     }
     gib_update_agent(engine, process);
-    gib_guard_unwinders(engine);
+    struct gib_error why = {0};
+    int failed = gib_guard_unwinders(engine, &why);
+    if (failed == GIB_E_BUSY && !patch->all_or_none) { /* a thread is looking for a handler */
+        patch->delayed += functions;
+        patch->delay = why;
+    }
+    if (failed && error)
+        *error = why;
+    return failed;
 }
 
 static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
@@ -358,7 +377,8 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     size_t ready = 0;
     int failed = 0;
     struct mark mark;
-    prepare_patch(engine, patch);
+    if ((failed = prepare_patch(engine, patch, found->count, error)))
+        return failed == GIB_E_BUSY && !patch->all_or_none ? 0 : failed;
     set_mark(process, &mark);
     for (size_t i = 0; i < found->count && !fatal; i++) {
         struct gib_error why = {0};
@@ -428,14 +448,23 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     return failed;
 }
 
-void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch)
+int gib_patch_update(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
+    const struct gib_site_state *unreached = NULL;
     if (!process || !process->installed)
-        return;
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (gib_site_link_of(process->site[i], patch, NULL)) {
-            gib_site_publish(engine, process, process->site[i]);
-            gib_log_register(engine, process->site[i]);
-        }
+        return 0;
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        if (!gib_site_link_of(process->site[i], patch, NULL))
+            continue;
+        if (!gib_site_publish(engine, process, process->site[i]) && !unreached)
+            unreached = process->site[i];
+        gib_log_register(engine, process->site[i]);
+    }
+    if (!unreached)
+        return 0;
+    return gib_fail(error, GIB_E_TARGET, unreached->entry,
+                    "The memory of patch %d on %.60s could not be written; interrupt the program "
+                    "first (Ctrl-C).",
+                    patch->number, unreached->function);
 }

@@ -457,6 +457,10 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
 /* Writes into an arena, so that the target sees it. */
 int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                     const void *bytes, size_t size, struct gib_error *error);
+/* The same for a word of at most 8 bytes that is data, where no debugger has a trap: also while the
+ * target runs, when some debuggers cannot write. */
+int gib_arena_write_word(struct gib_engine *engine, struct gib_process *process, uint64_t address,
+                         const void *word, size_t size, struct gib_error *error);
 /* Where a stub of up to GIB_STUB_SIZE bytes makes a detour at this address immune to breakpoints;
  * 0: the place is taken. */
 uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);
@@ -581,8 +585,9 @@ bool gib_site_in_use(const struct gib_site_state *site);
 /* Where the patch stands at a site; NULL: nowhere. */
 struct gib_chain_link *gib_site_link_of(const struct gib_site_state *site,
                                         const struct gib_patch *patch, struct gib_layer **layer);
-/* Writes what the agent does at this site, and the active words of its layers. */
-void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
+/* Writes what the agent does at this site, and the active words of its layers. False: some could
+ * not be written. */
+bool gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
 /* Modules came or went: sites with -from are published again. */
 void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
@@ -694,9 +699,9 @@ void gib_forget_stopped(struct gib_stopped *stopped);
  * into them. */
 int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
                       struct gib_error *error);
-/* Threads inside the bytes go on in their copy. */
+/* Threads inside the bytes go on in their copy; or `back`, when nothing came of it. */
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                     const struct gib_stopped *stopped, struct gib_error *error);
+                     const struct gib_stopped *stopped, bool back, struct gib_error *error);
 /* Threads between the two jumps of a detour with an island go on in the copy: at the entry a
  * breakpoint would be met once more. */
 int gib_leave_island(struct gib_engine *engine, const struct gib_site_state *site,
@@ -720,8 +725,9 @@ void gib_check_breakpoints(struct gib_engine *engine);
 void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
 
 /* guard.c */
-/* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
-void gib_guard_unwinders(struct gib_engine *engine);
+/* Lets C++ exceptions pass through thunks, in modules that came since the last call that succeeded.
+ * Fails for what may pass: a thread in the way, a read that was interrupted. */
+int gib_guard_unwinders(struct gib_engine *engine, struct gib_error *error);
 
 /* apply.c */
 /* The site at a function's entry that patches are on, or NULL. */
@@ -746,7 +752,7 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
 void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
                           struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
-void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
+int gib_patch_update(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 
 /* remove.c */
 /* Takes the patch off all its sites. */

@@ -110,12 +110,13 @@ int gib_check_threads(const struct gib_site_state *site, const struct gib_stoppe
 }
 
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                     const struct gib_stopped *stopped, struct gib_error *error)
+                     const struct gib_stopped *stopped, bool back, struct gib_error *error)
 {
     for (size_t k = 0; !site->installed && k < stopped->count; k++) {
         uint64_t pc = moved_pc(site, stopped->threads[k].pc);
         if (pc && pc != UINT64_MAX &&
-            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
+            engine->ops.set_pc(engine->context, stopped->threads[k].tid,
+                               back ? stopped->threads[k].pc : pc))
             return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
                             "Thread %d is inside the first instructions of %.60s and could not be "
                             "moved to their copy.",

@@ -367,10 +367,12 @@ void gib_resolve_pending(struct gib_engine *engine)
         gib_refusals_drop_gone(&engine->patch[i]->refused);
     gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
-    if (process->installed && from != count) {
+    if (process->installed && from != count)
         gib_update_agent(engine, process);
+    /* Those that could not be guarded a moment ago, too. */
+    if (process->installed && process->modules_guarded && process->modules_guarded != count) {
         gib_begin_change(engine);
-        gib_guard_unwinders(engine);
+        gib_guard_unwinders(engine, NULL);
         gib_end_change(engine);
     }
     if (process->installed && process->modules_changed)
