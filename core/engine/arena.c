@@ -64,18 +64,6 @@ static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size
     return chosen & ~4095ull;
 }
 
-/* /proc/PID/mem; some systems let it be read only. */
-static int open_target_memory(struct gib_process *process)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
-    if (process->memory_fd < 0)
-        process->memory_fd = open(path, O_RDWR | O_CLOEXEC);
-    if (process->memory_fd < 0)
-        process->memory_fd = open(path, O_RDONLY | O_CLOEXEC);
-    return process->memory_fd;
-}
-
 static void write_shared(struct gib_process *process, uint64_t address, const void *bytes,
                          size_t size)
 {
@@ -95,7 +83,7 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
                     const void *bytes, size_t size, struct gib_error *error)
 {
     uint8_t seen[1024];
-    int memory = open_target_memory(process);
+    int memory = gib_target_memory(process);
     write_shared(process, address, bytes, size);
     for (size_t done = 0; done < size; done += sizeof seen) {
         size_t piece = size - done < sizeof seen ? size - done : sizeof seen;
@@ -115,7 +103,7 @@ int gib_arena_write_word(struct gib_engine *engine, struct gib_process *process,
                          const void *word, size_t size, struct gib_error *error)
 {
     uint64_t seen;
-    int memory = open_target_memory(process);
+    int memory = gib_target_memory(process);
     write_shared(process, address, word, size);
     for (int turn = 0; memory >= 0 && turn < 2; turn++) {
         if (pread(memory, &seen, size, (off_t)address) == (ssize_t)size &&

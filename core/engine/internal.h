@@ -239,7 +239,7 @@ struct gib_process {
     uint32_t early_pointer;    /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
     uint64_t size;
-    int fd, memory_fd;            /* the shared memory; /proc/PID/mem, for reading */
+    int fd, memory_fd;            /* the shared memory; gib_target_memory() */
     uint64_t data, alias, hash;   /* addresses in the target */
     uint64_t agent;               /* address of its image */
     uint64_t call_stop;           /* address of an int3 for calls by ptrace */
@@ -370,6 +370,9 @@ pid_t gib_tracer_of(pid_t pid);
 /* Locations of the user's breakpoints; the array is malloc'ed. */
 int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
                            size_t *count, struct gib_error *error);
+/* A descriptor of its /proc/PID/mem, which belongs to the process; -1: it may not be opened. Traps
+ * of the debugger are in what it reads. */
+int gib_target_memory(struct gib_process *process);
 /* Calls `visit` for each word of a stack from sp on, until it returns false. */
 void gib_scan_stack(struct gib_engine *engine, uint64_t sp,
                     bool (*visit)(uint64_t word, void *context), void *context);
