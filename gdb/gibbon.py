@@ -406,7 +406,8 @@ class FrontEnd:
 
     def after_unload(self):
         self.unloading = False
-        self.event(binding.LOADED)
+        if self.state() == binding.IS_STOPPED:
+            self.event(binding.LOADED)
 
     def connect(self):
         events = gdb.events

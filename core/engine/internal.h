@@ -692,6 +692,9 @@ struct gib_stopped {
     size_t word_count, room;
     uint64_t low, high; /* of all modules */
     int32_t tid;
+    /* When not all threads are stopped: the first so many modules may be in use. */
+    struct gib_modules *modules;
+    size_t used_modules;
 };
 
 /* Reads all threads and their stacks. Free with gib_forget_stopped. */

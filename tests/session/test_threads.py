@@ -79,3 +79,11 @@ def test_locks_of_many_threads(debugger, target):
     result = debugger.session(target("threads"), ["gibbon wrap pthread_mutex_lock pthread_create malloc free -quiet -pending", "run", "gibbon stats"], args=["8", "2000", "all"])
     assert len(totals(result.out)) == 8
     assert re.search(r"^2 +8 +0  pthread_create$", result[2], re.M), result[2]
+
+
+def test_chosen_while_other_threads_run(debugger, target):
+    """GDB stops one thread to see what an IFUNC chooses; the others may be inside just that function."""
+    library = target("libbusy.c", shared=True, opt="-O1")
+    result = debugger.session(target("busy", opt="-O1"), ["gibbon wrap libbusy.so?!chosen_* -count", "tbreak chosen_them", "run", "gibbon list", "continue", "gibbon list"], args=[library], timeout=120)
+    assert "<MULTIPLE>         libbusy.so?!chosen_*, 60 functions" in result[3], result.text
+    assert result.out == "4980\n" and int(re.search(r"called (\d+) times", result[5]).group(1)) >= 60, result.text
