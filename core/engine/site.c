@@ -180,10 +180,11 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
     }
     fill_shape(process, site, layer, &fresh);
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (!layer->chain[i].patch)
-            continue;
+        /* A deleted one keeps its counter: a thread may be between its look at the flags and the
+         * counting. */
         fill_action(process, &fresh.action[i], &layer->chain[i]);
-        fresh.actions = (uint8_t)(i + 1);
+        if (layer->chain[i].patch)
+            fresh.actions = (uint8_t)(i + 1);
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
