@@ -339,7 +339,7 @@ def tree_of(folder):
         folders.sort()
         for name in sorted(files):
             path = os.path.join(where, name)
-            if name not in ("index", "pubring.kbx") and not os.path.islink(path) and os.path.isfile(path):
+            if name not in ("index", "pubring.kbx", ".ninja_log") and not os.path.islink(path) and os.path.isfile(path):
                 found[os.path.relpath(path, folder)] = hashlib.sha1(read(path)).hexdigest()
     return found
 
