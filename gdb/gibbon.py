@@ -414,7 +414,7 @@ class FrontEnd:
 
     def after_unload(self):
         self.unloading = False
-        self.event(binding.LOADED)
+        self.state() == binding.IS_STOPPED and self.event(binding.LOADED)
 
     def connect(self):
         events = gdb.events

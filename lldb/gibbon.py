@@ -69,9 +69,17 @@ class FrontEnd:
     def program(self):
         return self.target().GetExecutable().fullpath or ""
 
+    CACHE = "target.process.disable-memory-cache"
+
     def read(self, address, size):
-        error = lldb.SBError()
-        data = self.process().ReadMemory(address, size, error)
+        # LLDB keeps what was read in pieces; of two that overlap it forgets only one when memory is written.
+        name, error = self.debugger.GetInstanceName(), lldb.SBError()
+        before = self.debugger.GetInternalVariableValue(self.CACHE, name).GetStringAtIndex(0)
+        self.debugger.SetInternalVariable(self.CACHE, "true", name)
+        try:
+            data = self.process().ReadMemory(address, size, error)
+        finally:
+            self.debugger.SetInternalVariable(self.CACHE, before, name)
         return data if error.Success() else b""
 
     def write(self, address, data):

@@ -139,10 +139,9 @@ static int switch_patches(struct gib_engine *engine, const struct gib_arguments 
             patch->spent = false;
             engine->process->shared->patch[patch->state].accepted = 0;
         }
-        gib_patch_update(engine, patch);
+        failed = gib_patch_update(engine, patch, error);
     }
-    if (!failed)
-        free(patches);
+    free(patches);
     return failed;
 }
 

@@ -116,7 +116,7 @@ static int load_commands(struct gib_engine *engine, const struct gib_used_packag
     for (size_t i = before; i < engine->patch_count && gib_argument_given(arguments, "disabled");
          i++) {
         engine->patch[i]->enabled = false;
-        gib_patch_update(engine, engine->patch[i]);
+        gib_patch_update(engine, engine->patch[i], NULL);
     }
     return failed;
 }

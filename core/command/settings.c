@@ -96,7 +96,7 @@ static void apply_settings(struct gib_engine *engine)
     if (!process || !process->installed)
         return;
     for (size_t i = 0; i < engine->patch_count; i++)
-        gib_patch_update(engine, engine->patch[i]);
+        gib_patch_update(engine, engine->patch[i], NULL);
     process->shared->string_limit = engine->settings.string_limit;
     process->shared->overflow = engine->settings.overwrite;
 }

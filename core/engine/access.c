@@ -11,6 +11,7 @@
 #include "engine/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -109,21 +111,63 @@ int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoi
     }
 }
 
-/* Everything from a thread's stack pointer up to the end of its stack: a read beyond that fails. */
+int gib_target_memory(struct gib_process *process)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
+    if (process->memory_fd < 0)
+        process->memory_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (process->memory_fd < 0) /* some systems let it be read only */
+        process->memory_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return process->memory_fd;
+}
+
+/* The end of the memory that a stack pointer is in: what belongs to no file and can be written. */
+static uint64_t stack_end(pid_t pid, uint64_t sp)
+{
+    char name[64], permissions[8], *line = NULL;
+    size_t room = 0;
+    uint64_t start, end, found = 0;
+    unsigned long inode;
+    snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(name, "re");
+    while (maps && getline(&line, &room, maps) > 0) { /* sorted by address */
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*x %*s %lu", &start, &end, permissions,
+                   &inode) != 4)
+            continue;
+        bool stack = !strncmp(permissions, "rw", 2) && !inode;
+        if (found ? start != found || !stack : start > sp)
+            break;
+        if (found || (sp < end && stack))
+            found = end;
+    }
+    free(line);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+/* Up to the end of a thread's stack. No debugger has traps there, so it is read directly; where
+ * that is not allowed, through the debugger. */
 void gib_scan_stack(struct gib_engine *engine, uint64_t sp,
                     bool (*visit)(uint64_t word, void *context), void *context)
 {
-    enum { STEP = 4096 };
-    uint64_t words[STEP / 8];
-    for (uint64_t at = sp & ~7ull;;) {
-        size_t size = STEP - (at & (STEP - 1));
-        if (engine->ops.read(engine->context, at, words, size))
-            return;
-        for (size_t i = 0; i < size / 8; i++)
-            if (!visit(words[i], context))
-                return;
-        at += size;
+    enum { PAGE = 4096, PIECE = 16 * PAGE };
+    uint64_t *words = malloc(PIECE), end = stack_end(engine->process->pid, sp);
+    int memory = gib_target_memory(engine->process);
+    bool more = words != NULL;
+    for (uint64_t at = sp & ~7ull; more && at < end;) {
+        size_t left = (size_t)(end - at), page = PAGE - (at & (PAGE - 1));
+        ssize_t size =
+            memory < 0 ? -1 : pread(memory, words, left < PIECE ? left : PIECE, (off_t)at);
+        if (size <= 0 && engine->ops.read(engine->context, at, words, page) == 0)
+            size = (ssize_t)page;
+        more = size > 0;
+        for (ssize_t i = 0; more && i < size / 8; i++)
+            more = visit(words[i], context);
+        at += more ? (uint64_t)size : 0;
     }
+    free(words);
 }
 
 int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **threads, size_t *count,
@@ -287,6 +331,21 @@ static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const ui
     return failed ? -1 : 0;
 }
 
+/* Vector registers, x87, and whatever else this processor has: a function may use them. (GDB 13
+ * keeps less room for them than processors with AMX need, and fails.) */
+enum { VECTORS_MOST = 1 << 16, XSTATE = 0x202 /* NT_X86_XSTATE */ };
+static bool save_vectors(pid_t tid, struct iovec *v)
+{
+    *v = (struct iovec){malloc(VECTORS_MOST), VECTORS_MOST};
+    return v->iov_base && ptrace(PTRACE_GETREGSET, tid, XSTATE, v) == 0;
+}
+static bool restore_vectors(pid_t tid, struct iovec *v)
+{
+    bool done = ptrace(PTRACE_SETREGSET, tid, XSTATE, v) == 0;
+    free(v->iov_base);
+    return done;
+}
+
 /* Calls a function on the thread's stack, below the red zone; it returns to an int3: ours, or
  * before the agent is there any byte that is one. */
 static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, uint64_t *result)
@@ -305,13 +364,17 @@ static int borrow_call(struct gib_engine *engine, pid_t tid, uint64_t function, 
     registers.rax = 0;
     registers.orig_rax = (uint64_t)-1;
     registers.eflags &= ~0x500ull; /* trap and direction flags */
-    if (ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)stop) ||
-        ptrace(PTRACE_SETREGS, tid, NULL, &registers))
+    struct iovec vectors;
+    if (!save_vectors(tid, &vectors)) {
+        free(vectors.iov_base);
         return -1;
-    int failed = run_borrowed(tid, PTRACE_CONT) || ptrace(PTRACE_GETREGS, tid, NULL, &registers) ||
-                 registers.rip != stop + 1;
+    }
+    int failed = ptrace(PTRACE_POKEDATA, tid, (void *)registers.rsp, (void *)stop) ||
+                 ptrace(PTRACE_SETREGS, tid, NULL, &registers) || run_borrowed(tid, PTRACE_CONT) ||
+                 ptrace(PTRACE_GETREGS, tid, NULL, &registers) || registers.rip != stop + 1;
     *result = registers.rax;
-    if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
+    bool restored = restore_vectors(tid, &vectors);
+    if (ptrace(PTRACE_SETREGS, tid, NULL, &saved) || !restored)
         return -1;
     return failed ? -1 : 0;
 }
@@ -446,7 +509,8 @@ static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a
         failed = gib_fail(error, GIB_E_TARGET, cave,
                           "The debugger could not call a system-call stub in the target.");
     struct gib_error ignored;
-    gib_write(engine, cave, saved, STUB, failed ? &ignored : error);
+    if (gib_write(engine, cave, saved, STUB, &ignored)) /* it may have been interrupted */
+        gib_write(engine, cave, saved, STUB, &ignored);
     return failed;
 }
 

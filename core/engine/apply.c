@@ -222,10 +222,13 @@ static int commit(struct gib_engine *engine, struct gib_process *process,
         if (!pending[i].site->installed)
             gib_watches_make_way(engine, pending[i].site);
     /* First the threads: the copy they go to does the same, with or without the detour. */
-    for (size_t i = 0; i < count && !failed; i++)
-        failed = gib_move_threads(engine, pending[i].site, stopped, error);
+    size_t moved = 0;
+    for (; moved < count && !failed; moved++)
+        failed = gib_move_threads(engine, pending[moved].site, stopped, false, error);
     if (!failed)
         failed = gib_transaction(engine, writes, n, error);
+    for (size_t i = 0; failed && i < moved; i++)
+        gib_move_threads(engine, pending[i].site, stopped, true, NULL);
     free(writes);
     if (failed)
         return failed;
@@ -248,19 +251,26 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
 {
     struct gib_process *process = engine->process;
     struct gib_site_state *site = NULL;
+    struct mark mark;
+    set_mark(process, &mark);
     int failed = new_site(engine, found, NULL, stopped, &site, error);
     if (failed)
         return failed;
     site->internal = true;
     struct gib_layer *layer;
     struct pending_site pending = begin_site(site);
-    if ((failed = gib_layer_add(engine, process, site, &layer, error)))
-        return failed;
-    layer->kind = kind;
-    if ((failed = gib_layer_thunk(engine, process, site, layer, error)) ||
-        (failed = gib_site_lead(engine, process, site, error)))
-        return failed;
-    return commit(engine, process, &pending, 1, stopped, error);
+    failed = gib_layer_add(engine, process, site, &layer, error);
+    if (!failed) {
+        layer->kind = kind;
+        failed = gib_layer_thunk(engine, process, site, layer, error);
+    }
+    if (!failed)
+        failed = gib_site_lead(engine, process, site, error);
+    if (!failed)
+        failed = commit(engine, process, &pending, 1, stopped, error);
+    if (failed)
+        forget_since(process, &mark);
+    return failed;
 }
 
 /* The first of the site's layers that calls through to the original, and so could be left. */
@@ -321,7 +331,24 @@ static void count_refusal(struct gib_patch *patch, const struct gib_found *found
     *fatal = !later && strict;
 }
 
-static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
+/* One refusal ended everything: the patch is on no more functions of this process, also not on
+ * those that come later or become known later, and the sentence says which option did it. */
+static void give_up(struct gib_patch *patch, size_t functions, struct gib_error *error)
+{
+    const char *said = patch->placed ? " " GIB_NO_MORE_PATCHED : " " GIB_NONE_PATCHED;
+    size_t length = error ? strlen(error->message) : 0, size = strlen(said) + 1;
+    if (!patch->all_or_none)
+        return;
+    patch->given_up = true;
+    if ((functions < 2 && !patch->placed) || !length)
+        return;
+    if (length > sizeof error->message - size)
+        length = sizeof error->message - size;
+    memcpy(error->message + length, said, size);
+}
+
+static int prepare_patch(struct gib_engine *engine, struct gib_patch *patch, size_t functions,
+                         struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     if (!patch->state) {
@@ -330,7 +357,15 @@ static void prepare_patch(struct gib_engine *engine, struct gib_patch *patch)
             0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
     }
     gib_update_agent(engine, process);
-    gib_guard_unwinders(engine);
+    struct gib_error why = {0};
+    int failed = gib_guard_unwinders(engine, &why);
+    if (failed == GIB_E_BUSY && !patch->all_or_none) { /* a thread is looking for a handler */
+        patch->delayed += functions;
+        patch->delay = why;
+    }
+    if (failed && error)
+        *error = why;
+    return failed;
 }
 
 static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
@@ -342,7 +377,8 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
     size_t ready = 0;
     int failed = 0;
     struct mark mark;
-    prepare_patch(engine, patch);
+    if ((failed = prepare_patch(engine, patch, found->count, error)))
+        return failed == GIB_E_BUSY && !patch->all_or_none ? 0 : failed;
     set_mark(process, &mark);
     for (size_t i = 0; i < found->count && !fatal; i++) {
         struct gib_error why = {0};
@@ -352,13 +388,12 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
             break;
         }
         gib_show_progress(engine, "preparing", i, found->count);
-        if (found->item[i].resolver) {
-            failed =
-                gib_watch_resolver(engine, process, found->item[i].resolver, found->item[i].module);
+        bool later = found->item[i].resolver != 0; /* when it is known what function it is */
+        int result = later ? gib_watch_resolver(engine, process, &found->item[i], &why)
+                           : prepare(engine, process, patch, &found->item[i], stopped,
+                                     &pending[ready], &why);
+        if (later && result == 0)
             continue;
-        }
-        int result =
-            prepare(engine, process, patch, &found->item[i], stopped, &pending[ready], &why);
         if (result == 0)
             ready++;
         if (result <= 0)
@@ -374,6 +409,8 @@ static int apply_all(struct gib_engine *engine, struct gib_patch *patch,
         for (size_t i = 0; i < ready; i++)
             restore_pending(engine, &pending[i]);
         forget_since(process, &mark);
+        if (failed != GIB_E_INTERRUPTED)
+            give_up(patch, found->count, error);
         return failed;
     }
     /* What was refused is told when nothing else came of the patch; else `list` tells. */
@@ -411,14 +448,23 @@ int gib_patch_apply(struct gib_engine *engine, struct gib_patch *patch,
     return failed;
 }
 
-void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch)
+int gib_patch_update(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
+    const struct gib_site_state *unreached = NULL;
     if (!process || !process->installed)
-        return;
-    for (uint32_t i = 0; i < process->site_count; i++)
-        if (gib_site_link_of(process->site[i], patch, NULL)) {
-            gib_site_publish(engine, process, process->site[i]);
-            gib_log_register(engine, process->site[i]);
-        }
+        return 0;
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        if (!gib_site_link_of(process->site[i], patch, NULL))
+            continue;
+        if (!gib_site_publish(engine, process, process->site[i]) && !unreached)
+            unreached = process->site[i];
+        gib_log_register(engine, process->site[i]);
+    }
+    if (!unreached)
+        return 0;
+    return gib_fail(error, GIB_E_TARGET, unreached->entry,
+                    "The memory of patch %d on %.60s could not be written; interrupt the program "
+                    "first (Ctrl-C).",
+                    patch->number, unreached->function);
 }

@@ -64,6 +64,16 @@ static uint64_t find_gap(int32_t pid, uint64_t low, uint64_t high, uint64_t size
     return chosen & ~4095ull;
 }
 
+static void write_shared(struct gib_process *process, uint64_t address, const void *bytes,
+                         size_t size)
+{
+    for (uint32_t i = 0; i < process->arena_count; i++) {
+        const struct gib_arena *arena = &process->arena[i];
+        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
+            memcpy((char *)process->shared + arena->offset + (address - arena->start), bytes, size);
+    }
+}
+
 /*
  * The target maps arenas privately: it sees what we write to the file, except on pages where its
  * debugger has ever set a breakpoint. So the bytes are looked at once more, and written through the
@@ -73,21 +83,13 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
                     const void *bytes, size_t size, struct gib_error *error)
 {
     uint8_t seen[1024];
-    for (uint32_t i = 0; i < process->arena_count; i++) {
-        const struct gib_arena *arena = &process->arena[i];
-        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
-            memcpy((char *)process->shared + arena->offset + (address - arena->start), bytes, size);
-    }
-    if (process->memory_fd < 0) {
-        char path[64];
-        snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
-        process->memory_fd = open(path, O_RDONLY | O_CLOEXEC);
-    }
+    int memory = gib_target_memory(process);
+    write_shared(process, address, bytes, size);
     for (size_t done = 0; done < size; done += sizeof seen) {
         size_t piece = size - done < sizeof seen ? size - done : sizeof seen;
         const uint8_t *wanted = (const uint8_t *)bytes + done;
-        bool read = process->memory_fd >= 0 && pread(process->memory_fd, seen, piece,
-                                                     (off_t)(address + done)) == (ssize_t)piece;
+        bool read =
+            memory >= 0 && pread(memory, seen, piece, (off_t)(address + done)) == (ssize_t)piece;
         if (read && !memcmp(seen, wanted, piece))
             continue;
         int failed = gib_write(engine, address + done, wanted, piece, error);
@@ -95,6 +97,22 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
             return failed;
     }
     return 0;
+}
+
+int gib_arena_write_word(struct gib_engine *engine, struct gib_process *process, uint64_t address,
+                         const void *word, size_t size, struct gib_error *error)
+{
+    uint64_t seen;
+    int memory = gib_target_memory(process);
+    write_shared(process, address, word, size);
+    for (int turn = 0; memory >= 0 && turn < 2; turn++) {
+        if (pread(memory, &seen, size, (off_t)address) == (ssize_t)size &&
+            !memcmp(&seen, word, size))
+            return 0;
+        if (turn || pwrite(memory, word, size, (off_t)address) != (ssize_t)size)
+            break;
+    }
+    return gib_write(engine, address, word, size, error);
 }
 
 /* Maps the next slice of the code part at a chosen place: reserved first, so that nothing can come

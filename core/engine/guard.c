@@ -14,6 +14,8 @@ struct unwinder_search {
     const struct gib_stopped *stopped;
     enum gib_thunk_kind kind;
     bool done;
+    int failed; /* for now: it is worth another try */
+    struct gib_error why;
 };
 static void guard_one(const struct gib_elf_symbol *symbol, void *context)
 {
@@ -22,7 +24,7 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
     struct gib_found found = {.module = s->module,
                               .address = s->module->bias + symbol->value,
                               .name = (char *)symbol->name};
-    struct gib_error ignored;
+    struct gib_error why;
     for (uint32_t i = 0; i < process->site_count; i++) {
         const struct gib_site_state *site = process->site[i];
         if (site->entry == found.address && site->internal && site->installed) {
@@ -30,21 +32,32 @@ static void guard_one(const struct gib_elf_symbol *symbol, void *context)
             return;
         }
     }
-    if (!symbol->ifunc && gib_apply_internal(s->engine, &found, s->kind, s->stopped, &ignored) == 0)
+    if (symbol->ifunc)
+        return;
+    int failed = gib_apply_internal(s->engine, &found, s->kind, s->stopped, &why);
+    if (!failed) {
         s->done = true;
+    } else if (failed == GIB_E_BUSY || failed == GIB_E_TARGET || failed == GIB_E_MEMORY) {
+        s->failed = failed;
+        s->why = why;
+    }
 }
 
-static void guard_module(struct gib_engine *engine, struct gib_module *module,
-                         const struct gib_stopped *stopped)
+static int guard_module(struct gib_engine *engine, struct gib_module *module,
+                        const struct gib_stopped *stopped, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
-    struct unwinder_search search = {engine, module, stopped, GIB_THUNK_FIND_OBJECT, false};
+    struct unwinder_search search = {
+        .engine = engine, .module = module, .stopped = stopped, .kind = GIB_THUNK_FIND_OBJECT};
     gib_elf_find(module->elf, "_dl_find_object", guard_one, &search);
     process->finds_objects |= search.done;
     search.kind = GIB_THUNK_FIND_FDE;
     search.done = false;
     gib_elf_find(module->elf, "_Unwind_Find_FDE", guard_one, &search);
     module->guarded = search.done;
+    if (search.failed && error)
+        *error = search.why;
+    return search.failed;
 }
 
 /* ---- unwinders that cannot be told ---- */
@@ -95,27 +108,32 @@ static void give_up_results(struct gib_engine *engine, const struct gib_module *
         gib_warn(engine, "gibbon: not all of them: %s\n", error.message);
 }
 
-void gib_guard_unwinders(struct gib_engine *engine)
+int gib_guard_unwinders(struct gib_engine *engine, struct gib_error *error)
 {
     struct gib_process *process = engine->process;
     struct gib_stopped stopped;
-    size_t count = gib_modules_count(process->modules);
+    size_t first = process->modules_guarded, count = gib_modules_count(process->modules);
     process->guards_idle = false;
-    if (process->modules_guarded == count || gib_look_at_threads(engine, &stopped, NULL))
-        return;
+    if (first == count)
+        return 0;
+    int failed = gib_look_at_threads(engine, &stopped, error);
+    if (failed)
+        return failed;
     gib_modules_lock(process->modules);
-    for (size_t i = process->modules_guarded; i < count; i++) {
+    for (size_t i = first; i < count && !failed; i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
         if (module->elf && !module->gone)
-            guard_module(engine, module, &stopped);
+            failed = guard_module(engine, module, &stopped, error);
     }
     /* All of them first: libc's lookup serves the others. */
-    for (size_t i = process->modules_guarded; i < count && !process->unguarded; i++) {
+    for (size_t i = first; i < count && !process->unguarded && !failed; i++) {
         const struct gib_module *module = gib_modules_get(process->modules, i);
         if (module->elf && !module->gone && is_unguarded(process, module))
             give_up_results(engine, module, &stopped);
     }
-    process->modules_guarded = count;
+    if (!failed)
+        process->modules_guarded = count;
     gib_modules_unlock(process->modules);
     gib_forget_stopped(&stopped);
+    return failed;
 }

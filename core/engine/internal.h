@@ -97,6 +97,7 @@ struct gib_patch {
     uint64_t address;
     bool placed;                              /* on a function of the process that ran last */
     bool told;                                /* what it does not see; once a session */
+    bool given_up;                            /* -all-or-none, and a function was refused */
     bool spent;                               /* -temporary and called, or -times reached */
     struct gib_refusals refused;              /* functions that cannot be patched */
     size_t delayed;                           /* sites that can be when a thread has left them */
@@ -245,7 +246,7 @@ struct gib_process {
     uint32_t early_pointer;    /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
     uint64_t size;
-    int fd, memory_fd;            /* the shared memory; /proc/PID/mem, for reading */
+    int fd, memory_fd;            /* the shared memory; gib_target_memory() */
     uint64_t data, alias, hash;   /* addresses in the target */
     uint64_t agent;               /* address of its image */
     uint64_t call_stop;           /* address of an int3 for calls by ptrace */
@@ -383,6 +384,9 @@ pid_t gib_tracer_of(pid_t pid);
 /* Locations of the user's breakpoints; the array is malloc'ed. */
 int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
                            size_t *count, struct gib_error *error);
+/* A descriptor of its /proc/PID/mem, which belongs to the process; -1: it may not be opened. Traps
+ * of the debugger are in what it reads. */
+int gib_target_memory(struct gib_process *process);
 /* Calls `visit` for each word of a stack from sp on, until it returns false. */
 void gib_scan_stack(struct gib_engine *engine, uint64_t sp,
                     bool (*visit)(uint64_t word, void *context), void *context);
@@ -470,6 +474,10 @@ int gib_arena_near(struct gib_engine *engine, struct gib_process *process,
 /* Writes into an arena, so that the target sees it. */
 int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                     const void *bytes, size_t size, struct gib_error *error);
+/* The same for a word of at most 8 bytes that is data, where no debugger has a trap: also while the
+ * target runs, when some debuggers cannot write. */
+int gib_arena_write_word(struct gib_engine *engine, struct gib_process *process, uint64_t address,
+                         const void *word, size_t size, struct gib_error *error);
 /* Where a stub of up to GIB_STUB_SIZE bytes makes a detour at this address immune to breakpoints;
  * 0: the place is taken. */
 uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);
@@ -599,8 +607,9 @@ bool gib_site_in_use(const struct gib_site_state *site);
 /* Where the patch stands at a site; NULL: nowhere. */
 struct gib_chain_link *gib_site_link_of(const struct gib_site_state *site,
                                         const struct gib_patch *patch, struct gib_layer **layer);
-/* Writes what the agent does at this site, and the active words of its layers. */
-void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
+/* Writes what the agent does at this site, and the active words of its layers. False: some could
+ * not be written. */
+bool gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site);
 /* Modules came or went: sites with -from are published again. */
 void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process);
@@ -702,6 +711,9 @@ struct gib_stopped {
     size_t word_count, room;
     uint64_t low, high; /* of all modules */
     int32_t tid;
+    /* When not all threads are stopped: the first so many modules may be in use. */
+    struct gib_modules *modules;
+    size_t used_modules;
 };
 
 /* Reads all threads and their stacks. Free with gib_forget_stopped. */
@@ -712,9 +724,9 @@ void gib_forget_stopped(struct gib_stopped *stopped);
  * into them. */
 int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
                       struct gib_error *error);
-/* Threads inside the bytes go on in their copy. */
+/* Threads inside the bytes go on in their copy; or `back`, when nothing came of it. */
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                     const struct gib_stopped *stopped, struct gib_error *error);
+                     const struct gib_stopped *stopped, bool back, struct gib_error *error);
 /* Threads between the two jumps of a detour with an island go on in the copy: at the entry a
  * breakpoint would be met once more. */
 int gib_leave_island(struct gib_engine *engine, const struct gib_site_state *site,
@@ -738,14 +750,18 @@ void gib_check_breakpoints(struct gib_engine *engine);
 void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
 
 /* guard.c */
-/* Lets C++ exceptions pass through thunks, in modules that came since the last call. */
-void gib_guard_unwinders(struct gib_engine *engine);
+/* Lets C++ exceptions pass through thunks, in modules that came since the last call that succeeded.
+ * Fails for what may pass: a thread in the way, a read that was interrupted. */
+int gib_guard_unwinders(struct gib_engine *engine, struct gib_error *error);
 
 /* apply.c */
 /* The site at a function's entry that patches are on, or NULL. */
 struct gib_site_state *gib_site_at(const struct gib_process *process, uint64_t entry);
 /* GIB_E_STATE: the function is patched by Gibbon itself. */
 int gib_site_internal(const struct gib_site_state *site, struct gib_error *error);
+/* Behind a refusal that undid everything; refusals leave room for it in their message. */
+#define GIB_NONE_PATCHED    "With -all-or-none, nothing was patched."
+#define GIB_NO_MORE_PATCHED "With -all-or-none, nothing more is patched."
 /* Puts the patch on the functions found. Refusals are counted, and so are functions that a thread
  * is in the way of; but with -all-or-none, or one function that is refused, the first undoes
  * everything. */
@@ -761,7 +777,7 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
 void gib_apply_entry_only(struct gib_engine *engine, const struct gib_stopped *stopped,
                           struct gib_error *error);
 /* Makes the target follow patch->enabled and the other words that can be flipped. */
-void gib_patch_update(struct gib_engine *engine, struct gib_patch *patch);
+int gib_patch_update(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 
 /* remove.c */
 /* Takes the patch off all its sites. */
@@ -802,8 +818,8 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address);
 void gib_expect_modules(struct gib_engine *engine);
 /* Before the detour of a site is written. */
 void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state *site);
-int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
-                       const struct gib_module *module);
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_found *found, struct gib_error *error);
 
 /* Whether any thread may still come back into an arena: by its program counter or by something on
  * its stack. */

@@ -3,7 +3,9 @@
  */
 #include "engine/internal.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,37 @@ void gib_forget_stopped(struct gib_stopped *s)
     memset(s, 0, sizeof *s);
 }
 
+static bool is_running(pid_t pid, const char *tid)
+{
+    char name[96], line[512] = "";
+    snprintf(name, sizeof name, "/proc/%d/task/%.20s/stat", (int)pid, tid);
+    FILE *file = fopen(name, "re");
+    const char *end = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (file)
+        fclose(file);
+    return end && end[1] && strchr("RSD", end[2]);
+}
+
+/* Whether threads run that the debugger does not speak of: while GDB handles an event of one
+ * thread, the others do. */
+static bool others_run(pid_t pid, const struct gib_stopped *s)
+{
+    char name[64];
+    bool running = false;
+    snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(name);
+    struct dirent *entry;
+    while (tasks && !running && (entry = readdir(tasks))) {
+        bool known = entry->d_name[0] == '.';
+        for (size_t i = 0; i < s->count && !known; i++)
+            known = s->threads[i].tid == atoi(entry->d_name);
+        running = !known && is_running(pid, entry->d_name);
+    }
+    if (tasks)
+        closedir(tasks);
+    return running;
+}
+
 int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct gib_error *error)
 {
     struct gib_modules *modules = engine->process->modules;
@@ -54,6 +87,10 @@ int gib_look_at_threads(struct gib_engine *engine, struct gib_stopped *s, struct
     for (size_t i = 0; i < s->count; i++) {
         s->tid = s->threads[i].tid;
         gib_scan_stack(engine, s->threads[i].sp, keep_word, s);
+    }
+    if (others_run(engine->process->pid, s)) {
+        s->modules = modules;
+        s->used_modules = engine->process->modules_seen;
     }
     if (s->word_count)
         qsort(s->words, s->word_count, sizeof *s->words, by_word);
@@ -95,9 +132,22 @@ static uint64_t moved_pc(const struct gib_site_state *site, uint64_t pc)
     return UINT64_MAX;
 }
 
+/* Nobody has come into what has just been mapped. */
+static bool may_be_used(const struct gib_module *module, const struct gib_stopped *stopped)
+{
+    for (size_t i = 0; i < stopped->used_modules; i++)
+        if (gib_modules_get(stopped->modules, i) == module)
+            return true;
+    return false;
+}
+
 int gib_check_threads(const struct gib_site_state *site, const struct gib_stopped *stopped,
                       struct gib_error *error)
 {
+    if (may_be_used(site->module, stopped))
+        return gib_fail(error, GIB_E_BUSY, site->address,
+                        "Other threads run at this moment, and may be inside %.60s.",
+                        site->function);
     for (size_t i = 0; i < stopped->count; i++) {
         const struct gib_target_thread *thread = &stopped->threads[i];
         if (moved_pc(site, thread->pc) == UINT64_MAX)
@@ -110,12 +160,13 @@ int gib_check_threads(const struct gib_site_state *site, const struct gib_stoppe
 }
 
 int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *site,
-                     const struct gib_stopped *stopped, struct gib_error *error)
+                     const struct gib_stopped *stopped, bool back, struct gib_error *error)
 {
     for (size_t k = 0; !site->installed && k < stopped->count; k++) {
         uint64_t pc = moved_pc(site, stopped->threads[k].pc);
         if (pc && pc != UINT64_MAX &&
-            engine->ops.set_pc(engine->context, stopped->threads[k].tid, pc))
+            engine->ops.set_pc(engine->context, stopped->threads[k].tid,
+                               back ? stopped->threads[k].pc : pc))
             return gib_fail(error, GIB_E_TARGET, stopped->threads[k].pc,
                             "Thread %d is inside the first instructions of %.60s and could not be "
                             "moved to their copy.",

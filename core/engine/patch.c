@@ -162,7 +162,7 @@ void gib_patch_find_threads(struct gib_engine *engine)
         if (!tid || tid == patch->tid)
             continue;
         patch->tid = tid;
-        gib_patch_update(engine, patch);
+        gib_patch_update(engine, patch, NULL);
     }
     free(threads);
 }

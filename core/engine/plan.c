@@ -279,7 +279,7 @@ static void refuse(const struct gib_site_state *site, int code, const struct gib
                    struct gib_error *error)
 {
     size_t length = strlen(why->message);
-    int room = (int)sizeof error->message - 23 - (int)length;
+    int room = (int)sizeof error->message - 23 - (int)sizeof " " GIB_NO_MORE_PATCHED - (int)length;
     bool ends = length && why->message[length - 1] == '.';
     gib_fail(error, code, why->address, "%.*s cannot be patched: %s%s", room < 16 ? 16 : room,
              site->function, why->message, ends ? "" : ".");

@@ -207,13 +207,14 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
     process->pid = pid;
     process->fd = process->memory_fd = -1;
     process->shadow_stacks = gib_will_have_shadow_stacks(pid);
+    process->counters = 2; /* the first two are nobody's: those of actions that never were */
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
         patch->address_known = false;
         gib_refusals_free(&patch->refused);
         patch->delayed = 0;
-        patch->placed = false;
+        patch->placed = patch->given_up = false;
         patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = 0;
         if (!patch->temporary)
@@ -367,10 +368,12 @@ void gib_resolve_pending(struct gib_engine *engine)
         gib_refusals_drop_gone(&engine->patch[i]->refused);
     gib_patch_find_threads(engine);
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
-    if (process->installed && from != count) {
+    if (process->installed && from != count)
         gib_update_agent(engine, process);
+    /* Those that could not be guarded a moment ago, too. */
+    if (process->installed && process->modules_guarded && process->modules_guarded != count) {
         gib_begin_change(engine);
-        gib_guard_unwinders(engine);
+        gib_guard_unwinders(engine, NULL);
         gib_end_change(engine);
     }
     if (process->installed && process->modules_changed)
@@ -385,7 +388,7 @@ void gib_resolve_pending(struct gib_engine *engine)
             patch->delayed = 0;
             gib_refusals_free(&patch->refused);
         }
-        if (patch->spent || (from == count && patch->state) ||
+        if (patch->spent || patch->given_up || (from == count && patch->state) ||
             (patch->location.kind == GIB_LOCATION_ADDRESS && patch->state))
             continue;
         if (gib_location_resolve(engine, patch, patch->state && !again ? from : 0, &found,
@@ -494,27 +497,36 @@ void gib_watches_make_way(struct gib_engine *engine, const struct gib_site_state
 
 /* ---- IFUNC: wait for the resolver's answer ---- */
 
-int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process, uint64_t resolver,
-                       const struct gib_module *module)
+int gib_watch_resolver(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_found *found, struct gib_error *error)
 {
-    uint64_t start, end;
+    const struct gib_module *module = found->module;
+    uint64_t start, end, resolver = found->resolver;
     uint8_t code[512];
     for (size_t i = 0; i < process->watch_count; i++)
         if (process->watch[i].resolver == resolver)
             return 0;
     if (!gib_elf_function_range(module->elf, resolver - module->bias, &start, &end) ||
         end - start > sizeof code)
-        return GIB_E_UNSUPPORTED;
+        return gib_fail(error, GIB_E_UNSUPPORTED, resolver,
+                        "%.60s is one of several functions, chosen by code at 0x%" PRIx64
+                        " that has not run yet and is too long to be followed; patch it later.",
+                        found->name, resolver);
     size_t size = gib_elf_read(module->elf, start, code, (size_t)(end - start));
     uint16_t returns[8];
     size_t count = gib_find_returns(code, size, returns, 8);
-    for (size_t i = 0;
-         i < count && process->watch_count < sizeof process->watch / sizeof *process->watch; i++) {
+    if (!count || process->watch_count + count > sizeof process->watch / sizeof *process->watch)
+        return gib_fail(error, count ? GIB_E_SPACE : GIB_E_UNSUPPORTED, resolver,
+                        "%.60s is one of several functions, chosen by code at 0x%" PRIx64
+                        " that has not run yet and %s; patch it later.",
+                        found->name, resolver,
+                        count ? "there are too many such" : "has no return to wait for");
+    for (size_t i = 0; i < count; i++) {
         uint64_t address = module->bias + start + returns[i];
         process->watch[process->watch_count++] = (struct gib_watch_state){address, resolver};
         engine->ops.watch(engine->context, NULL, address, true);
     }
-    return count ? 0 : GIB_E_UNSUPPORTED;
+    return 0;
 }
 
 /* A resolver is about to return: rax is the implementation that everybody will call. False: no
@@ -549,7 +561,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list all, one = {NULL, 0};
         struct gib_error error = {0};
-        if (patch->spent || gib_location_resolve(engine, patch, 0, &all, &error))
+        if (patch->spent || patch->given_up || gib_location_resolve(engine, patch, 0, &all, &error))
             continue;
         for (size_t k = 0; k < all.count; k++) {
             struct gib_found *found = &all.item[k];

@@ -169,22 +169,22 @@ static bool is_active(const struct gib_layer *layer)
 }
 
 /* Its detour may be live: the count of actions is written last. */
-static void publish_layer(struct gib_engine *engine, struct gib_process *process,
+static bool publish_layer(struct gib_engine *engine, struct gib_process *process,
                           struct gib_site_state *site, struct gib_layer *layer)
 {
     struct gib_site *s = shared_site(process, layer->index), fresh;
     struct gib_error ignored;
     if (layer->kind == GIB_THUNK_JUMP) {
         uint64_t to = is_active(layer) ? layer->callee : layer->next;
-        gib_arena_write(engine, process, layer->active, &to, sizeof to, &ignored);
-        return;
+        return gib_arena_write_word(engine, process, layer->active, &to, sizeof to, &ignored) == 0;
     }
     fill_shape(process, site, layer, &fresh);
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (!layer->chain[i].patch)
-            continue;
+        /* A deleted one keeps its counter: a thread may be between its look at the flags and the
+         * counting. */
         fill_action(process, &fresh.action[i], &layer->chain[i]);
-        fresh.actions = (uint8_t)(i + 1);
+        if (layer->chain[i].patch)
+            fresh.actions = (uint8_t)(i + 1);
     }
     uint32_t limit = process->shared->string_limit;
     if (engine->settings.string_limit > limit)
@@ -192,15 +192,16 @@ static void publish_layer(struct gib_engine *engine, struct gib_process *process
     fresh.lines = gib_shape_lines(&fresh, limit);
     uint32_t gate = gib_site_gate(&fresh, process->shared);
     *s = fresh;
-    /* The agent looks at the flags above as well, so this word only saves time. */
-    gib_arena_write(engine, process, layer->active, &gate, sizeof gate, &ignored);
+    return gib_arena_write_word(engine, process, layer->active, &gate, sizeof gate, &ignored) == 0;
 }
 
-void gib_site_publish(struct gib_engine *engine, struct gib_process *process,
+bool gib_site_publish(struct gib_engine *engine, struct gib_process *process,
                       struct gib_site_state *site)
 {
+    bool all = true;
     for (size_t i = 0; i < site->layers; i++)
-        publish_layer(engine, process, site, site->layer[i]);
+        all &= publish_layer(engine, process, site, site->layer[i]);
+    return all;
 }
 
 static void register_layer(struct gib_engine *engine, const struct gib_site_state *site,

@@ -8,4 +8,5 @@ mkdir -p "$build"
 build=$(cd "$build" && pwd)
 cmake -S "$root" -B "$build" -DGIBBON_TESTS=ON -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$build" -j "$(nproc)" --target gibbon bench_target >/dev/null
-exec python3 "$root/tests/bench/table.py" "$root" "$build"
+python3 "$root/tests/bench/table.py" "$root" "$build"
+exec python3 "$root/tests/bench/many.py" "$build"

@@ -29,7 +29,7 @@ LOG = re.compile(r"^gibbon: \[\d+\] .*$", re.M)
 
 
 def environment(home, extra=None):
-    keep = {name: os.environ[name] for name in ("PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "LD_PRELOAD") if name in os.environ}
+    keep = {name: os.environ[name] for name in ("PATH", "GIBBON_LIBRARY", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "LD_PRELOAD") if name in os.environ}
     keep.update(HOME=str(home), TERM="dumb", LANG="C.UTF-8", SHELL="/bin/sh", COLUMNS="200", LINES="50")
     keep.update(extra or {})
     return keep

@@ -145,8 +145,8 @@ def hooked(name, function):
     def call(*arguments):
         if At.armed and name in At.names:
             At.left -= 1
-            if At.left == 0:
-                At.what()
+            if At.left == 0 and At.what() is not None:
+                return -1
         return function(*arguments)
     return call
 for name in ("_read", "_write", "_fill"):
@@ -164,6 +164,8 @@ def die():
     time.sleep(0.05)
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
+def fail():
+    return True
 def count():
     name = open("/proc/self/comm").read()
     threads = [open("/proc/self/task/" + t + "/comm").read() for t in os.listdir("/proc/self/task")]
@@ -220,6 +222,17 @@ def test_interrupt_in_a_large_patch(hooked, many, count):
     assert result.out == subprocess.run([many], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("name,counts", [("_read", range(1, 22)), ("_write", range(1, 7))])
+def test_a_failure_in_the_middle(debugger, hooked, target, name, counts):
+    """A read or write that fails once: a sentence and nothing patched, or all as ever. Not a process whose exceptions are not cared for."""
+    program = target("exceptions.cc", flags=["-w"])
+    for count in counts:
+        result = hooked(program, ["break main", "run", LOAD, arm("fail", count, name), "!gibbon wrap Shape::area", "python hook.disarm()", "gibbon list", SAME, "gibbon wrap Guard::~Guard", "gibbon list", "gibbon delete", SAME])
+        assert "unwinds exceptions itself" not in result.text and "Patch" in result[10], result.text
+        assert ("Patch 1: " in result[6]) != ("No patches." in result[8] and NONE in result[9]), result.text
+        assert "patched by Gibbon itself" not in result.text and NONE in result[13], result.text
+
+
 @pytest.mark.parametrize("names,count,command", [
     (("_read",), 1, "!gibbon wrap /^f[0-9]+$/"), (("_read",), 12, "!gibbon wrap /^f[0-9]+$/"), (("_write",), 1, "!gibbon wrap /^f[0-9]+$/"), (("_write",), 6, "!gibbon wrap /^f[0-9]+$/"),
     (("_fill",), 2, "!gibbon wrap /^f[0-9]+$/"), (("_read",), 2, "gibbon list"), (("_fill",), 1, "gibbon list"), (("_read",), 1, "!gibbon delete"), (("_write",), 2, "!gibbon delete"), (("_fill",), 1, "!stepi")])
@@ -261,6 +274,30 @@ def test_settings_while_the_program_runs(debugger, interactive, server):
     assert asks(process) >= first
     list_one, list_two = (int(re.search(r"called (\d+) times", session.do("gibbon list")).group(1)) for _ in range(2))
     assert list_two >= list_one > 0
+
+
+def test_enable_while_the_program_runs(debugger, interactive, server):
+    """Also where the debugger has had a breakpoint in Gibbon's memory, which is then the target's own copy: LLDB cannot write there now."""
+    process = server()
+    session = interactive(None)
+    gdb = debugger.name == "gdb"
+    session.do(debugger.words("attach %d" % process.pid))
+    session.do("gibbon wrap tick -quiet")
+    session.do("break *'gibbon:tick'" if gdb else "script t = lldb.debugger.GetSelectedTarget(); t.BreakpointCreateByAddress(t.FindSymbols('gibbon:tick')[0].GetSymbol().GetStartAddress().GetLoadAddress(t))")
+    session.send("continue")
+    session.expect("Breakpoint 1, " if gdb else "stop reason = breakpoint")
+    if gdb:
+        session.prompt()
+    session.do("delete" if gdb else "breakpoint delete -f")
+    session.do("gibbon disable 1")
+    session.do("continue &" if gdb else "continue")
+    for on in True, False, True:
+        session.do("gibbon %s 1" % ("enable" if on else "disable"))
+        asks(process)
+        first = int(re.search(r"called (\d+) times?", session.do("gibbon list")).group(1))
+        asks(process)
+        second = int(re.search(r"called (\d+) times?", session.do("gibbon list")).group(1))
+        assert (second > first) == on
 
 
 # Moving on across a patched function.

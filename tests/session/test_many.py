@@ -47,6 +47,14 @@ def test_wrap_and_delete(debugger, many, location, functions, options):
     assert result.out == bare(many, "3")
 
 
+@pytest.mark.parametrize("functions", ["fun_1*", "fun_*", "fun_*[02468]", "/_1?[1-3][0-9]$/"])
+def test_delete_at_once(debugger, many, functions):
+    """LLDB remembers memory that it has read, and does not always notice that it was written."""
+    result = debugger.session(many, ["break main", "run", LOAD, "gibbon wrap %s -quiet" % functions, SAME, "gibbon delete", SAME, "gibbon wrap fun_1* -quiet", "gibbon delete", SAME, "continue"], args=["1"])
+    assert "text: 0 bytes" not in result[4] and "text: 0 bytes" in result[6] and "text: 0 bytes" in result[9], result.text
+    assert result.out == bare(many, "1")
+
+
 def test_pending(debugger, many):
     result = debugger.session(many, ["gibbon wrap fun_* -count", "run", "gibbon stats"], args=["2"])
     assert result.out == bare(many, "2")
@@ -80,6 +88,7 @@ def test_all_or_none(debugger, many):
     for number in range(len(commands)):
         first = 3 + 3 * number
         assert ("nowhere_at_all" if number == 2 else "tiny_0 cannot be patched: ") in result[first], result[first]
+        assert ("With -all-or-none, nothing was patched." in result[first]) == (number < 2), result[first]
         assert result[first + 2] == "No patches.\n", result[first + 2]
         # Gibbon's own, so that exceptions pass: in no list.
         assert re.search(r"text: [0-9] bytes", result[first + 1]), result[first + 1]
@@ -91,7 +100,22 @@ def test_all_or_none_pending(debugger, many):
     """It was defined before the functions were there: it says why, and is on none of them."""
     result = debugger.session(many, ["gibbon wrap /^(fun|tiny)_/ -all-or-none -count", "break main", "run", "gibbon list", "continue"], args=["1"])
     assert "tiny_0 cannot be patched: " in result[2] + result[3] and "<PENDING>" in result[3], result.text
+    assert "With -all-or-none, nothing was patched." in result[2], result.text
     assert result.out == bare(many, "1")
+
+
+def test_all_or_none_later(debugger, target, many):
+    """A library that comes later is a group of its own: all of its functions, or none of them; those before stand."""
+    program, library = target("loader"), os.path.join(os.path.dirname(many), "libmany.so")
+    if not os.path.exists(library):
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-Dmain=not_this", "-o", library, many + ".c", os.path.join(PROGRAMS, "libplugin.c")], check=True)
+    for functions, refused in ("loaded|fun_[0-9]+|tiny_[0-9]+", True), ("loaded|fun_[0-9]+", False):
+        result = debugger.session(program, ["gibbon wrap /^(%s)$/ -all-or-none -count" % functions, "tbreak loaded", "run", LOAD, SAME, "gibbon list", "gibbon delete", SAME, "continue"], args=[library])
+        found = re.search(r"text: (\d+) bytes", result[4])
+        assert ("tiny_0 cannot be patched: " in result[2] and "With -all-or-none, nothing more is patched." in result[2]) == refused, result.text
+        assert ("1 refused: tiny_0 " in result[5]) == refused, result.text
+        assert (int(found.group(1)) < 20) == refused and "text: 0 bytes" in result[7], result.text
+        assert result.out == "101\n201\nover\n"
 
 
 def test_preview(debugger, many):
@@ -107,6 +131,24 @@ def test_preview(debugger, many):
     assert "%d functions." % COUNT in result[6]
     assert re.search(r"^ +%d are patched already, and would have one patch more$" % COUNT, result[7], re.M), result[7]
     assert "fun_7 at 0x" in result[8] and "is patched already: patch 1" in result[8]
+
+
+def test_all_or_none_and_ifuncs(debugger, target):
+    """Functions that are known only when the program has chosen them come under the same word."""
+    program = target("calls", static=True)
+    result = debugger.session(program, ["gibbon wrap /./ -all-or-none", "run", "gibbon list", "gibbon stats"], args=["3"])
+    assert "With -all-or-none, nothing was patched." in result[1] and result.log == [], result.text
+    assert result.out == bare(program, "3")
+
+
+@pytest.mark.parametrize("options", ["-count", "-quiet -backtrace 4"])
+def test_static_program_again(debugger, target, options):
+    """All functions from the entry on, in one process after the other, also when one ends in the middle."""
+    program = target("calls", static=True)
+    result = debugger.session(program, ["gibbon wrap calls!* " + options, "run", "run", "tbreak work", "run", "run", "gibbon wrap calls!main -count", "run"], args=["3"])
+    for step in (1, 2, 4, 5, 7):
+        assert ("exited" in result[step]) == (step != 4), result.text
+    assert result.out == bare(program, "3")
 
 
 def test_the_end_of_a_threaded_program(debugger, target):

@@ -69,6 +69,14 @@ def test_functions_in_the_vdso(debugger, special):
     assert int(re.search(r"^\d +(\d+) +\d+  clock_gettime", result.text, re.M).group(1)) >= 1
 
 
+def test_asking_an_ifunc_changes_no_register(debugger, target):
+    """What it would choose is asked by a call, at any instruction: vector registers are in use there."""
+    program = target("vectors", opt="-O1")
+    for location in "!gibbon wrap gettimeofday", "!gibbon explain time", "gibbon wrap libc.so.6!mem* libc.so.6!str* -quiet", "!gibbon wrap libc.so.6!*time*":
+        result = debugger.session(program, ["break between", "run", location, "continue"])
+        assert result.out == "the same, 3.142 1.443\n", (location, result.text)
+
+
 def test_vdso_ifuncs_at_start(debugger, special):
     """GDB 13 once died of two of them."""
     program, library = special(opt="-O1")

@@ -79,3 +79,29 @@ def test_locks_of_many_threads(debugger, target):
     result = debugger.session(target("threads"), ["gibbon wrap pthread_mutex_lock pthread_create malloc free -quiet -pending", "run", "gibbon stats"], args=["8", "2000", "all"])
     assert len(totals(result.out)) == 8
     assert re.search(r"^2 +8 +0  pthread_create$", result[2], re.M), result[2]
+
+
+def test_chosen_while_other_threads_run(debugger, target):
+    """GDB stops one thread to see what an IFUNC chooses; the others may be inside just that function."""
+    library = target("libbusy.c", shared=True, opt="-O1")
+    result = debugger.session(target("busy", opt="-O1"), ["gibbon wrap libbusy.so?!chosen_* -count", "tbreak chosen_them", "run", "gibbon list", "continue", "gibbon list"], args=[library], timeout=120)
+    assert "<MULTIPLE>         libbusy.so?!chosen_*, 60 functions" in result[3], result.text
+    assert result.out == "4980\n" and int(re.search(r"called (\d+) times", result[5]).group(1)) >= 60, result.text
+
+
+@pytest.mark.parametrize("cc,opt", [("gcc", "-O0"), ("gcc", "-O2"), ("clang", "-O0"), ("clang", "-O2")])
+def test_a_million_calls(debugger, target, cc, opt):
+    """Patches are switched off and on, deleted and made again, wherever eight threads are at that moment; one is never touched, and misses no call."""
+    wraps = ["gibbon wrap plain many loop -quiet", "gibbon wrap real text deep pairs -count"]
+    rounds = [["gibbon disable 2-100"], ["gibbon enable 2-100"], ["gibbon delete 2-%d"], wraps, ["gibbon wrap million!/^(plain|deep|pairs)$/ -backtrace 3 -quiet -every 50"], ["gibbon delete 2-%d"] + wraps,
+              ["gibbon disable 2-100", "gibbon enable 2-100"], ["gibbon wrap many -quiet -temporary"]]
+    actions, made = ["gibbon wrap counted -count"] + wraps + ["break between", "run"], 8
+    for stop in range(39):
+        for line in rounds[stop % len(rounds)]:
+            actions.append("!" + (line % made if "%d" in line else line))
+            made += len(re.sub(r" -.*", "", line).split()) - 2 if " wrap " in line else 0
+        actions.append("continue")
+    result = debugger.session(target("million", cc=cc, opt=opt), actions + ["continue", "gibbon stats 1"], timeout=200)
+    assert result.out == "1000000 calls, 0 wrong\n", result.text[-3000:]
+    assert re.search(r"^1 +1000000 +\S+  counted", result.text, re.M), result.text[-3000:]
+    assert not re.search("SIGSEGV|SIGILL|SIGTRAP|SIGBUS|Traceback", result.text), result.text[-3000:]

@@ -171,7 +171,7 @@ static void exceptions_pass(void **state)
     assert_true(gib_image_symbol(image, "package_frames", &address));
     assert_int_equal(traced_call(t, address), 0); /* glibc has never heard of it */
     gib_begin_change(t->engine);
-    gib_guard_unwinders(t->engine);
+    gib_guard_unwinders(t->engine, NULL);
     gib_end_change(t->engine);
     assert_false(t->process->unguarded);
     assert_int_equal(test_of(t, image), 0);
