@@ -245,7 +245,8 @@ static int bind(struct gib_engine *engine, struct gib_process *process, struct g
         failed = gib_object_resolve(image->object, name, &scope, error);
     free(scope.module);
     gib_modules_unlock(process->modules);
-    return failed;
+    /* The library may come yet: early in a program's start, none is there. */
+    return failed == GIB_E_NOT_FOUND ? (error->code = GIB_E_WAITING) : failed;
 }
 
 static int map_all(struct gib_engine *engine, const struct gib_loaded *image, uint64_t fd,
