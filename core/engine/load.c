@@ -249,6 +249,22 @@ static int bind(struct gib_engine *engine, struct gib_process *process, struct g
     return failed == GIB_E_NOT_FOUND ? (error->code = GIB_E_WAITING) : failed;
 }
 
+int gib_image_check(const char *path, struct gib_error *error)
+{
+    struct gib_loaded image = {.path = realpath(path, NULL)};
+    struct stat status;
+    const char *slash = image.path ? strrchr(image.path, '/') : NULL;
+    int failed = image.path ? gib_image_file_read(&image, &status, error)
+                            : gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", path,
+                                       strerror(errno));
+    if (!failed)
+        failed = gib_object_read(image.bytes, image.size, slash + 1, &image.object, error);
+    gib_object_free(image.object);
+    free(image.bytes);
+    free(image.path);
+    return failed;
+}
+
 static int map_all(struct gib_engine *engine, const struct gib_loaded *image, uint64_t fd,
                    struct gib_error *error)
 {
