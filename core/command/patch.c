@@ -18,13 +18,10 @@ static char *write_options(const struct gib_patch *p)
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    if (p->error_number) {
-        const char *name = strerrorname_np(p->error_number);
-        if (name)
-            fprintf(out, " -errno %s", name);
-        else
-            fprintf(out, " -errno %d", p->error_number);
-    }
+    char *code = p->error_number ? gib_errno_option(p->error_number) : NULL;
+    if (code)
+        fputs(code, out);
+    free(code);
     if (p->backtrace)
         fprintf(out, " -backtrace %u", p->backtrace);
     if (p->count_only)

@@ -1,6 +1,7 @@
 /* wrap.c: gibbon wrap, replace, mock. */
 #include "command/command.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engine/mock_value.h"
@@ -46,17 +47,38 @@ static bool is_library(const char *word)
     return !strchr(word, '!') && so && so > base && (!so[3] || so[3] == '.');
 }
 
+/* A library with a path comes from that file, in every process: it must be there, and mappable
+ * without the dynamic linker unless that has it already. */
+static int find_library_file(struct gib_engine *engine, struct gib_patch *patch,
+                             struct gib_error *error)
+{
+    char *path = realpath(patch->library, NULL);
+    struct gib_error why;
+    if (!path)
+        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", patch->library,
+                        strerror(errno));
+    free(patch->library);
+    patch->library = path;
+    int failed = gib_library_here(engine, path) ? 0 : gib_image_check(path, &why);
+    if (failed == GIB_E_UNSUPPORTED)
+        return gib_fail(error, failed, 0,
+                        "%.200s Start the program with LD_PRELOAD=%.200s, and name it without a "
+                        "directory.",
+                        why.message, path);
+    return failed ? gib_fail(error, failed, 0, "%.400s", why.message) : 0;
+}
+
 static int fill_replace(struct gib_engine *engine, const struct gib_arguments *arguments,
                         struct gib_patch *patch, struct gib_error *error)
 {
     const char *with = arguments->word[1];
-    (void)engine;
     patch->type = GIB_PATCH_REPLACE;
     if (is_library(with)) {
         patch->library = strdup(with);
         patch->location.exported = true;
-        return patch->library ? 0
-                              : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+        if (!patch->library)
+            return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+        return strchr(with, '/') ? find_library_file(engine, patch, error) : 0;
     }
     int failed = gib_package_function(engine, with, patch, error);
     if (failed != GIB_E_ARGUMENT)

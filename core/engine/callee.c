@@ -26,16 +26,33 @@ static void take_namesake(const struct gib_elf_symbol *symbol, void *context)
     n->count++;
 }
 
-static struct gib_module *find_library(struct gib_engine *engine, const char *library)
+/* By name, or by path when there is a slash. */
+struct gib_module *gib_library_here(struct gib_engine *engine, const char *library)
 {
-    const char *base = strrchr(library, '/');
-    base = base ? base + 1 : library;
-    for (size_t i = 0; i < gib_modules_count(engine->process->modules); i++) {
+    bool path = strchr(library, '/');
+    for (size_t i = 0; engine->process && i < gib_modules_count(engine->process->modules); i++) {
         struct gib_module *module = gib_modules_get(engine->process->modules, i);
-        if (!module->gone && module->elf && gib_module_matches(module, base))
+        if (!module->gone && module->elf &&
+            (path ? !strcmp(module->path, library) : gib_module_matches(module, library)))
             return module;
     }
     return NULL;
+}
+
+/* One with a path is brought into the target, as a package is. */
+static int need_library(struct gib_engine *engine, const struct gib_patch *patch,
+                        struct gib_module **module, struct gib_error *error)
+{
+    struct gib_loaded *image;
+    if ((*module = gib_library_here(engine, patch->library)))
+        return 0;
+    if (!strchr(patch->library, '/'))
+        return gib_fail(error, GIB_E_WAITING, 0, "%.100s is not loaded yet.", patch->library);
+    int failed = gib_image_load(engine, engine->process, patch->library, &image, error);
+    if (!failed && !(*module = gib_modules_at(engine->process->modules, image->start)))
+        failed = gib_fail(error, GIB_E_STATE, 0, "%.100s has been loaded, but is not to be found.",
+                          patch->library);
+    return failed;
 }
 
 /* The function of the same name that another library exports. */
@@ -43,10 +60,11 @@ static int find_namesake(struct gib_engine *engine, const struct gib_patch *patc
                          const struct gib_site_state *site, uint64_t *address,
                          struct gib_error *error)
 {
-    struct gib_module *module = find_library(engine, patch->library);
+    struct gib_module *module;
     struct namesake n = {0, 0, false};
-    if (!module)
-        return gib_fail(error, GIB_E_WAITING, 0, "%.100s is not loaded yet.", patch->library);
+    int failed = need_library(engine, patch, &module, error);
+    if (failed)
+        return failed;
     gib_modules_lock(engine->process->modules);
     gib_elf_find(module->elf, site->symbol, take_namesake, &n);
     gib_modules_unlock(engine->process->modules);

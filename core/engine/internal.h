@@ -455,6 +455,9 @@ void gib_image_file_close(struct gib_engine *engine, uint64_t fd);
  * failure a sentence, and everything is as before. *out belongs to the process. */
 int gib_image_load(struct gib_engine *engine, struct gib_process *process, const char *path,
                    struct gib_loaded **out, struct gib_error *error);
+/* Whether the file could be mapped so, as far as that can be told without a process: 0, or a
+ * sentence that begins with its name; GIB_E_UNSUPPORTED: it needs the dynamic linker. */
+int gib_image_check(const char *path, struct gib_error *error);
 /* Unmaps and frees it; GIB_E_BUSY when a thread is inside. Nothing may lead to it any more. */
 int gib_image_unload(struct gib_engine *engine, struct gib_process *process,
                      struct gib_loaded *image, struct gib_error *error);
@@ -691,6 +694,9 @@ int gib_call_hook(struct gib_engine *engine, struct gib_process *process,
                   struct gib_error *error);
 
 /* callee.c */
+/* A loaded module, by its name, or by its path (without symbolic links) when `library` has a slash;
+ * NULL: none, or no process. */
+struct gib_module *gib_library_here(struct gib_engine *engine, const char *library);
 /* Code in an arena that runs in place of the original: the patch's function, or what returns its
  * value; layer->callee is its address. */
 int gib_layer_callee(struct gib_engine *engine, struct gib_process *process,

@@ -245,6 +245,23 @@ static int bind(struct gib_engine *engine, struct gib_process *process, struct g
         failed = gib_object_resolve(image->object, name, &scope, error);
     free(scope.module);
     gib_modules_unlock(process->modules);
+    /* The library may come yet: early in a program's start, none is there. */
+    return failed == GIB_E_NOT_FOUND ? (error->code = GIB_E_WAITING) : failed;
+}
+
+int gib_image_check(const char *path, struct gib_error *error)
+{
+    struct gib_loaded image = {.path = realpath(path, NULL)};
+    struct stat status;
+    const char *slash = image.path ? strrchr(image.path, '/') : NULL;
+    int failed = image.path ? gib_image_file_read(&image, &status, error)
+                            : gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", path,
+                                       strerror(errno));
+    if (!failed)
+        failed = gib_object_read(image.bytes, image.size, slash + 1, &image.object, error);
+    gib_object_free(image.object);
+    free(image.bytes);
+    free(image.path);
     return failed;
 }
 

@@ -47,6 +47,14 @@ int gib_errno_number(const char *name)
     return -1;
 }
 
+char *gib_errno_option(int number)
+{
+    const char *name = strerrorname_np(number);
+    char *text = NULL;
+    int size = name ? asprintf(&text, " -errno %s", name) : asprintf(&text, " -errno %d", number);
+    return size < 0 ? NULL : text;
+}
+
 /* ---- characters ---- */
 
 /* One character of a literal, its escape sequence undone; moves *text behind it. -1: not valid. */

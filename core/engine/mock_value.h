@@ -24,5 +24,7 @@ int gib_mock_value_parse(const char *text, const struct gib_type *type, struct g
 
 /* The number of an errno by its name or number, -1: there is none. */
 int gib_errno_number(const char *name);
+/* " -errno EACCES". Malloc'ed, NULL: out of memory. */
+char *gib_errno_option(int number);
 
 #endif

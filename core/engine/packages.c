@@ -5,6 +5,7 @@
  * finds its function for the first time, and then for all patches of that package.
  */
 #include "engine/internal.h"
+#include "engine/mock_value.h"
 
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -188,6 +189,16 @@ int gib_package_function(struct gib_engine *engine, const char *text, struct gib
 
 static char *mock_value(const struct gib_package_value *value)
 {
+    char *text = NULL;
+    size_t size;
+    FILE *out = value->text ? open_memstream(&text, &size) : NULL;
+    if (out) {
+        gib_escape_text(out, value->text, strlen(value->text));
+        fclose(out);
+        return text;
+    }
+    if (value->is_address)
+        return strdup("an address of the package");
     return value->floating ? gib_format("%.17g", value->number)
                            : gib_format("%" PRId64, (int64_t)value->integer);
 }
@@ -233,6 +244,10 @@ int gib_package_patch(const struct gib_used_package *package,
         patch->type = GIB_PATCH_MOCK;
         patch->value = mock_value(&registration->value);
         patch->error_number = registration->value.error;
+        if (patch->error_number) {
+            free(patch->options);
+            patch->options = gib_errno_option(patch->error_number);
+        }
         break;
     case GIBBON_KIND_WRAP:
         patch->count_only = true;

@@ -33,6 +33,7 @@ struct gib_package_value {
     bool floating;   /* `number` counts, else `integer` */
     bool is_address; /* `integer` is a vaddr of the package: a string or variable of its own */
     uint64_t integer;
+    const char *text; /* the string that the address leads to, NULL: none, or a long one */
     double number;
     uint32_t size; /* of the constant in the source, bytes: 4 for -1 and 0.5f */
     int error;     /* errno to set, 0: none */

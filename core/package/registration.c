@@ -313,13 +313,17 @@ static int read_original(struct reading *reading, const struct raw *raw, uint64_
     return 0;
 }
 
+enum { MOST_TEXT = 200 }; /* of a mock's string, bytes with the 0 */
+
 static int read_value(struct reading *reading, const struct raw *raw,
                       struct gib_package_value *value)
 {
     const struct gib_elf_pointer *pointer = &raw->words[WORD_OF(integer)];
     uint32_t kind = raw->fields.value_kind;
+    /* Of a string literal it is the array's, and the value is its address. */
+    uint64_t most = pointer->kind == GIB_ELF_POINTER_NUMBER ? 16 : UINT64_MAX;
     if ((kind != GIBBON_VALUE_INTEGER && kind != GIBBON_VALUE_FLOATING) ||
-        !raw->fields.value_size || raw->fields.value_size > 16)
+        !raw->fields.value_size || raw->fields.value_size > most)
         return damaged(reading, "a mock has no value");
     if (pointer->kind != GIB_ELF_POINTER_NUMBER && pointer->kind != GIB_ELF_POINTER_ADDRESS)
         return gib_package_fail(
@@ -332,13 +336,21 @@ static int read_value(struct reading *reading, const struct raw *raw,
     value->is_address = pointer->kind == GIB_ELF_POINTER_ADDRESS;
     value->integer = pointer->value;
     value->number = raw->fields.floating;
-    value->size = raw->fields.value_size;
+    value->size = value->is_address ? 8 : (unsigned)raw->fields.value_size;
     value->error = raw->fields.error;
     const struct gib_elf_info *info = gib_elf_info(reading->elf);
     bool inside = !value->is_address;
     for (size_t i = 0; i < info->segment_count; i++)
         inside |= value->integer - info->segments[i].vaddr < info->segments[i].memory_size;
-    return inside ? 0 : damaged(reading, "a mock's value is outside of its data");
+    if (!inside)
+        return damaged(reading, "a mock's value is outside of its data");
+    /* What it points to is shown when it is a string. */
+    char text[MOST_TEXT];
+    size_t size =
+        value->is_address ? gib_elf_read(reading->elf, value->integer, text, sizeof text) : 0;
+    if (size && memchr(text, '\0', size))
+        value->text = keep(reading, text, strlen(text));
+    return 0;
 }
 
 static int read_registration(struct reading *reading, const struct raw *raw,

@@ -60,6 +60,40 @@ def test_a_library_by_another(debugger, swap):
     assert started.out == result.out
 
 
+@pytest.fixture
+def swap_file(target):
+    """The same, and the program knows nothing of the second library."""
+    slow = target("codec.c", shared=True, name="libslow.so", flags=["-DNAME=\"slow\""])
+    fast = target("codec.c", shared=True, name="libfast.so", flags=["-DNAME=\"fast\"", "-DFAST"])
+    return target("codecs.c", name="one", flags=["-Wl,--no-as-needed", slow, "-Wl,-rpath," + os.path.dirname(slow)]), fast
+
+
+def test_a_library_by_a_file(debugger, swap_file, tmp_path):
+    """A path brings the library in; the saved command has all of it."""
+    program, fast = swap_file
+    saved = str(tmp_path / "saved")
+    result = debugger.session(program, ["gibbon replace libslow.so!* " + fast, "gibbon save " + saved, "run", "gibbon list"])
+    assert result.out == "fast encode 1\nfast decode 2\nslow only 3\n", result.text
+    assert debugger.session(program, ["source " + saved, "run"]).out == result.out
+    started = debugger.session(program, ["break main", "run", "gibbon replace libslow.so!* " + fast, "gibbon delete", "gibbon replace libslow.so!encode_number " + fast, "continue"])
+    assert "<MULTIPLE>, 2 functions with " + fast in started[2]
+    assert started.out == "fast encode 1\nslow decode 2\nslow only 3\n"
+
+
+@pytest.mark.parametrize("source,what", [
+    ("__attribute__((constructor)) static void begin(void) {}", "has a constructor, begin, which would not run"),
+    ("__thread int t; int get(void) { return t++; }", "has thread-local variables"),
+])
+def test_a_library_that_needs_the_loader(debugger, swap_file, tmp_path, source, what):
+    (tmp_path / "libown.c").write_text(source)
+    library = str(tmp_path / "libown.so")
+    subprocess.run(["gcc", "-shared", "-fPIC", str(tmp_path / "libown.c"), "-o", library], check=True)
+    result = debugger.session(swap_file[0], ["!gibbon replace libslow.so!* " + library, "!gibbon replace libslow.so!* ./libnone.so", "gibbon list"])
+    assert what in result[0] and "Start the program with LD_PRELOAD=%s, and name it without a directory." % library in result[0]
+    assert "./libnone.so cannot be read: No such file or directory." in result[1]
+    assert result[2] == "No patches.\n"
+
+
 def test_waits_for_the_replacement(debugger, target):
     """Neither is there when the patch is defined, nor comes the replacement with the program."""
     plugin = target("codec.c", shared=True, name="libfast.so", flags=["-DNAME=\"fast\"", "-DFAST"])
