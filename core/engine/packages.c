@@ -146,6 +146,18 @@ int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used
     return failed;
 }
 
+/* FILE.c:FUNCTION with the whole path, as a saved command needs it. */
+static char *absolute(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    char *file = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+    char *path = file ? realpath(file, NULL) : NULL;
+    char *whole = path ? gib_format("%s%s", path, colon) : strdup(text);
+    free(path);
+    free(file);
+    return whole;
+}
+
 int gib_package_function(struct gib_engine *engine, const char *text, struct gib_patch *patch,
                          struct gib_error *error)
 {
@@ -171,7 +183,7 @@ int gib_package_function(struct gib_engine *engine, const char *text, struct gib
                                          .next = engine->packages};
     engine->packages = package;
     patch->package = package;
-    patch->with.text = strdup(text);
+    patch->with.text = absolute(text);
     patch->with.function = function;
     /* Without registrations it is a file that does not call originals. */
     if (gib_package_read(object, &package->content, &ignored))
