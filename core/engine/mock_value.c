@@ -187,6 +187,12 @@ static int put_scalar(const char *text, const struct gib_type *type, uint8_t *ou
                    ? 0
                    : fail(error, "\"%.60s\" is no value of type %.60s; write a number.", text,
                           name);
+    bool known = type != &unknown;
+    if (!parse_integer(text, type, &value) && !known)
+        return fail(error,
+                    "\"%.60s\" is no integer, and the type of the result is not known; -prototype "
+                    "tells it.%s",
+                    text, "");
     if (!parse_integer(text, type, &value))
         return fail(error, "\"%.60s\" is no value of type %.60s.", text, name);
     if (!fits(value, type->size))

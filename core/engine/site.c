@@ -160,6 +160,10 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
     gib_shape_function(s, site->prototype, &site->convention);
     s->flags |= layer->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
     s->flags |= preserves(site, layer) ? GIB_SITE_PRESERVE : 0;
+    /* A mock that leaves errno alone has not failed for the reason that stands there. */
+    const struct gib_patch *patch = layer->chain[0].patch;
+    if (patch && patch->type == GIB_PATCH_MOCK && !patch->error_number)
+        s->errno_rule = GIB_ERRNO_NO;
 }
 
 static bool is_active(const struct gib_layer *layer)
