@@ -3,7 +3,6 @@ import ctypes
 import os
 import struct
 import sys
-import types
 
 import gdb
 import gdb.unwinder
@@ -15,38 +14,13 @@ def _binding():
         path = os.path.join(here, place)
         if os.path.exists(os.path.join(path, "gibbon_binding.py")) and path not in sys.path:
             sys.path.insert(0, path)
+    import gibbon_api
     import gibbon_binding
-    return gibbon_binding
+    return gibbon_api, gibbon_binding
 
 
-binding = _binding()
-
-
-class Prompt:
-    """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
-    where GDB has a readline library of its own, which cannot be asked."""
-    WAITS, ACCEPTED, SEARCHES_OR_LISTS = 0x80000, 0x2000000, 0x80 | 0x100 | 0x4000  # RL_STATE_ values
-
-    def __init__(self):
-        self.readline = ctypes.CDLL(None)
-        try:
-            self.state = ctypes.c_ulong.in_dll(self.readline, "rl_readline_state")
-            self.shows = ctypes.c_void_p.in_dll(self.readline, "rl_redisplay_function")
-            self.usual = ctypes.cast(self.readline.rl_redisplay, ctypes.c_void_p).value  # the text interface has another
-            self.hide, self.again = self.readline.rl_clear_visible_line, self.readline.rl_on_new_line
-        except (AttributeError, ValueError):
-            self.state = ctypes.c_ulong(0)
-
-    def __enter__(self):
-        state = self.state.value
-        self.shown = state & self.WAITS and not state & (self.ACCEPTED | self.SEARCHES_OR_LISTS) and self.shows.value == self.usual
-        if self.shown:
-            self.hide()
-
-    def __exit__(self, *_error):
-        if self.shown:
-            self.again()
-            self.readline.rl_redisplay()
+api, binding = _binding()
+import gibbon_gdb  # noqa: E402: behind the path to it
 
 
 class Watch(gdb.Breakpoint):
@@ -66,7 +40,7 @@ class Watch(gdb.Breakpoint):
         return False
 
 
-class FrontEnd:
+class FrontEnd(api.FrontEnd):
     """struct gib_target_operations for GDB."""
     tells_exit = True
     reads_prologues = True
@@ -75,7 +49,7 @@ class FrontEnd:
     def __init__(self):
         self.watches = {}
         self.stand_ins = {}  # (number of the user's breakpoint, address) -> gdb.Breakpoint
-        self.prompt = Prompt()
+        self.prompt = gibbon_gdb.Prompt()
         self.engine = binding.Engine(self, "gdb")
 
     # The target.
@@ -218,6 +192,9 @@ class FrontEnd:
 
     def evaluate(self, expression):
         return int(gdb.parse_and_eval(expression).cast(gdb.lookup_type("unsigned long")))
+
+    def execute(self, command):
+        gdb.execute(command)
 
     def watch(self, path, address, on):
         if path is not None:
@@ -367,6 +344,19 @@ class FrontEnd:
         except (EOFError, KeyboardInterrupt):
             return 0
 
+    def command(self, text, interactive=False):
+        self.settle_symbols()
+        try:
+            self.engine.command(text, interactive)
+        finally:
+            self.settle_symbols()
+
+    def later(self, function):
+        if self.in_event:
+            self.post(function)
+        else:
+            function()
+
     def wake(self):
         self.post(self.engine.flush)
 
@@ -450,28 +440,6 @@ class FrontEnd:
             getattr(libc, "__cxa_atexit")(libc.fcloseall, None, None)
 
 
-class Unwinder(gdb.unwinder.Unwinder):
-    """Shows GDB the way through a thunk: an ordinary frame with a frame pointer, but in memory without tables."""
-
-    def __init__(self, front_end):
-        super().__init__("gibbon")
-        self.front_end = front_end
-
-    def __call__(self, pending):
-        pc = int(pending.read_register("rip"))
-        thunk = self.front_end.engine.thunk_at(pc)
-        if not thunk:
-            return None
-        at = int(pending.read_register("rbp")) & (1 << 64) - 1
-        slot = gdb.Value(at).cast(gdb.lookup_type("unsigned long").pointer())
-        # The same frame as by the symbol file, once that is there.
-        info = pending.create_unwind_info(types.SimpleNamespace(sp=gdb.Value(at + 16), pc=gdb.Value(thunk)))
-        info.add_saved_register("rip", slot[1])
-        info.add_saved_register("rbp", slot[0])
-        info.add_saved_register("rsp", gdb.Value(at + 16))
-        return info
-
-
 class Command(gdb.Command):
     """One gibbon command."""
 
@@ -538,28 +506,11 @@ class Setting(gdb.Command):
         return self.front_end.engine.complete("%s %s %s" % (self.verb, self.name, text))[0]
 
 
-class Calls(gdb.Function):
-    """$_gibbon_calls(N): how often the function of patch N was called."""
-
-    def __init__(self, front_end):
-        self.front_end = front_end
-        super().__init__("_gibbon_calls")
-
-    def invoke(self, number):
-        calls = self.front_end.engine.calls(int(number))
-        if calls < 0:
-            raise gdb.GdbError("No patch number %d." % int(number))
-        return calls
-
-
 def execute(front_end, text, from_tty):
-    front_end.settle_symbols()
     try:
-        front_end.engine.command(text, bool(from_tty) and sys.stdin.isatty())
+        front_end.command(text, bool(from_tty) and sys.stdin.isatty())
     except binding.GibbonError as error:
         raise gdb.GdbError(str(error))
-    finally:
-        front_end.settle_symbols()
 
 
 def install():
@@ -572,8 +523,9 @@ def install():
         Prefix(front_end, verb + " gibbon", "Settings of Gibbon.", gdb.COMMAND_SUPPORT)
         for name, summary, _value in front_end.engine.settings():
             Setting(front_end, verb, name, summary)
-    Calls(front_end)
-    gdb.unwinder.register_unwinder(None, Unwinder(front_end), replace=True)
+    for function in (gibbon_gdb.Calls, gibbon_gdb.Patched, gibbon_gdb.Original):
+        function(front_end)
+    gdb.unwinder.register_unwinder(None, gibbon_gdb.Unwinder(front_end), replace=True)
     front_end.connect()
     install_detach_hook()
     front_end.engine.start()
@@ -596,3 +548,6 @@ if not hasattr(gdb, "gibbon_front_end"):  # loading twice is harmless
         gdb.gibbon_front_end = install()
     except binding.GibbonError as error:
         gdb.write("%s\n" % error, gdb.STDERR)  # an exception would show as a traceback here
+if hasattr(gdb, "gibbon_front_end"):
+    api.front_end = gdb.gibbon_front_end
+    gibbon = sys.modules["gibbon"] = api  # this file is run as __main__

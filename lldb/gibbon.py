@@ -1,9 +1,7 @@
 """Gibbon in LLDB: `command script import lldb/gibbon.py`. It only translates between LLDB's SB API and the engine (core/include/gibbon)."""
 import atexit
-import ctypes
 import os
 import re
-import signal
 import sys
 import threading
 import tempfile
@@ -17,16 +15,19 @@ def _binding():
         path = os.path.join(here, place)
         if os.path.exists(os.path.join(path, "gibbon_binding.py")) and path not in sys.path:
             sys.path.insert(0, path)
+    import gibbon_api
     import gibbon_binding
-    return gibbon_binding
+    return gibbon_api, gibbon_binding
 
 
-binding = _binding()
+api, binding = _binding()
+import gibbon_lldb  # noqa: E402: behind the path to it
+from gibbon_api import Error, command, events, is_patched, original, patched, patches  # noqa: E402,F401: for scripts
 _front_end = None
 NOT_OURS = "gibbon"  # the name of our own breakpoints
 
 
-class FrontEnd:
+class FrontEnd(api.FrontEnd):
     """struct gib_target_operations for LLDB."""
     tells_exit = False
     reads_prologues = False  # the line table says it
@@ -97,7 +98,7 @@ class FrontEnd:
         return error.Success() and written == len(data)
 
     def call(self, address):
-        return Borrowed(self.debugger, self.selected_thread()).call(address)
+        return gibbon_lldb.Borrowed(self.debugger, self.selected_thread()).call(address)
 
     def selected_thread(self):
         return self.thread or self.process().GetSelectedThread()
@@ -118,7 +119,7 @@ class FrontEnd:
         return 0 if self.selected_thread().GetFrameAtIndex(0).FindRegister(name).SetValueFromCString("0x%x" % value) else -1
 
     def run_to(self, address, sp):
-        return Borrowed(self.debugger, self.selected_thread()).run_to(address, sp)
+        return gibbon_lldb.Borrowed(self.debugger, self.selected_thread()).run_to(address, sp)
 
     def breakpoints(self):
         ours = [b.GetID() for b in self.stand_ins.values()]
@@ -191,6 +192,35 @@ class FrontEnd:
             raise RuntimeError(re.sub(r"^(error: )?(<user expression \d+>:\d+:\d+: )?", "", first))
         return value.GetValueAsUnsigned()
 
+    def execute(self, command):
+        """The program has stopped again when it has ended, also where the user has a prompt while it runs."""
+        outer, self.result = self.result, None
+        was, result = self.debugger.GetAsync(), lldb.SBCommandReturnObject()
+        self.debugger.SetAsync(False)
+        try:
+            self.debugger.GetCommandInterpreter().HandleCommand(command, result)
+        finally:
+            self.debugger.SetAsync(was)
+            self.result = outer
+        self.print(result.GetOutput() or "", binding.PLAIN)
+        if not result.Succeeded():
+            raise RuntimeError(re.sub("^error: ", "", (result.GetError() or "the command failed").strip()))
+
+    def note_original(self, location, address):
+        """LLDB has no functions of a plugin's in expressions. A variable of its own is as near as it gets: `expression $_gibbon_original_f(3)`."""
+        function = location.rpartition("!")[2].rpartition(":")[2] if "::" not in location else ""
+        frame, options = self.selected_thread().GetFrameAtIndex(0), lldb.SBExpressionOptions()
+        if not function.isidentifier() or not frame.IsValid():
+            return
+        options.SetIgnoreBreakpoints(True)
+        name = "$_gibbon_original_" + function
+        # Its own type, or one that takes any arguments: in C++, in C.
+        for form in "%s = (__typeof__(%s)) %s", "__typeof__(&%s) %s = (__typeof__(&%s)) %s", "int (*%s)(...) = (int (*)(...)) %s", "int (*%s)() = (int (*)()) %s":
+            words = [name, name, hex(address)] if form[0] == "%" else [function, name, function, hex(address)] if form[0] == "_" else [name, hex(address)]
+            frame.EvaluateExpression(form % tuple(words), options)
+            if frame.EvaluateExpression(name, options).GetValueAsUnsigned() == address:
+                return
+
     def watch(self, path, address, on):
         target = self.target()
         if path == "":
@@ -261,6 +291,15 @@ class FrontEnd:
                 return int(terminal.readline().strip().lower() in (b"y", b"yes"))
         except (OSError, KeyboardInterrupt):
             return -1
+
+    def command(self, text, interactive=False):
+        self.hook()
+        self.tidy()
+        self.tend_breakpoints()
+        self.engine.command(text, interactive)
+
+    def later(self, function):
+        function()
 
     def wake(self):
         self.engine.flush()  # from the reader's own thread: printing needs no SB call that waits
@@ -397,108 +436,6 @@ class Hidden:
         return (module or self.target.AddModule(path, None, None)).ResolveFileAddress(address)
 
 
-class Borrowed:
-    """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but around each LLDB takes its
-    handler of the program's input away and puts it back, and in a breakpoint's callback that can go wrong: on a terminal of unknown size the prompt
-    comes back while the program runs, and Ctrl-C waits for the next line (so in LLDB alone: `breakpoint set -n main -c '(int)getpid() == 1'`)."""
-    TIME = 2  # seconds; LLDB itself gives a packet five
-    FAULTS = signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV
-
-    def __init__(self, debugger, thread):
-        self.interpreter, self.thread = debugger.GetCommandInterpreter(), thread
-        self.process = thread.GetProcess()
-        self.suffix = ";thread:%x;" % thread.GetThreadID()
-
-    def packet(self, text):
-        result = lldb.SBCommandReturnObject()
-        self.interpreter.HandleCommand("process plugin packet send " + text, lldb.SBExecutionContext(self.thread), result, False)
-        found = re.search(r"^response: (.*)$", result.GetOutput() or "", re.M)
-        if not found or re.fullmatch("(E..)?", found.group(1)):
-            raise RuntimeError("lldb-server does not answer " + text)
-        return found.group(1)
-
-    numbers = {}  # the server's, of registers: the same in every process
-
-    def number(self, name):
-        while name not in self.numbers:  # the server answers with an error behind the last
-            count = len(self.numbers)
-            self.numbers[re.match("name:(.*?);", self.packet("qRegisterInfo%x" % count)).group(1)] = count
-        return self.numbers[name]
-
-    def get(self, number):
-        return int.from_bytes(bytes.fromhex(self.packet("p%x" % number + self.suffix)), "little")
-
-    def set(self, number, value):
-        self.packet("P%x=%s" % (number, value.to_bytes(8, "little").hex()) + self.suffix)
-
-    def call(self, address):
-        target = self.process.GetTarget()
-        back = target.GetModuleAtIndex(0).GetObjectFileEntryPointAddress().GetLoadAddress(target)  # nothing else runs there meanwhile
-        if back == lldb.LLDB_INVALID_ADDRESS:
-            raise RuntimeError("the program's entry is not known")
-        rax, rsp, rip = map(self.number, ("rax", "rsp", "rip"))
-        saved = self.packet("QSaveRegisterState" + self.suffix)
-        try:
-            stack = ((self.get(rsp) - 256) & ~63) - 8  # below what a leaf function may use
-            error = lldb.SBError()
-            self.process.WriteMemory(stack, back.to_bytes(8, "little"), error)
-            if not error.Success():
-                raise RuntimeError(error.GetCString())
-            for register, value in (rsp, stack), (rip, address), (rax, 0):  # rax: else an interrupted system call would begin again here
-                self.set(register, value)
-            self.packet("Z0,%x,1" % back)
-            try:
-                self.run()
-            finally:
-                self.packet("z0,%x,1" % back)
-            if (self.get(rip), self.get(rsp)) != (back, stack + 8):
-                raise RuntimeError("the function did not return")
-            return self.get(rax)
-        finally:
-            self.packet("QRestoreRegisterState:" + saved + self.suffix)
-
-    GENERAL = "rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rflags rbp rsp rip".split()
-
-    def run_to(self, address, sp):
-        self.packet("Z0,%x,1" % address)
-        try:
-            self.run()
-        finally:
-            self.packet("z0,%x,1" % address)
-        # LLDB has kept what they were.
-        for name in self.GENERAL:
-            value = self.get(self.number(name))
-            shown = self.thread.GetFrameAtIndex(0).FindRegister(name)
-            if shown.GetValueAsUnsigned() != value:
-                shown.SetValueFromCString("0x%x" % value)
-        frame = self.thread.GetFrameAtIndex(0)
-        frame.SetPC(frame.FindRegister("rip").GetValueAsUnsigned())  # the frames are found anew
-        frame = self.thread.GetFrameAtIndex(0)
-        return 0 if (frame.GetPC(), frame.GetSP()) == (address, sp) else -1
-
-    def run(self):
-        """Until the thread meets a trap. Signals that come meanwhile are sent again afterwards: here they would run the program's handlers."""
-        tid, pid = self.thread.GetThreadID(), self.process.GetProcessID()
-        kill, late = ctypes.CDLL(None).tgkill, threading.Event()
-        signals = []
-
-        def stop():
-            late.set()
-            kill(pid, tid, signal.SIGSTOP)
-        clock = threading.Timer(self.TIME, stop)
-        clock.start()
-        try:
-            while True:
-                number = int(re.match("T(..)", self.packet("vCont;c:%x" % tid)).group(1), 16)
-                if number == signal.SIGTRAP or number in self.FAULTS or late.is_set():
-                    return
-                signals.append(number)
-        finally:
-            clock.cancel()
-            for number in signals:
-                kill(pid, tid, number)
-
-
 class StopHook:
     def __init__(self, target, extra, internal):
         pass
@@ -530,17 +467,15 @@ class Command:
         return _front_end.engine.help(self.name).partition("\n")[2]  # LLDB puts the short help before it
 
     def __call__(self, debugger, arguments, context, result):
+        outer = _front_end.result
         _front_end.debugger, _front_end.result = debugger, result
-        _front_end.hook()
         try:
-            _front_end.tidy()
-            _front_end.tend_breakpoints()
-            _front_end.engine.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
+            _front_end.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
             result.SetStatus(lldb.eReturnStatusSuccessFinishResult)
         except binding.GibbonError as error:
             result.SetError(str(error))
         finally:
-            _front_end.result = None
+            _front_end.result = outer
 
 
 def __lldb_init_module(debugger, internal):
@@ -559,6 +494,7 @@ def __lldb_init_module(debugger, internal):
         keep.front_end = _front_end
         sys.modules["_gibbon_lldb"] = keep
         atexit.register(_front_end.close)
+    api.front_end = _front_end
     _front_end.hook()
     if kept is None:
         _front_end.engine.start()

@@ -10,26 +10,21 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
         ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
-        "gib_texts, gib_image_size\n"
+        "gib_texts, gib_mark_enter, gib_mark_leave, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
-static bool passes_filters(struct gib_shared *shared, const struct gib_action *action,
-                           const struct gib_thread *thread, uint64_t caller)
+static bool passes_filters(struct gib_shared *shared, const struct gib_site *site,
+                           const struct gib_action *action, struct gib_thread *thread,
+                           const struct gib_frame *frame)
 {
     if ((action->flags & GIB_ACTION_THREAD) && thread->tid != action->thread)
         return false;
-    if (action->flags & GIB_ACTION_FROM) {
-        uint32_t i = 0;
-        for (; i < action->from_count; i++) {
-            const struct gib_range *range = &shared->range[action->from + i];
-            if (caller > range->start &&
-                caller <= range->end) /* the call is before its return address */
-                break;
-        }
-        if (i == action->from_count)
-            return false;
-    }
+    if ((action->flags & GIB_ACTION_DURING) &&
+        !gib_is_inside(shared, action, thread, (uint64_t)frame))
+        return false;
+    if ((action->flags & GIB_ACTION_FROM) && !gib_comes_from(shared, site, action, thread, frame))
+        return false;
     if (action->flags & GIB_ACTION_LIMITS) {
         struct gib_patch_state *patch = &shared->patch[action->patch];
         uint64_t number = __atomic_fetch_add(&patch->seen, 1, __ATOMIC_RELAXED);
@@ -53,16 +48,17 @@ struct decision {
 
 /* Counts the call for each action that it concerns. */
 static struct decision decide(struct gib_shared *shared, const struct gib_site *site,
-                              struct gib_thread *thread, uint64_t caller)
+                              struct gib_thread *thread, const struct gib_frame *frame)
 {
+    const uint32_t filters =
+        GIB_ACTION_THREAD | GIB_ACTION_FROM | GIB_ACTION_DURING | GIB_ACTION_LIMITS;
     struct decision d = {0, 0, false};
     for (uint32_t i = 0; i < site->actions; i++) {
         const struct gib_action *action = &site->action[i];
         uint32_t flags = action->flags;
         if (!(flags & GIB_ACTION_ENABLED))
             continue;
-        if ((flags & (GIB_ACTION_THREAD | GIB_ACTION_FROM | GIB_ACTION_LIMITS)) &&
-            !passes_filters(shared, action, thread, caller))
+        if ((flags & filters) && !passes_filters(shared, site, action, thread, frame))
             continue;
         ++*gib_thread_counter(shared, thread, action->counter);
         d.divert |= (flags & GIB_ACTION_DIVERT) != 0;
@@ -76,13 +72,12 @@ static struct decision decide(struct gib_shared *shared, const struct gib_site *
 
 /* The same for a thread that has no block: nothing can be counted for it. */
 static bool diverts_uncounted(struct gib_shared *shared, const struct gib_site *site,
-                              uint64_t caller)
+                              struct gib_thread *nobody, const struct gib_frame *frame)
 {
-    static const struct gib_thread nobody;
     const struct gib_action *action = &site->action[0];
     const uint32_t wanted = GIB_ACTION_ENABLED | GIB_ACTION_DIVERT;
     return site->actions == 1 && (action->flags & wanted) == wanted &&
-           passes_filters(shared, action, &nobody, caller);
+           passes_filters(shared, site, action, nobody, frame);
 }
 
 static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth,
@@ -103,9 +98,8 @@ static int32_t target_errno(const struct gib_shared *shared)
     return *location();
 }
 
-/* How far the caller's stack arguments can be repeated when nobody knows how many there are. */
-static uint64_t copyable(struct gib_view *view, const struct gib_site *site,
-                         const struct gib_frame *frame)
+uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
+                      const struct gib_frame *frame)
 {
     if (site->stack_copy < GIB_COPY_UNKNOWN)
         return site->stack_copy;
@@ -131,7 +125,7 @@ static uint64_t divert(struct gib_shared *shared, const struct gib_site *site,
     struct gib_view view;
     if (site->flags & GIB_SITE_PRESERVE) {
         gib_view_open(&view, shared, thread, (uint64_t)frame);
-        frame->copy = copyable(&view, site, frame);
+        frame->copy = gib_copyable(&view, site, frame);
     }
     return GIB_ENTER_DIVERT;
 }
@@ -142,10 +136,11 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
     if (!thread) {
         struct gib_thread nobody = {0};
-        return diverts_uncounted(shared, site, frame->caller) ? divert(shared, site, &nobody, frame)
-                                                              : GIB_ENTER_PASS;
+        return diverts_uncounted(shared, site, &nobody, frame)
+                   ? divert(shared, site, &nobody, frame)
+                   : GIB_ENTER_PASS;
     }
-    struct decision decision = decide(shared, site, thread, frame->caller);
+    struct decision decision = decide(shared, site, thread, frame);
     uint64_t unrecorded = decision.divert ? divert(shared, site, thread, frame) : GIB_ENTER_PASS;
     if (!decision.accepted)
         return unrecorded;
@@ -162,7 +157,7 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     gib_capture_finish(record, end);
     bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
     if (!entry_only)
-        frame->copy = copyable(&view, site, frame);
+        frame->copy = gib_copyable(&view, site, frame);
     if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
         frame->errno_before = (uint64_t)target_errno(shared);
     frame->thread = (uint64_t)thread;
@@ -313,7 +308,7 @@ void gib_count(uint32_t counter, struct gib_shared *shared, uint32_t mode)
         ++*gib_thread_counter(shared, thread, counter);
 }
 
-static const struct gib_range *arena_of(const struct gib_shared *shared, uint64_t pc)
+const struct gib_range *gib_arena_of(const struct gib_shared *shared, uint64_t pc)
 {
     if (pc < shared->arena_low || pc >= shared->arena_high)
         return NULL;
@@ -367,7 +362,7 @@ static const void *search_frames(const struct gib_mapped_object *object, uint64_
  */
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
 {
-    const struct gib_range *arena = arena_of(shared, pc);
+    const struct gib_range *arena = gib_arena_of(shared, pc);
     const struct gib_mapped_object *object = arena ? NULL : object_of(shared, pc);
     if (object)
         return object->count ? search_frames(object, pc, bases) : NULL;
@@ -382,7 +377,7 @@ const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib
  * of a stripped program. */
 int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_shared *shared)
 {
-    const struct gib_range *arena = arena_of(shared, pc);
+    const struct gib_range *arena = gib_arena_of(shared, pc);
     const struct gib_mapped_object *mapped = arena ? NULL : object_of(shared, pc);
     if (mapped && mapped->frames) {
         object->flags = object->link_map = 0;

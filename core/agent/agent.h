@@ -50,6 +50,9 @@ static inline uint64_t gib_ticks(void)
 #define gib_likely(x)   __builtin_expect(!!(x), 1)
 #define gib_unlikely(x) __builtin_expect(!!(x), 0)
 
+/* agent.c: the arena that holds pc, or NULL. */
+const struct gib_range *gib_arena_of(const struct gib_shared *shared, uint64_t pc);
+
 /* thread.c */
 struct gib_thread *gib_thread_here(struct gib_shared *shared, uint32_t mode);
 struct gib_thread *gib_thread_slow(struct gib_shared *shared, uint64_t thread_pointer);
@@ -111,6 +114,22 @@ uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size
  * gib_chunk_flags. */
 uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint32_t limit,
                        uint8_t *flags);
+
+/* As gib_readable(), of bytes that may cross pages: copies them. */
+bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t size);
+/* How far the caller's stack arguments can be repeated when nobody knows how many there are. */
+uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
+                      const struct gib_frame *frame);
+
+/* origin.c: whether the call came from the modules of the action's -from. Counts it when that
+ * cannot be known. `thread` may be one without an owner. */
+bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
+                    const struct gib_action *action, struct gib_thread *thread,
+                    const struct gib_frame *frame);
+
+/* mark.c: whether the thread is inside the function of -during; `at` is an address on its stack. */
+bool gib_is_inside(struct gib_shared *shared, const struct gib_action *action,
+                   struct gib_thread *thread, uint64_t at);
 
 /* capture.c: append to a record. `end` is where the next chunk goes; each returns the new end. */
 char *gib_capture_arguments(struct gib_view *view, const struct gib_site *site,

@@ -26,7 +26,8 @@
 #define GIB_MAX_WORDS        24   /* 8-byte words of arguments kept of one call */
 #define GIB_MAX_STRINGS      6    /* string arguments kept of one call */
 #define GIB_MAX_FRAMES       64   /* of one backtrace */
-#define GIB_MAX_RANGES       1024 /* address ranges of -from modules */
+#define GIB_MAX_RANGES       4096 /* address ranges of -from modules */
+#define GIB_MAX_MARKS        32   /* functions of -during at the same time */
 #define GIB_MAX_UNWIND       1024 /* modules with unwind rows */
 #define GIB_MAX_ARENAS       128
 #define GIB_MAX_OBJECTS      256 /* shared objects of packages */
@@ -138,7 +139,8 @@ enum gib_action_flags {
     GIB_ACTION_FROM = 8,      /* only callers inside ranges[from .. from + from_count) */
     GIB_ACTION_LIMITS = 16,   /* struct gib_patch_state has -after, -every, -times */
     GIB_ACTION_ENABLED = 32,
-    GIB_ACTION_DIVERT = 64, /* an accepted call goes to the thunk's callee, not to what is below */
+    GIB_ACTION_DIVERT = 64,  /* an accepted call goes to the thunk's callee, not to what is below */
+    GIB_ACTION_DURING = 128, /* only inside a call of the function that has `mark` */
 };
 struct gib_action {
     uint32_t flags;
@@ -146,8 +148,9 @@ struct gib_action {
     uint32_t counter; /* index into a thread's counters: calls; the next one: failures */
     int32_t thread;
     uint16_t from, from_count;
-    uint16_t depth; /* of the backtrace */
-    uint16_t reserved;
+    uint16_t depth;  /* of the backtrace */
+    uint16_t mark;   /* DURING, and of the thunk of such a function: place in gib_mark_slot */
+    uint32_t serial; /* of that mark: no other ever has it */
 };
 
 enum gib_site_flags {
@@ -187,6 +190,7 @@ struct gib_site {
     uint8_t source[GIB_MAX_WORDS];
     uint8_t string[GIB_MAX_STRINGS]; /* word indices */
     uint8_t reserved2[2];
+    uint64_t entry; /* address of the function */
     /* For the fast part of the thunk, while GIB_GATE_FAST. */
     uint64_t fast_header;  /* first eight bytes of a record */
     uint32_t fast_counter; /* offset of its counter in a thread block */
@@ -198,6 +202,7 @@ struct gib_site {
 struct gib_patch_state {
     uint64_t seen;                /* calls that passed the other filters; agent */
     uint64_t accepted;            /* of those, calls that -after and -every let through; agent */
+    uint64_t unknown;             /* calls that may have come from the -from module; agent */
     uint64_t after, every, times; /* engine; every and times 0: no limit */
 };
 
@@ -269,12 +274,13 @@ struct gib_shared {
     uint64_t thread_size;                  /* of one block: head page, counters, ring */
     uint64_t counters_offset, ring_offset; /* inside a block */
     uint64_t ring_size;                    /* a power of two */
-    uint32_t reserved0;
+    uint32_t epoch;                        /* grows when modules came or went */
     uint32_t
         tid_offset; /* of the kernel's thread id behind the thread pointer (glibc); 0: not known */
     uint32_t string_limit;
     uint32_t unwind_count;
-    uint64_t hash; /* address of struct gib_hash, private to the process, wiped on fork */
+    uint64_t hash;  /* address of struct gib_hash, private to the process, wiped on fork */
+    uint64_t marks; /* address of struct gib_marks, private to the process, kept on fork */
     uint64_t arena_low, arena_high;         /* all arenas lie between */
     uint64_t errno_location;                /* address of __errno_location, or 0 */
     uint64_t agent_start, agent_end;        /* the agent's own code */
@@ -310,6 +316,30 @@ static inline uint32_t gib_hash_index(uint64_t thread_pointer)
     /* Thread control blocks are spaced by stack sizes: the middle bits differ. */
     return (uint32_t)(thread_pointer >> 12 ^ thread_pointer >> 6) & (GIB_HASH_SLOTS - 1);
 }
+
+/*
+ * -during: which of the functions with a mark each thread is inside. Private memory, as the stacks
+ * that it tells of: a forked child is inside what its parent was inside. A place that is taken
+ * stays with its thread pointer.
+ */
+struct gib_mark_slot {
+    uint64_t owner; /* thread pointer; 0: free */
+    int32_t pid, tid;
+    uint64_t frame[GIB_MAX_MARKS]; /* address of the outermost call's struct gib_frame; 0: none */
+};
+struct gib_marks {
+    struct gib_mark_slot slot[GIB_HASH_SLOTS];
+};
+
+/* -from: what was found out about a call instruction, in a thread's block. */
+struct gib_origin {
+    uint64_t caller;  /* return address; 0: free */
+    uint32_t site;    /* index, and the action's number above GIB_MAX_SITES */
+    uint32_t verdict; /* epoch << 2 | enum of origin.c */
+};
+#define GIB_ORIGINS        64
+#define GIB_ORIGINS_OFFSET 2048 /* in a thread's block */
+_Static_assert(sizeof(struct gib_thread) <= GIB_ORIGINS_OFFSET, "the head page of a block");
 
 /* ---- the agent's entry points ---- */
 
@@ -388,6 +418,7 @@ struct gib_agent_image {
                              gib_shared *): -1, not ours */
     uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
                        gib_shared *, struct gib_thread *, uint64_t frame) */
+    uint32_t mark_enter, mark_leave; /* as enter and leave, of a function of -during */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e31u

@@ -79,6 +79,15 @@ uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size
     return done;
 }
 
+bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t size)
+{
+    if (gib_readable_run(view, address, size) != size)
+        return false;
+    for (uint32_t i = 0; i < size; i++)
+        ((uint8_t *)out)[i] = ((const volatile uint8_t *)address)[i];
+    return true;
+}
+
 /* Text that starts at `in` and ends at a NUL or after `size` bytes, all of them readable. Eight
  * bytes at a time: those behind the NUL are in the same page. */
 static inline uint32_t copy_readable(const char *in, char *out, uint32_t size, bool *ended)

@@ -35,6 +35,7 @@ struct gib_arguments {
     } option[32];
     size_t options;
     char *condition; /* behind `if`, or NULL */
+    char *rest;      /* behind `--` of a command that takes it, or NULL */
     bool interactive;
 };
 
@@ -47,6 +48,7 @@ struct gib_command {
     const struct gib_option *options; /* ends with a NULL name */
     bool takes_condition;
     bool takes_value; /* -2 is a word, no option */
+    bool takes_rest;  /* behind -- there is text that is not looked at */
     int (*run)(struct gib_engine *engine, const struct gib_arguments *arguments,
                struct gib_error *error);
 };
@@ -133,6 +135,7 @@ int gib_command_replace(struct gib_engine *, const struct gib_arguments *, struc
 int gib_command_mock(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_load(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_packages(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_during(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_list(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_enable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_disable(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

@@ -94,7 +94,8 @@ static void offer_patches(struct completion *c)
     char number[16];
     for (size_t i = 0; i < c->engine->patch_count; i++) {
         snprintf(number, sizeof number, "%d", c->engine->patch[i]->number);
-        offer(c, number);
+        if (c->engine->patch[i]->number)
+            offer(c, number);
     }
 }
 

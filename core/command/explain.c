@@ -116,6 +116,16 @@ static void show_site(struct gib_engine *engine, const struct gib_site_state *si
     gib_explain_references(engine, site, found);
 }
 
+static void show_patch(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    char *name = patch->number ? NULL : gib_patch_name(engine, patch);
+    if (name)
+        gib_print(engine, " %s", name);
+    else
+        gib_print(engine, " patch %d", patch->number);
+    free(name);
+}
+
 static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
                         const struct gib_found_list *all, const struct gib_found *found)
 {
@@ -130,7 +140,7 @@ static void explain_one(struct gib_engine *engine, struct gib_patch *patch,
                   known->entry, known->module->path);
         for (size_t k = 0; k < engine->patch_count; k++)
             if (gib_site_link_of(known, engine->patch[k], NULL))
-                gib_print(engine, " patch %d", engine->patch[k]->number);
+                show_patch(engine, engine->patch[k]);
         gib_print(engine, "\n");
         if (!known->internal)
             gib_explain_references(engine, known, all);

@@ -55,6 +55,14 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
+    uint64_t unknown = gib_patch_unknown(engine, patch);
+    if (unknown)
+        gib_print(engine,
+                  "        %" PRIu64 " call%s left out that may be %s of %s: %s by an indirect "
+                  "call, or through another module\n",
+                  unknown, unknown == 1 ? " was" : "s were",
+                  unknown == 1 ? "a tail call" : "tail calls", patch->from,
+                  unknown == 1 ? "it came" : "they came");
     const struct gib_site_state *over;
     size_t overwritten = gib_patch_overwritten(engine, patch, &over);
     if (overwritten)
@@ -170,11 +178,7 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
         gib_ask(engine, "Delete all patches? (y or n) ") == 0)
         count = 0;
     for (size_t i = 0; i < count && !failed; i++) {
-        failed = gib_patch_remove(engine, patches[i], error);
-        if (failed)
-            break;
-        gib_patch_forget(engine, patches[i]);
-        gib_patch_free(patches[i]);
+        failed = gib_patch_delete(engine, patches[i], error);
     }
     free(patches);
     return failed;
@@ -200,8 +204,12 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
     if (!out)
         return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", arguments->word[0],
                         strerror(errno));
+    size_t saved = 0;
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
+        if (!patch->number)
+            continue;
+        saved++;
         if (patch->registration && patch->registration->kind != GIBBON_KIND_ORIGINAL) {
             gib_write_word((fputs("gibbon load ", out), out), patch->package->path);
             gib_write_word((fputc(' ', out), out), patch->registration->function);
@@ -223,7 +231,7 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
     if (fclose(out) || bad)
         return gib_fail(error, GIB_E_FILE, 0, "%.150s could not be written to the end: %s.",
                         arguments->word[0], strerror(errno));
-    gib_print(engine, "Saved %zu patch%s to %s.\n", engine->patch_count,
-              engine->patch_count == 1 ? "" : "es", arguments->word[0]);
+    gib_print(engine, "Saved %zu patch%s to %s.\n", saved, saved == 1 ? "" : "es",
+              arguments->word[0]);
     return 0;
 }

@@ -70,7 +70,13 @@ static int load_patch(struct gib_engine *engine, const struct gib_used_package *
     if (failed)
         return failed;
     patch->enabled = !gib_argument_given(arguments, "disabled");
-    patch->number = engine->next_number++;
+    patch->number = engine->next_number;
+    if (gib_will_patch(engine, patch, &why)) { /* the others stand */
+        gib_warn(engine, "gibbon: %s\n", why.message);
+        gib_patch_free(patch);
+        return 0;
+    }
+    engine->next_number++;
     if ((failed = gib_patch_add(engine, patch))) {
         gib_patch_free(patch);
         return gib_fail(error, failed, 0, "The debugger is out of memory.");
@@ -109,9 +115,8 @@ static int load_commands(struct gib_engine *engine, const struct gib_used_packag
     while (failed && engine->patch_count > before) {
         struct gib_error ignored;
         struct gib_patch *patch = engine->patch[engine->patch_count - 1];
-        gib_patch_remove(engine, patch, &ignored);
-        gib_patch_forget(engine, patch);
-        gib_patch_free(patch);
+        if (gib_patch_delete(engine, patch, &ignored))
+            break;
     }
     for (size_t i = before; i < engine->patch_count && gib_argument_given(arguments, "disabled");
          i++) {

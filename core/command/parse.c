@@ -223,6 +223,10 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
     while (!failed && (word = next_word(&at, &bad, &quoted))) {
         if (options && !quoted && !strcmp(word, "--")) {
             options = false;
+            if (command->takes_rest) {
+                out->rest = at + strspn(at, " \t\n");
+                break;
+            }
         } else if (options && !quoted && !strcmp(word, "if") && command->takes_condition) {
             while (isspace((unsigned char)*at))
                 at++;
@@ -317,7 +321,7 @@ int gib_parse_patches(struct gib_engine *engine, const struct gib_arguments *arg
                               first == last ? " number" : "es", arguments->word[i]);
     }
     for (size_t k = 0; k < engine->patch_count && !failed; k++)
-        if (chosen[k] || arguments->words <= first_word)
+        if (engine->patch[k]->number && (chosen[k] || arguments->words <= first_word))
             (*patches)[(*count)++] = engine->patch[k];
     free(chosen);
     if (failed) {

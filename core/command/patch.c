@@ -28,6 +28,8 @@ static char *write_options(const struct gib_patch *p)
         fputs(" -count", out);
     if (p->from)
         gib_write_word((fputs(" -from ", out), out), p->from);
+    if (p->during)
+        gib_write_word((fputs(" -during ", out), out), p->during->location.text);
     if (p->thread)
         fprintf(out, " -thread %d", p->thread);
     if (p->after)
@@ -136,11 +138,16 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
         return gib_fail(error, GIB_E_SYNTAX, 0,
                         "-temporary is one call; it cannot have -times as well.");
     const char *from = gib_argument_text(arguments, "from"),
+               *during = gib_argument_text(arguments, "during"),
                *prototype = gib_argument_text(arguments, "prototype");
     if (from && !*from)
         return gib_fail(error, GIB_E_SYNTAX, 0, "Option -from needs a module.");
     if (from)
         p->from = strdup(from);
+    if (during && !*during)
+        return gib_fail(error, GIB_E_SYNTAX, 0, "Option -during needs a function.");
+    if (during && (failed = gib_mark_get(engine, during, &p->during, error)))
+        return failed;
     if (prototype) {
         struct gib_error why;
         if (gib_prototype_parse(engine->prototypes, prototype, &p->prototype, &why))
@@ -245,7 +252,7 @@ static void show_others(struct gib_engine *engine, const struct gib_patch *patch
     for (size_t i = 0; site && i < site->layers * GIB_MAX_ACTIONS; i++) {
         const struct gib_patch *other =
             site->layer[i / GIB_MAX_ACTIONS]->chain[i % GIB_MAX_ACTIONS].patch;
-        if (other && other != patch)
+        if (other && other != patch && other->number)
             gib_print(engine, "  Patch %d (%s) is on the same function.\n", other->number,
                       other->location.text);
     }
@@ -281,6 +288,20 @@ static void warn_difference(struct gib_engine *engine, const struct gib_patch *p
     free(difference);
 }
 
+static void show_during(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    const struct gib_patch *mark = patch->during;
+    if (!mark || !engine->process)
+        return;
+    if (!gib_patch_sites(engine, mark, NULL))
+        gib_print(engine, "  %s is in no loaded module yet; until it is, the patch sees no call.\n",
+                  mark->location.text);
+    gib_summarize_refusals(engine, mark, "  ");
+    if (mark->delayed)
+        gib_print(engine, "  -during %s is delayed, tried again at each stop: %s\n",
+                  mark->location.text, mark->delay.message);
+}
+
 void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -299,6 +320,7 @@ void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch
     show_others(engine, patch, sites == 1 ? site : NULL);
     warn_from(engine, patch);
     warn_difference(engine, patch);
+    show_during(engine, patch);
     if (patch->thread && !engine->process)
         gib_print(engine, "  Thread %d is looked for when the program runs, at every stop.\n",
                   patch->thread);
@@ -332,6 +354,46 @@ static int place(struct gib_engine *engine, struct gib_patch *patch,
     return failed < 0 ? decide_pending(engine, patch, arguments, error) : failed;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+/* An expression may mean another function each time. */
+static bool is_constant(const struct gib_location *location)
+{
+    const char *text = location->function;
+    return location->kind != GIB_LOCATION_ADDRESS ||
+           (text[0] >= '0' && text[0] <= '9' &&
+            strspn(text, "0123456789abcdefABCDEFx") == strlen(text));
+}
+
+/* A patch that does the same to the same functions already. */
+static const struct gib_patch *find_same(const struct gib_engine *engine,
+                                         const struct gib_patch *patch)
+{
+    for (size_t i = 0; i < engine->patch_count; i++) {
+        const struct gib_patch *p = engine->patch[i];
+        if (p != patch && p->type == patch->type && p->package == patch->package &&
+            !(p->temporary && p->spent) && same_text(p->location.text, patch->location.text) &&
+            is_constant(&p->location) && same_text(p->with.text, patch->with.text) &&
+            same_text(p->library, patch->library) && same_text(p->value, patch->value) &&
+            same_text(p->options, patch->options))
+            return p;
+    }
+    return NULL;
+}
+
+static void say_same(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    bool off = !patch->enabled || patch->spent;
+    gib_print(engine, "Patch %d is the same; nothing was added.", patch->number);
+    if (off)
+        gib_print(engine, " It is switched off; \"gibbon enable %d\" switches it on.",
+                  patch->number);
+    gib_print(engine, "\n");
+}
+
 int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *arguments,
                        size_t locations, gib_fill_patch *fill, struct gib_error *error)
 {
@@ -342,6 +404,8 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
             "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
     int failed = gib_process_ready(engine, &process, error);
     struct gib_patch *made[256] = {NULL};
+    const struct gib_patch *same[256] = {NULL};
+    int number = engine->next_number;
     size_t count = 0;
     for (; count < locations && !failed; count++) {
         struct gib_patch *patch = made[count] = calloc(1, sizeof *patch);
@@ -349,7 +413,7 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
             failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
             break;
         }
-        patch->number = engine->next_number + (int)count;
+        patch->number = number;
         patch->package = engine->loading;
         failed = gib_location_parse(arguments->word[count], &patch->location, error);
         if (!failed && fill)
@@ -358,23 +422,31 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
             failed = fill_options(engine, arguments, patch, error);
         if (!failed)
             failed = check_thread(engine, patch, error);
+        if (!failed && (same[count] = find_same(engine, patch)))
+            continue;
+        if (!failed)
+            failed = gib_will_patch(engine, patch, error);
+        if (!failed && patch->during && !patch->during->state)
+            failed = place(engine, patch->during, arguments, error);
         if (!failed)
             failed = gib_patch_add(engine, patch);
         if (!failed)
             failed = place(engine, patch, arguments, error);
+        number++;
     }
-    for (size_t i = 0; i < count && failed; i++) {
+    for (size_t i = count; i-- > 0;) {
         struct gib_error ignored;
-        if (!made[i])
-            continue;
-        gib_patch_remove(engine, made[i], &ignored);
-        gib_patch_forget(engine, made[i]);
-        gib_patch_free(made[i]);
+        if (made[i] && (failed || same[i]))
+            gib_patch_delete(engine, made[i], &ignored);
     }
     if (failed)
         return failed;
-    engine->next_number += (int)count;
+    engine->next_number = number;
     for (size_t i = 0; i < count; i++) {
+        if (same[i])
+            say_same(engine, same[i]);
+        if (same[i])
+            continue;
         gib_patch_announce(engine, made[i]);
         gib_note_references(engine, made[i]);
     }

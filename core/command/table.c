@@ -12,6 +12,8 @@
     }
 #define FILTERS                                                                                    \
     {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},       \
+        {"during", GIB_TAKES_TEXT, "FUNCTION",                                                     \
+         "only calls made inside this function, on the same thread"},                              \
         {"thread", GIB_TAKES_NUMBER, "ID",                                                         \
          "only this thread: the debugger's number or the kernel's id"},                            \
         {"after", GIB_TAKES_NUMBER, "N", "skip the first N calls"},                                \
@@ -89,20 +91,21 @@ const struct gib_command gib_command_table[] = {
      "before the\n"
      "program runs is applied while it starts, before the first constructor; it comes back at "
      "every run.\n\n" LOCATIONS,
-     "gibbon wrap mkdtemp -backtrace", wrap_options, true, false, gib_command_wrap},
+     "gibbon wrap mkdtemp -backtrace", wrap_options, true, false, false, gib_command_wrap},
     {"replace", "LOCATION WITH [OPTIONS]", "Let other code run in place of a function.",
      "WITH is a function, or a library: then every function of LOCATION is replaced by its "
      "namesake that the\n"
      "library exports. Calls with -from, -thread and their like that do not match go to the "
      "original.\n\n" LOCATIONS,
-     "gibbon replace compress my_compress", replace_options, true, false, gib_command_replace},
+     "gibbon replace compress my_compress", replace_options, true, false, false,
+     gib_command_replace},
     {"mock", "LOCATION VALUE [OPTIONS]", "Return a value in place of calling a function.",
      "VALUE is of the type of the function's result: a number, NULL, 'c', \"text\", the name of an "
      "enumerator, or\n"
      "the members of a structure, {1, 2.5}. Calls that -after, -every, -from and their like leave "
      "out go to the\n"
      "original. Mocked calls are logged.\n\n" LOCATIONS,
-     "gibbon mock open -1 -errno EACCES", mock_options, true, true, gib_command_mock},
+     "gibbon mock open -1 -errno EACCES", mock_options, true, true, false, gib_command_mock},
     {"load", "PACKAGE [SET|FUNCTION...]", "Load a package: patches that somebody has written.",
      "PACKAGE is a name that \"gibbon packages\" lists, or a file: NAME.so, NAME.c, which is "
      "compiled "
@@ -110,54 +113,66 @@ const struct gib_command gib_command_table[] = {
      "NAME.gibbon, a list of gibbon commands. With names of its sets or functions, only those. Its "
      "code comes into the\n"
      "target when the module that it patches is there.",
-     "gibbon load tempfiles", load_options, false, false, gib_command_load},
+     "gibbon load tempfiles", load_options, false, false, false, gib_command_load},
     {"packages", "", "List packages: what they patch, and what of it is active.",
      "They are looked for in the directories of GIBBON_PATH, by default in "
      "~/.config/gibbon/packages, "
      "and among those\n"
      "that come with Gibbon. GIBBON_PATCHES names some that are loaded when the debugger starts.",
-     "gibbon packages", no_options, false, false, gib_command_packages},
+     "gibbon packages", no_options, false, false, false, gib_command_packages},
+    {"during", "\"PATCH COMMAND\" -- DEBUGGER COMMAND",
+     "Hold a patch for one command of the debugger.",
+     "PATCH COMMAND is a wrap, replace or mock, without the word gibbon. The patch is taken off "
+     "when "
+     "the other command\n"
+     "has ended, also when it failed. If the program still runs then, the patch is switched off, "
+     "and "
+     "taken off at the next\n"
+     "stop.",
+     "gibbon during \"mock open -1 -errno EACCES\" -- next", no_options, false, false, true,
+     gib_command_during},
     {"list", "[N...]", "List patches: where they are, and how often they were called.",
      "An address of <PENDING> means that no module with the function is loaded; <MULTIPLE> that "
      "there are several functions.",
-     "gibbon list 1-3", no_options, false, false, gib_command_list},
+     "gibbon list 1-3", no_options, false, false, false, gib_command_list},
     {"enable", "[N...]", "Enable patches; without a number, all of them.",
      "Enabling and disabling changes a word in the target, no code. A patch that -times had "
      "switched off starts to count anew.",
-     "gibbon enable 2", no_options, false, false, gib_command_enable},
+     "gibbon enable 2", no_options, false, false, false, gib_command_enable},
     {"disable", "[N...]", "Disable patches; without a number, all of them.",
      "A disabled patch costs its function about a nanosecond a call.", "gibbon disable 1 3",
-     no_options, false, false, gib_command_disable},
+     no_options, false, false, false, gib_command_disable},
     {"delete", "[N...]", "Delete patches; without a number, all of them.",
      "The function's original bytes are restored. Without a number you are asked, if somebody can "
      "be asked.",
-     "gibbon delete 1-2", no_options, false, false, gib_command_delete},
+     "gibbon delete 1-2", no_options, false, false, false, gib_command_delete},
     {"log", "[N] [OPTIONS]", "Show or save the recorded calls, of all patches or of patch N.",
      "All calls since the debugger started are kept, in a temporary file, until -clear.",
-     "gibbon log -save calls.jsonl -format jsonl", log_options, false, false, gib_command_log},
+     "gibbon log -save calls.jsonl -format jsonl", log_options, false, false, false,
+     gib_command_log},
     {"stats", "[N...]", "Show how often each patch was called, and how often the call failed.",
      "A call fails when its function says so by convention: -1 or NULL, with errno set. Failures "
      "are counted for recorded\n"
      "calls only, not with -count.",
-     "gibbon stats", no_options, false, false, gib_command_stats},
+     "gibbon stats", no_options, false, false, false, gib_command_stats},
     {"explain", "LOCATION", "Show what a patch would do to a function; change nothing.",
      "Shows the entry, the instructions that would be displaced, the prototype and where it is "
      "from, and what a\n"
      "patch would not see.\n\n" LOCATIONS,
-     "gibbon explain memcpy", no_options, false, false, gib_command_explain},
+     "gibbon explain memcpy", no_options, false, false, false, gib_command_explain},
     {"save", "FILE", "Save the patches as commands that recreate them.",
      "Source the file in either debugger: \"source FILE\" in GDB, \"command source FILE\" in LLDB.",
-     "gibbon save patches.gibbon", no_options, false, false, gib_command_save},
+     "gibbon save patches.gibbon", no_options, false, false, false, gib_command_save},
     {"set", "NAME VALUE", "Change a setting.",
      "\"gibbon show\" lists the settings, their values and what they mean.",
-     "gibbon set string-limit 64", no_options, false, false, gib_command_set},
+     "gibbon set string-limit 64", no_options, false, false, false, gib_command_set},
     {"show", "[NAME]", "Show one setting, or all.", "", "gibbon show ring-size", no_options, false,
-     false, gib_command_show},
+     false, false, gib_command_show},
     {"help", "[COMMAND]", "Show help for a command, or list the commands.", "", "gibbon help wrap",
-     no_options, false, false, gib_command_help},
+     no_options, false, false, false, gib_command_help},
     {"version", "", "Show the version of Gibbon and of its agent.", "", "gibbon version",
-     no_options, false, false, gib_command_version},
-    {NULL, NULL, NULL, NULL, NULL, NULL, false, false, NULL},
+     no_options, false, false, false, gib_command_version},
+    {NULL, NULL, NULL, NULL, NULL, NULL, false, false, false, NULL},
 };
 
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error)

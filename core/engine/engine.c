@@ -142,6 +142,9 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->old_modules);
     gib_prototypes_close(engine->prototypes);
     gib_packages_free(engine);
+    for (size_t i = 0; i < engine->news_count; i++)
+        free(engine->news[i].line);
+    free(engine->news);
     free(engine->reply);
     free(engine->late);
     pthread_mutex_destroy(&engine->lock);
@@ -186,12 +189,10 @@ static void delete_spent(struct gib_engine *engine)
     for (size_t i = 0; i < engine->patch_count;) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_error ignored;
-        if (patch->temporary && patch->spent && gib_patch_remove(engine, patch, &ignored) == 0) {
-            gib_patch_forget(engine, patch);
-            gib_patch_free(patch);
-        } else {
+        if (patch->temporary && patch->spent && gib_patch_delete(engine, patch, &ignored) == 0)
+            i = 0; /* perhaps not the only one that went */
+        else
             i++;
-        }
     }
 }
 
@@ -206,6 +207,18 @@ static void report_unplaced(struct gib_engine *engine)
                      "gibbon: patch %d saw no call, since no module named %s was loaded.%s%s%s\n",
                      patch->number, patch->from, like ? " Did you mean " : "", like ? like : "",
                      like ? "?" : "");
+            free(like);
+        }
+        if (patch->type == GIB_PATCH_MARK)
+            continue;
+        const struct gib_patch *during = patch->during;
+        if (during && !during->placed && !during->refused.count && !during->location.optional) {
+            char *like = gib_location_nearest(engine, during->location.function);
+            gib_warn(engine,
+                     "gibbon: patch %d saw no call, since no module has the function %s of its "
+                     "-during.%s%s%s\n",
+                     patch->number, during->location.text, like ? " Did you mean " : "",
+                     like ? like : "", like ? "?" : "");
             free(like);
         }
         if (!patch->placed && patch->delayed && patch->delay.code == GIB_E_WAITING)
@@ -231,6 +244,11 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         error = &scratch;
     *error = (struct gib_error){0};
     pthread_mutex_lock(&engine->lock);
+    if (engine->asking) {
+        pthread_mutex_unlock(&engine->lock);
+        return gib_fail(error, GIB_E_STATE, 0,
+                        "No gibbon command can be given while a patch is about to be made.");
+    }
     gib_hold_interrupts();
     if (engine->late)
         gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
@@ -257,8 +275,10 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         gib_error_clean(error);
     gib_describe_code(engine);
     gib_check_breakpoints(engine);
+    gib_collect_news(engine);
     gib_let_interrupts();
     pthread_mutex_unlock(&engine->lock);
+    gib_tell_news(engine);
     return failed;
 }
 
@@ -363,6 +383,9 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     }
     if (event == GIB_EVENT_LOADED || event == GIB_EVENT_STOPPED || event == GIB_EVENT_REACHED)
         gib_tell_references(engine);
+    gib_collect_news(engine);
     gib_let_interrupts();
     pthread_mutex_unlock(&engine->lock);
+    if (event != GIB_EVENT_UNMAPPED)
+        gib_tell_news(engine);
 }

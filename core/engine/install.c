@@ -149,6 +149,10 @@ static int map_in_target(struct gib_engine *engine, struct gib_process *process,
                                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1,
                                  0, &process->hash, error);
     if (!failed)
+        failed = gib_system_call(
+            engine, what, SYS_mmap, 0, page_up(sizeof(struct gib_marks)), PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, (uint64_t)-1, 0, &process->marks, error);
+    if (!failed)
         failed =
             gib_system_call(engine, "prepare for fork", SYS_madvise, process->hash,
                             page_up(sizeof(struct gib_hash)), WIPEONFORK, 0, 0, 0, &ignored, error);
@@ -178,6 +182,7 @@ static void fill_shared(struct gib_engine *engine, struct gib_process *process,
     shared->ring_offset = l->ring;
     shared->ring_size = engine->settings.ring_size;
     shared->hash = process->hash;
+    shared->marks = process->marks;
     process->thread_pointer = process->early_pointer = GIB_POINTER_SYSCALL;
     shared->magic = GIB_SHARED_MAGIC;
 }
@@ -280,13 +285,16 @@ void gib_uninstall(struct gib_engine *engine, struct gib_process *process)
     if (process->hash)
         gib_system_call(engine, "", SYS_munmap, process->hash, page_up(sizeof(struct gib_hash)), 0,
                         0, 0, 0, &result, &ignored);
+    if (process->marks)
+        gib_system_call(engine, "", SYS_munmap, process->marks, page_up(sizeof(struct gib_marks)),
+                        0, 0, 0, 0, &result, &ignored);
     if (process->fd >= 0)
         close(process->fd);
     if (process->memory_fd >= 0)
         close(process->memory_fd);
     process->fd = process->memory_fd = -1;
     process->arena_count = 0;
-    process->data = process->alias = process->hash = process->agent = process->call_stop =
-        process->stub = 0;
+    process->data = process->alias = process->hash = process->marks = process->agent =
+        process->call_stop = process->stub = 0;
     process->installed = false;
 }

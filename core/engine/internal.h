@@ -68,6 +68,7 @@ enum gib_patch_type {
     GIB_PATCH_REPLACE, /* other code in place of the original */
     GIB_PATCH_MOCK,    /* a value in place of the call */
     GIB_PATCH_HOOK,    /* of a package: a function that is called when a module is loaded */
+    GIB_PATCH_MARK,    /* tells -during when a thread is inside; hidden, its number is 0 */
 };
 
 struct gib_patch {
@@ -86,23 +87,29 @@ struct gib_patch {
     bool enabled, count_only, temporary, quiet, all_or_none;
     unsigned backtrace; /* depth, 0: none */
     uint64_t after, every, times;
-    int thread;  /* as typed: a debugger's number or a tid; 0: any */
-    int32_t tid; /* of that thread in the current process, 0: it has not been seen */
-    char *from;  /* module, NULL: any */
+    int thread;               /* as typed: a debugger's number or a tid; 0: any */
+    int32_t tid;              /* of that thread in the current process, 0: it has not been seen */
+    char *from;               /* module, NULL: any */
+    struct gib_patch *during; /* MARK of the function inside which calls count, NULL: none */
+    /* MARK */
+    unsigned users;  /* patches with -during */
+    uint16_t mark;   /* place in struct gib_mark_slot */
+    uint32_t serial; /* no other mark of this engine has or had it */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */
     uint32_t state;     /* index into gib_shared.patch */
     bool address_known; /* ADDRESS locations are evaluated once a process */
     uint64_t address;
-    bool placed;                              /* on a function of the process that ran last */
-    bool told;                                /* what it does not see; once a session */
-    bool given_up;                            /* -all-or-none, and a function was refused */
-    bool spent;                               /* -temporary and called, or -times reached */
-    struct gib_refusals refused;              /* functions that cannot be patched */
-    size_t delayed;                           /* sites that can be when a thread has left them */
-    struct gib_error delay;                   /* of the first of them */
-    uint64_t earlier_calls, earlier_failures; /* of the process that ended last */
+    bool reported, waited;       /* news.c */
+    bool placed;                 /* on a function of the process that ran last */
+    bool told;                   /* what it does not see; once a session */
+    bool given_up;               /* -all-or-none, and a function was refused */
+    bool spent;                  /* -temporary and called, or -times reached */
+    struct gib_refusals refused; /* functions that cannot be patched */
+    size_t delayed;              /* sites that can be when a thread has left them */
+    struct gib_error delay;      /* of the first of them */
+    uint64_t earlier_calls, earlier_failures, earlier_unknown; /* of the process that ended last */
 };
 
 /* ---- process: what is in the target ---- */
@@ -246,11 +253,11 @@ struct gib_process {
     uint32_t early_pointer;    /* of those that run before */
     struct gib_shared *shared; /* our mapping; owned by the log */
     uint64_t size;
-    int fd, memory_fd;            /* the shared memory; gib_target_memory() */
-    uint64_t data, alias, hash;   /* addresses in the target */
-    uint64_t agent;               /* address of its image */
-    uint64_t call_stop;           /* address of an int3 for calls by ptrace */
-    uint64_t syscall_instruction; /* address of one, for system calls by ptrace */
+    int fd, memory_fd;                 /* the shared memory; gib_target_memory() */
+    uint64_t data, alias, hash, marks; /* addresses in the target */
+    uint64_t agent;                    /* address of its image */
+    uint64_t call_stop;                /* address of an int3 for calls by ptrace */
+    uint64_t syscall_instruction;      /* address of one, for system calls by ptrace */
     uint64_t
         trap_instruction; /* of an int3 that somebody else has, for calls before ours is there */
     uint64_t stub;        /* address of 128 bytes for a system-call stub */
@@ -302,7 +309,7 @@ struct gib_engine {
     struct gib_patch **patch;
     size_t patch_count;
     int next_number;
-    uint32_t processes;
+    uint32_t processes, marks; /* ever */
     struct gib_process *process;
     struct gib_modules *
         *old_modules; /* of ended processes: the log still describes their addresses */
@@ -315,7 +322,10 @@ struct gib_engine {
     const struct gib_used_package *loading; /* whose commands are being executed */
     bool quiet; /* output of commands is not shown, as nobody typed them */
     char *late; /* a warning that nobody could be given when it came, for the next command */
-    bool busy;  /* inside a change: nested events wait */
+    struct gib_news *news; /* not told yet */
+    size_t news_count;
+    bool asking;          /* inside GIB_WILL_PATCH */
+    bool busy;            /* inside a change: nested events wait */
     bool interruptible;   /* inside a command of the user's */
     bool stood_on_return; /* at the last stop, before a return instruction */
     struct {              /* the page of code read last; valid inside one change */
@@ -848,6 +858,39 @@ bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patc
 void gib_patch_free(struct gib_patch *patch);
 int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch);
 void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch);
+/* Takes the patch off all its sites, forgets and frees it, and what only it used. On failure
+ * nothing has changed. */
+int gib_patch_delete(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
+/* "patch 3 (open)", for messages; malloc'ed. */
+char *gib_patch_name(const struct gib_engine *engine, const struct gib_patch *patch);
+/* Calls that may be tail calls of the -from module. */
+uint64_t gib_patch_unknown(struct gib_engine *engine, const struct gib_patch *patch);
+
+/* Takes it off, or switches it off while the program runs; then it goes at the next stop. */
+void gib_patch_drop(struct gib_engine *engine, struct gib_patch *patch);
+
+/* news.c: what a front-end is told of patches. */
+struct gib_news {
+    enum gib_patch_event event;
+    char *line;
+};
+/* 0, or GIB_E_REFUSED. */
+int gib_will_patch(struct gib_engine *engine, const struct gib_patch *patch,
+                   struct gib_error *error);
+void gib_did_unpatch(struct gib_engine *engine, const struct gib_patch *patch);
+/* Finds out which patches have come onto functions since the last time. */
+void gib_collect_news(struct gib_engine *engine);
+/* Tells it all; without the lock. */
+void gib_tell_news(struct gib_engine *engine);
+/* One line of gib_engine_patches, malloc'ed. In core/command. */
+char *gib_patch_line(struct gib_engine *engine, const struct gib_patch *patch);
+
+/* during.c: the marks of -during. */
+/* The mark on this function, one more user of it; a new one is not placed yet. */
+int gib_mark_get(struct gib_engine *engine, const char *function, struct gib_patch **mark,
+                 struct gib_error *error);
+/* One user less; the last one takes it off. NULL is allowed. */
+int gib_mark_release(struct gib_engine *engine, struct gib_patch *mark, struct gib_error *error);
 size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch,
                        struct gib_site_state **first);
 size_t gib_patch_inside(struct gib_engine *engine, const struct gib_patch *patch);

@@ -123,9 +123,20 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                         GIB_MAX_SITES);
     struct gib_layer *layer = site->layers ? gib_site_top(site) : NULL;
     out->added = !layer || patch->type != GIB_PATCH_WRAP || !only_records(layer);
+    if (patch->type == GIB_PATCH_MARK && site->unguarded)
+        return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
+                        "%.60s cannot be the function of -during: this process has an unwinder "
+                        "that cannot be told of Gibbon's frames, so no function's end is seen.",
+                        site->function);
+    if (patch->type == GIB_PATCH_MARK && gib_site_entry_only(site))
+        return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
+                        "%.60s cannot be the function of -during: it returns twice, never, or "
+                        "looks at its caller, so nobody sees when it ends.",
+                        site->function);
     if (out->added) {
         int failed = gib_layer_add(engine, process, site, &layer, error);
-        if (!failed && patch->type != GIB_PATCH_WRAP &&
+        bool diverts = patch->type != GIB_PATCH_WRAP && patch->type != GIB_PATCH_MARK;
+        if (!failed && diverts &&
             (failed = gib_layer_callee(engine, process, site, layer, patch, error)))
             gib_layer_drop(site, layer);
         if (failed)

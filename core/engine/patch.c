@@ -7,7 +7,7 @@
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number)
 {
     for (size_t i = 0; i < engine->patch_count; i++)
-        if (engine->patch[i]->number == number)
+        if (number > 0 && engine->patch[i]->number == number)
             return engine->patch[i];
     return NULL;
 }
@@ -48,6 +48,48 @@ void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch)
             break;
         }
     }
+}
+
+int gib_patch_delete(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
+{
+    struct gib_patch *mark = patch->during;
+    struct gib_error ignored;
+    int failed = gib_patch_remove(engine, patch, error);
+    if (failed)
+        return failed;
+    gib_did_unpatch(engine, patch);
+    gib_patch_forget(engine, patch);
+    gib_patch_free(patch);
+    gib_mark_release(engine, mark, &ignored);
+    return 0;
+}
+
+void gib_patch_drop(struct gib_engine *engine, struct gib_patch *patch)
+{
+    struct gib_error ignored;
+    if (engine->ops.state(engine->context) != GIB_TARGET_RUNNING &&
+        !gib_patch_delete(engine, patch, &ignored))
+        return;
+    patch->temporary = patch->spent = true;
+    gib_patch_update(engine, patch, &ignored);
+}
+
+char *gib_patch_name(const struct gib_engine *engine, const struct gib_patch *patch)
+{
+    if (patch->type != GIB_PATCH_MARK)
+        return gib_format("patch %d (%s)", patch->number, patch->location.text);
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->during == patch)
+            return gib_format("-during %s of patch %d", patch->location.text,
+                              engine->patch[i]->number);
+    return gib_format("-during %s", patch->location.text);
+}
+
+uint64_t gib_patch_unknown(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    const struct gib_process *process = engine->process;
+    bool there = process && process->installed && patch->state;
+    return patch->earlier_unknown + (there ? process->shared->patch[patch->state].unknown : 0);
 }
 
 size_t gib_patch_sites(struct gib_engine *engine, const struct gib_patch *patch,

@@ -216,7 +216,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->delayed = 0;
         patch->placed = patch->given_up = false;
         patch->tid = 0;
-        patch->earlier_calls = patch->earlier_failures = 0;
+        patch->earlier_calls = patch->earlier_failures = patch->earlier_unknown = 0;
         if (!patch->temporary)
             patch->spent = false;
     }
@@ -238,9 +238,11 @@ void gib_process_end(struct gib_engine *engine)
         gib_refresh_spent(engine);
         gib_log_ended(engine->log);
     }
-    for (size_t i = 0; i < engine->patch_count; i++) /* shown until the next run */
-        engine->patch[i]->earlier_calls =
-            gib_patch_calls(engine, engine->patch[i], &engine->patch[i]->earlier_failures);
+    for (size_t i = 0; i < engine->patch_count; i++) { /* shown until the next run */
+        struct gib_patch *patch = engine->patch[i];
+        patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
+        patch->earlier_unknown = gib_patch_unknown(engine, patch);
+    }
     gib_return_breakpoints(engine, 0);
     free(process->moved);
     engine->process = NULL;
@@ -331,6 +333,14 @@ int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
 
 /* ---- pending ---- */
 
+static void warn_about(struct gib_engine *engine, const struct gib_patch *patch,
+                       const struct gib_error *error)
+{
+    char *name = gib_patch_name(engine, patch);
+    gib_warn(engine, "gibbon: %s: %s\n", name ? name : "", error->message);
+    free(name);
+}
+
 /* Sites whose library was unmapped: their calls stay counted, their patches wait again. */
 static void forget_gone_sites(struct gib_process *process)
 {
@@ -395,8 +405,7 @@ void gib_resolve_pending(struct gib_engine *engine)
                                  &error) == 0 &&
             found.count) {
             if (gib_patch_apply(engine, patch, &found, &error) && error.message[0])
-                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
-                         error.message);
+                warn_about(engine, patch, &error);
         }
         gib_found_free(&found);
     }
@@ -422,12 +431,15 @@ void gib_patch_retry(struct gib_engine *engine)
                       gib_patch_apply(engine, patch, &found, &error);
         size_t more = gib_patch_sites(engine, patch, NULL) - sites;
         if (failed && (patch->refused.count != refused || !patch->refused.count))
-            gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
-                     error.message);
-        if (more)
+            warn_about(engine, patch, &error);
+        char *name = !more                           ? NULL
+                     : patch->type == GIB_PATCH_MARK ? gib_patch_name(engine, patch)
+                                                     : gib_format("patch %d", patch->number);
+        if (name)
             gib_print(engine,
-                      "gibbon: patch %d waited for a thread, and is on %zu more function%s now.\n",
-                      patch->number, more, more == 1 ? "" : "s");
+                      "gibbon: %s waited for a thread, and is on %zu more function%s now.\n", name,
+                      more, more == 1 ? "" : "s");
+        free(name);
         gib_found_free(&found);
     }
     engine->busy = false;
@@ -573,8 +585,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
             found->module = gib_modules_at(process->modules, chosen);
             one = (struct gib_found_list){found, 1};
             if (gib_patch_apply(engine, patch, &one, &error) && error.message[0])
-                gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
-                         error.message);
+                warn_about(engine, patch, &error);
         }
         gib_found_free(&all);
     }

@@ -44,8 +44,9 @@ static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
+/* `kind` is that of the layer's thunk. */
 static void fill_action(struct gib_process *process, struct gib_action *a,
-                        const struct gib_chain_link *link)
+                        const struct gib_chain_link *link, enum gib_thunk_kind kind)
 {
     const struct gib_patch *patch = link->patch;
     memset(a, 0, sizeof *a);
@@ -53,9 +54,12 @@ static void fill_action(struct gib_process *process, struct gib_action *a,
     if (!patch)
         return;
     a->patch = patch->state;
-    a->flags = patch->enabled && !patch->spent ? GIB_ACTION_ENABLED : 0;
-    a->flags |= patch->count_only || patch->type == GIB_PATCH_REPLACE ? 0 : GIB_ACTION_RECORD;
-    a->flags |= patch->type != GIB_PATCH_WRAP ? GIB_ACTION_DIVERT : 0;
+    bool blind = patch->type == GIB_PATCH_MARK && kind != GIB_THUNK_CALL_THROUGH;
+    a->flags = patch->enabled && !patch->spent && !blind ? GIB_ACTION_ENABLED : 0;
+    bool records = patch->type != GIB_PATCH_REPLACE && patch->type != GIB_PATCH_MARK;
+    bool diverts = patch->type != GIB_PATCH_WRAP && patch->type != GIB_PATCH_MARK;
+    a->flags |= records && !patch->count_only ? GIB_ACTION_RECORD : 0;
+    a->flags |= diverts ? GIB_ACTION_DIVERT : 0;
     if (patch->backtrace) {
         a->flags |= GIB_ACTION_BACKTRACE;
         a->depth = (uint16_t)patch->backtrace;
@@ -66,10 +70,51 @@ static void fill_action(struct gib_process *process, struct gib_action *a,
         a->flags |= GIB_ACTION_THREAD;
         a->thread = patch->tid; /* 0 is nobody's */
     }
+    if (patch->during || patch->type == GIB_PATCH_MARK) {
+        const struct gib_patch *mark = patch->during ? patch->during : patch;
+        a->flags |= patch->during ? GIB_ACTION_DURING : 0;
+        a->mark = mark->mark;
+        a->serial = mark->serial;
+    }
     if (patch->from) {
         a->flags |= GIB_ACTION_FROM;
         a->from_count = module_ranges(process, patch->from, &a->from);
     }
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct gib_range *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The module without its PLTs: a jump through one of them is not made by its code. At most
+ * MODULE_RANGES of them. */
+enum { MODULE_RANGES = 6 };
+static size_t code_ranges(const struct gib_module *module, struct gib_range *out)
+{
+    static const char *const names[] = {".plt", ".plt.got", ".plt.sec", ".iplt"};
+    struct gib_range plt[MODULE_RANGES];
+    size_t plts = 0, count = 0;
+    for (size_t i = 0; module->elf && i < sizeof names / sizeof *names; i++) {
+        struct gib_range *p = &plt[plts];
+        uint64_t size;
+        if (!gib_elf_section(module->elf, names[i], &p->start, &size))
+            continue;
+        p->start += module->bias;
+        p->end = p->start + size;
+        plts += p->start >= module->start && p->end <= module->end && p->start < p->end;
+    }
+    qsort(plt, plts, sizeof *plt, by_start);
+    uint64_t start = module->start;
+    for (size_t i = 0; i < plts; i++) {
+        if (plt[i].start > start)
+            out[count++] = (struct gib_range){start, plt[i].start};
+        start = plt[i].end > start ? plt[i].end : start;
+    }
+    if (module->end > start)
+        out[count++] = (struct gib_range){start, module->end};
+    return count;
 }
 
 /* The ranges of the modules that a -from means now. The table only grows, since the agent may be
@@ -78,12 +123,14 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
 {
     struct gib_shared *shared = process->shared;
     size_t count = 0, room = gib_modules_count(process->modules);
-    struct gib_range *range = calloc(room ? room : 1, sizeof *range);
+    struct gib_range *range = calloc(room ? MODULE_RANGES * room : 1, sizeof *range);
+    gib_modules_lock(process->modules);
     for (size_t i = 0; range && i < room; i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
         if (!module->gone && gib_module_matches(module, wanted))
-            range[count++] = (struct gib_range){module->start, module->end};
+            count += code_ranges(module, range + count);
     }
+    gib_modules_unlock(process->modules);
     size_t size = count * sizeof *range, at = 0;
     while (at + count <= process->ranges && memcmp(&process->range[at], range, size))
         at++;
@@ -103,6 +150,7 @@ static uint16_t module_ranges(struct gib_process *process, const char *wanted, u
 
 void gib_sites_follow_modules(struct gib_engine *engine, struct gib_process *process)
 {
+    process->shared->epoch++;
     for (uint32_t i = 0; i < process->site_count; i++) {
         const struct gib_site_state *site = process->site[i];
         bool from = false;
@@ -156,6 +204,7 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
 {
     memset(s, 0, sizeof *s);
     s->index = layer->index;
+    s->entry = site->entry;
     s->thread_pointer = (uint8_t)thread_pointer(process, site);
     gib_shape_function(s, site->prototype, &site->convention);
     s->flags |= layer->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
@@ -186,7 +235,7 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         /* A deleted one keeps its counter: a thread may be between its look at the flags and the
          * counting. */
-        fill_action(process, &fresh.action[i], &layer->chain[i]);
+        fill_action(process, &fresh.action[i], &layer->chain[i], layer->kind);
         if (layer->chain[i].patch)
             fresh.actions = (uint8_t)(i + 1);
     }
@@ -237,7 +286,7 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
 
 static bool has_filters(const struct gib_patch *p)
 {
-    return p->after || p->every || p->times || p->temporary || p->thread || p->from;
+    return p->after || p->every || p->times || p->temporary || p->thread || p->from || p->during;
 }
 
 enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const struct gib_layer *layer)
@@ -254,6 +303,8 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
     }
     if (used && only->type == GIB_PATCH_HOOK)
         return GIB_THUNK_BEFORE;
+    if (used && only->type == GIB_PATCH_MARK)
+        return GIB_THUNK_CALL_THROUGH;
     bool plain = used == 1 && !has_filters(only);
     if (used && only->type == GIB_PATCH_REPLACE)
         return !plain || preserves(site, layer) ? GIB_THUNK_DIVERT
@@ -286,6 +337,7 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
     const struct gib_chain_link *first = NULL;
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
         first = layer->chain[i].patch ? &layer->chain[i] : NULL;
+    bool marks = first && first->patch->type == GIB_PATCH_MARK;
     struct gib_site shape;
     fill_shape(process, site, layer, &shape);
     struct gib_thunk_request request = {
@@ -294,8 +346,8 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
         .trampoline = layer->next,
         .callee = layer->callee ? layer->callee : layer->next,
         .active = at,
-        .enter = process->agent + image->enter,
-        .leave = process->agent + image->leave,
+        .enter = process->agent + (marks ? image->mark_enter : image->enter),
+        .leave = process->agent + (marks ? image->mark_leave : image->leave),
         .count = process->agent + image->count,
         .texts = process->agent + image->texts,
         .find_fde = process->agent +
@@ -311,7 +363,7 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
         .preserve = preserves(site, layer),
         .preserve_not = result_registers(site->prototype ? &site->prototype->result : NULL),
         .hash = process->hash,
-        .shape = &shape,
+        .shape = marks ? NULL : &shape,
         .thread_pointer = thread_pointer(process, site),
         .counter = first ? first->counter : 0,
         .counter_offset = (uint32_t)(shared->counters_offset + 8ull * (first ? first->counter : 0)),

@@ -5,10 +5,11 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 6
+INTERFACE = 7
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
+WILL_PATCH, DID_PATCH, DID_UNPATCH, PENDING_RESOLVED = range(4)  # enum gib_patch_event
 
 
 class Error(Structure):
@@ -39,6 +40,8 @@ class Operations(Structure):
         ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
         ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
+        ("execute", c_int, (c_char_p, c_void_p)),
+        ("patch_event", c_int, (c_int, c_char_p, c_void_p)),
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
         ("symbols", c_int, (c_char_p, c_uint64)),
         ("print", None, (c_char_p, c_int)),
@@ -91,6 +94,8 @@ class Engine:
                 ("command", c_int, [c_void_p, c_char_p, c_bool, POINTER(Error)]),
                 ("complete", c_char_p, [c_void_p, c_char_p, POINTER(c_bool)]),
                 ("commands", c_char_p, [c_void_p]), ("help", c_char_p, [c_void_p, c_char_p]), ("settings", c_char_p, [c_void_p]),
+                ("patches", c_char_p, [c_void_p]), ("drop", None, [c_void_p, c_int]), ("patched", c_int, [c_void_p, c_char_p, POINTER(Error)]),
+                ("original", c_uint64, [c_void_p, c_char_p, POINTER(c_uint64), POINTER(Error)]),
                 ("thunk_at", c_uint64, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p]),
                 ("start", None, [c_void_p])):
             function = getattr(library, "gib_engine_" + name)
@@ -108,7 +113,7 @@ class Engine:
     def _adapter(self, name, kind):
         method = getattr(self.front_end, name)
         adapters = {"program": self._program, "read": self._read, "write": self._write, "threads": self._fill,
-                    "breakpoints": self._fill, "evaluate": self._evaluate, "call": self._value, "get_register": self._value,
+                    "breakpoints": self._fill, "evaluate": self._evaluate, "execute": self._execute, "patch_event": self._execute, "call": self._value, "get_register": self._value,
                     "print": self._show, "query": self._show}
         adapter = adapters.get(name, self._plain)
         failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1
@@ -127,9 +132,9 @@ class Engine:
                 if os.environ.get("GIBBON_DEBUG"):
                     import traceback
                     traceback.print_exc()
-                if name == "evaluate":
+                if name in ("evaluate", "execute", "patch_event"):  # the last argument is room for a sentence
                     sentence = encoded(str(error))[:255]
-                    ctypes.memmove(arguments[2], sentence + b"\0", len(sentence) + 1)
+                    ctypes.memmove(arguments[-1], sentence + b"\0", len(sentence) + 1)
                 return failure
         return operation
 
@@ -178,6 +183,11 @@ class Engine:
         return 0
 
     @staticmethod
+    def _execute(method, *arguments):
+        method(*(decoded(a) if isinstance(a, bytes) else a for a in arguments[:-1]))
+        return 0
+
+    @staticmethod
     def _value(method, argument, value):
         value[0] = method(decoded(argument) if isinstance(argument, bytes) else argument) & 0xffffffffffffffff
         return 0
@@ -189,6 +199,9 @@ class Engine:
 
     def _show(self, method, text, *style):
         if self.quit:
+            return 0
+        if style == (PLAIN,) and self.captured is not None:
+            self.captured.append(text.decode("utf-8", "replace"))
             return 0
         result = method(text.decode("utf-8", "replace"), *style)  # a terminal may take other bytes for commands
         return 0 if result is None else int(result)
@@ -202,6 +215,31 @@ class Engine:
             raise KeyboardInterrupt
         if failed:
             raise GibbonError(error.message.decode("utf-8", "replace"))
+
+    captured = None  # output of commands, for a script that wants it
+
+    def patches(self):
+        lines = self.library.gib_engine_patches(self.handle).decode("utf-8", "replace")
+        return lines.split("\n") if lines else []
+
+    def drop(self, number):
+        if self.handle:
+            self.library.gib_engine_drop(self.handle, number)
+
+    def patched(self, location):
+        error = Error()
+        answer = self.library.gib_engine_patched(self.handle, encoded(location), byref(error))
+        if answer < 0:
+            raise GibbonError(error.message.decode("utf-8", "replace"))
+        return bool(answer)
+
+    def original(self, location):
+        """Addresses: of the original, and of the function."""
+        error, entry = Error(), c_uint64(0)
+        address = self.library.gib_engine_original(self.handle, encoded(location), byref(entry), byref(error))
+        if not address:
+            raise GibbonError(error.message.decode("utf-8", "replace"))
+        return address, entry.value
 
     def complete(self, text):
         functions = c_bool(False)

@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 6
+#define GIB_ENGINE_INTERFACE 7
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -59,6 +59,27 @@ GIB_API const char *gib_engine_settings(struct gib_engine *engine);
 
 /* How often patch N was called, as $_gibbon_calls(N); -1 when there is no such patch. */
 GIB_API int64_t gib_engine_calls(struct gib_engine *engine, int number);
+
+/* A line for each patch, fields separated by tabs: number, type ("wrap"), state ("active",
+ * "pending", "disabled"), calls, functions it is on, address of the first of them (hexadecimal, 0:
+ * none), location, the value or what runs instead (or ""), options as typed (or ""). */
+GIB_API const char *gib_engine_patches(struct gib_engine *engine);
+
+/* Takes patch N off. While the program runs it is only switched off, and goes at the next stop. No
+ * such patch: nothing happens. */
+GIB_API void gib_engine_drop(struct gib_engine *engine, int number);
+
+/*
+ * Whether a detour is in memory at a function that `location` means: 1, 0 (also without a process),
+ * or -1 with *error. By the bytes there, not by what was once written.
+ */
+GIB_API int gib_engine_patched(struct gib_engine *engine, const char *location,
+                               struct gib_error *error);
+
+/* The address that calls the function as it is in its file, past all patches: its trampoline, or
+ * itself. *entry is its own address. 0 with *error when `location` is no one function. */
+GIB_API uint64_t gib_engine_original(struct gib_engine *engine, const char *location,
+                                     uint64_t *entry, struct gib_error *error);
 
 /* The beginning of the thunk that `pc` is in, behind a call: its frame then has a frame pointer
  * (caller's pc at rbp + 8, caller's rbp at rbp, caller's rsp is rbp + 16). For debuggers that

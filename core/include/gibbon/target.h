@@ -44,6 +44,14 @@ enum gib_print_style {
     GIB_PRINT_WARNING,
 };
 
+/* What happens to a patch. */
+enum gib_patch_event {
+    GIB_WILL_PATCH,       /* it is about to be made; may be refused */
+    GIB_DID_PATCH,        /* it is on functions of the process now */
+    GIB_DID_UNPATCH,      /* it was on some, and has been taken off */
+    GIB_PENDING_RESOLVED, /* it waited for its functions, and is on them now; DID_PATCH follows */
+};
+
 /* All callbacks get the context given to gib_engine_new. "0 or -1": -1 says that the debugger could
  * not. */
 struct gib_target_operations {
@@ -95,6 +103,19 @@ struct gib_target_operations {
     /* The value of an expression of the debugger's language as an address, as in "*EXPRESSION". On
      * failure -1 and a sentence in `error` (256 bytes). */
     int (*evaluate)(void *context, const char *expression, uint64_t *value, char *error);
+
+    /* Executes a command of the debugger's as if it had been typed, and comes back when it has
+     * ended: when the program has stopped again, if the command lets it run. Calls of the engine
+     * are allowed meanwhile. On failure -1 and a sentence in `error` (256 bytes). */
+    int (*execute)(void *context, const char *command, char *error);
+
+    /*
+     * Tells of a patch: a line as of gib_engine_patches. WILL_PATCH comes inside a command, which
+     * fails when the answer is -1, with the reason in `error` (256 bytes); no command may be given
+     * then. The others come at the end of a command or an event, one call for each; their answer
+     * is not looked at, and commands may be given if the debugger is ready for them.
+     */
+    int (*patch_event)(void *context, enum gib_patch_event event, const char *line, char *error);
 
     /* Stop internally, unseen by the user, whenever `address` is executed, and report
      * GIB_EVENT_REACHED; on: false ends it. With a path, `address` is one of that file's, which may

@@ -1,0 +1,112 @@
+"""What GDB's front-end gives GDB: its line editor, an unwinder, functions for expressions."""
+import ctypes
+
+import gdb
+import gdb.unwinder
+
+import gibbon_binding as binding
+
+
+class Prompt:
+    """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
+    where GDB has a readline library of its own, which cannot be asked."""
+    WAITS, ACCEPTED, SEARCHES_OR_LISTS = 0x80000, 0x2000000, 0x80 | 0x100 | 0x4000  # RL_STATE_ values
+
+    def __init__(self):
+        self.readline = ctypes.CDLL(None)
+        try:
+            self.state = ctypes.c_ulong.in_dll(self.readline, "rl_readline_state")
+            self.shows = ctypes.c_void_p.in_dll(self.readline, "rl_redisplay_function")
+            self.usual = ctypes.cast(self.readline.rl_redisplay, ctypes.c_void_p).value  # the text interface has another
+            self.hide, self.again = self.readline.rl_clear_visible_line, self.readline.rl_on_new_line
+        except (AttributeError, ValueError):
+            self.state = ctypes.c_ulong(0)
+
+    def __enter__(self):
+        state = self.state.value
+        self.shown = state & self.WAITS and not state & (self.ACCEPTED | self.SEARCHES_OR_LISTS) and self.shows.value == self.usual
+        if self.shown:
+            self.hide()
+
+    def __exit__(self, *_error):
+        if self.shown:
+            self.again()
+            self.readline.rl_redisplay()
+
+
+class Unwinder(gdb.unwinder.Unwinder):
+    """Shows GDB the way through a thunk: an ordinary frame with a frame pointer, but in memory without tables."""
+
+    class Id:
+        def __init__(self, sp, pc):
+            self.sp, self.pc = sp, pc
+
+    def __init__(self, front_end):
+        super().__init__("gibbon")
+        self.front_end = front_end
+
+    def __call__(self, pending):
+        pc = int(pending.read_register("rip"))
+        thunk = self.front_end.engine.thunk_at(pc)
+        if not thunk:
+            return None
+        frame = pending.read_register("rbp")
+        word = gdb.lookup_type("unsigned long").pointer()
+        at = (int(frame) if int(frame) >= 0 else int(frame) + (1 << 64))
+        slot = gdb.Value(at).cast(word)
+        # The same frame as by the symbol file, once that is there.
+        info = pending.create_unwind_info(self.Id(gdb.Value(at + 16), gdb.Value(thunk)))
+        info.add_saved_register("rip", slot[1])
+        info.add_saved_register("rbp", slot[0])
+        info.add_saved_register("rsp", gdb.Value(at + 16))
+        return info
+
+
+class Calls(gdb.Function):
+    """$_gibbon_calls(N): how often the function of patch N was called."""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("_gibbon_calls")
+
+    def invoke(self, number):
+        calls = self.front_end.engine.calls(int(number))
+        if calls < 0:
+            raise gdb.GdbError("No patch number %d." % int(number))
+        return calls
+
+
+class Patched(gdb.Function):
+    """$_gibbon_patched("FUNCTION"): whether a detour is in memory at the function: 1 or 0."""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("_gibbon_patched")
+
+    def invoke(self, location):
+        return int(asked(self.front_end.engine.patched, location))
+
+
+class Original(gdb.Function):
+    """$_gibbon_original("FUNCTION"): a pointer that calls the function past all patches, of its own type, or to a function that gives an int."""
+
+    def __init__(self, front_end):
+        self.front_end = front_end
+        super().__init__("_gibbon_original")
+
+    def invoke(self, location):
+        address, entry = asked(self.front_end.engine.original, location)
+        try:
+            function = gdb.block_for_pc(entry).function
+        except (AttributeError, RuntimeError):
+            function = None  # no debug information
+        if function is None:
+            return gdb.parse_and_eval("(int (*)()) 0x%x" % address)
+        return gdb.Value(address).cast(function.type.pointer())
+
+
+def asked(question, location):
+    try:
+        return question(location.string())
+    except binding.GibbonError as error:
+        raise gdb.GdbError(str(error))
