@@ -56,6 +56,17 @@ static int no_evaluate(void *context, const char *expression, uint64_t *value, c
     strcpy(error, "No process.");
     return -1;
 }
+static int no_execute(void *context, const char *command, char *error)
+{
+    strcpy(error, "No debugger.");
+    return -1;
+}
+static int no_news(void *context, enum gib_patch_event event, const char *line, char *error)
+{
+    if (strchr(line, '\n'))
+        abort(); /* target.h: one line */
+    return 0;
+}
 static int no_watch(void *context, const char *path, uint64_t address, bool on)
 {
     return 0;
@@ -89,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .breakpoints = no_breakpoints,
         .move_breakpoint = no_move,
         .evaluate = no_evaluate,
+        .execute = no_execute,
+        .patch_event = no_news,
         .watch = no_watch,
         .print = print,
         .query = yes,

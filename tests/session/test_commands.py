@@ -5,7 +5,7 @@ import re
 import pytest
 from harness import INSIDE, normal, same_lines
 
-COMMANDS = ["wrap", "list", "enable", "disable", "delete", "log", "stats", "explain", "save", "set", "show", "help", "version"]
+COMMANDS = ["wrap", "during", "list", "enable", "disable", "delete", "log", "stats", "explain", "save", "set", "show", "help", "version"]
 LOAD = "python import sys; sys.path.insert(0, %r); import inside" % os.path.dirname(INSIDE)
 SAME = "python inside.text_differences()"
 

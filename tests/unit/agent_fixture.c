@@ -78,6 +78,7 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     s->thread_size = s->ring_offset + ring;
     s->size = s->threads + s->thread_size * GIB_MAX_THREADS;
     s->hash = (uint64_t)a->hash;
+    s->marks = (uint64_t)a->marks;
     s->tid_offset = options->no_tid ? 0 : find_tid_offset();
     s->string_limit = options->string_limit ? options->string_limit : 64;
     s->overflow = options->overwrite;
@@ -108,6 +109,9 @@ void agent_open(struct agent *a, struct agent_options options)
     a->hash = mmap(NULL, hash_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(a->hash != MAP_FAILED);
     assert_int_equal(madvise(a->hash, hash_size, MADV_WIPEONFORK), 0);
+    a->marks = mmap(NULL, page_up(sizeof(struct gib_marks)), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(a->marks != MAP_FAILED);
     a->thread_pointer = options.thread_pointer;
     map_arena(a);
     size_t image = (size_t)(gib_agent_image_end - gib_agent_image_start);
@@ -167,6 +171,7 @@ void agent_close(struct agent *a)
     }
     munmap(a->shared, a->size);
     munmap(a->hash, page_up(sizeof(struct gib_hash)));
+    munmap(a->marks, page_up(sizeof(struct gib_marks)));
     munmap(a->arena, ARENA);
     close(a->fd);
 }
@@ -179,7 +184,11 @@ static void fill_action(struct agent *a, struct gib_action *action,
 {
     action->counter = a->counters;
     action->patch = a->patches;
-    action->flags = GIB_ACTION_ENABLED | (options->count ? 0 : GIB_ACTION_RECORD);
+    action->flags = GIB_ACTION_ENABLED | (options->count || options->mark ? 0 : GIB_ACTION_RECORD);
+    action->serial = options->mark ? options->mark : options->during;
+    action->mark = (uint16_t)(action->serial % GIB_MAX_MARKS);
+    if (options->during)
+        action->flags |= GIB_ACTION_DURING;
     if (options->backtrace) {
         action->flags |= GIB_ACTION_BACKTRACE;
         action->depth = (uint16_t)options->backtrace;
@@ -211,7 +220,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     const struct gib_agent_image *image = (const struct gib_agent_image *)a->arena;
     assert_int_equal(image->magic, GIB_AGENT_MAGIC);
     bool filtered = options->after || options->every || options->times || options->thread ||
-                    options->from_count;
+                    options->from_count || options->during;
     uint64_t at = ((uint64_t)a->arena + a->arena_used + 63) & ~63ull;
     /*  | active | jmp [rip+0] ; address of the original | thunk ... |  */
     uint8_t *trampoline = (uint8_t *)at + 16;
@@ -226,8 +235,8 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .trampoline = at + 16,
         .callee = at + 16,
         .active = at,
-        .enter = a->entry + image->enter,
-        .leave = a->entry + image->leave,
+        .enter = a->entry + (options->mark ? image->mark_enter : image->enter),
+        .leave = a->entry + (options->mark ? image->mark_leave : image->leave),
         .count = a->entry + image->count,
         .texts = a->entry + image->texts,
         .site = (uint64_t)agent_site(a, index),
@@ -239,7 +248,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
         .hash = (uint64_t)a->hash,
-        .shape = agent_site(a, index),
+        .shape = options->mark ? NULL : agent_site(a, index),
         .counter = counter,
         .counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * counter),
     };
@@ -293,6 +302,7 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     struct gib_site *s = agent_site(a, index);
     memset(s, 0, sizeof *s);
     s->index = index;
+    s->entry = (uint64_t)original;
     s->thread_pointer = (uint8_t)a->thread_pointer;
     gib_shape_function(s, prototype, &a->site[index].convention);
     s->flags |= options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;

@@ -33,6 +33,7 @@ struct agent {
     uint64_t size;
     int fd;
     struct gib_hash *hash;
+    struct gib_marks *marks;
     uint8_t *arena;
     size_t arena_used;
     uint64_t entry; /* address of the image */
@@ -58,6 +59,8 @@ struct patch_options {
     int thread;
     const struct gib_range *from;
     uint16_t from_count;
+    uint32_t during; /* the serial of a mark */
+    uint32_t mark;   /* serial: no wrap, but a mark, at the place of this number */
 };
 
 void agent_open(struct agent *a, struct agent_options options);
