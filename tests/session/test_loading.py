@@ -48,7 +48,7 @@ def test_missing_library_is_one_sentence(debugger, target, tmp_path):
     for part in ("gdb", "lldb", "core/python"):
         (tmp_path / "tree" / part).mkdir(parents=True)
     root = os.path.dirname(os.path.dirname(debugger.script))
-    for file in ("gdb/gibbon.py", "lldb/gibbon.py", "core/python/gibbon_binding.py", "core/python/gibbon_api.py", "core/python/gibbon_gdb.py"):
+    for file in ("gdb/gibbon.py", "lldb/gibbon.py", "core/python/gibbon_binding.py", "core/python/gibbon_api.py", "core/python/gibbon_gdb.py", "core/python/gibbon_lldb.py"):
         shutil.copy(os.path.join(root, file), tmp_path / "tree" / file)
     line = ("source " if debugger.name == "gdb" else "command script import ") + str(tmp_path / "tree" / debugger.name / "gibbon.py")
     words = debugger.command_line(target("calls"), False) + ["-ex" if debugger.name == "gdb" else "-o", line]
