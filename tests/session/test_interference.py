@@ -28,7 +28,7 @@ def originally(debugger, program, function):
 # Bytes that are not ours any more.
 
 def test_delete_of_a_detour_that_somebody_wrote_over(debugger, target):
-    program = target("calls", cc="clang")
+    program = target("calls", cc="clang", opt="-O2")
     first = originally(debugger, program, "work")
     actions = ["break main", "run", "gibbon wrap work", "gibbon wrap between", poke("work", 2, 0x11), "gibbon list", "!gibbon wrap work -count", "gibbon delete", "gibbon list", "!gibbon wrap work",
                LOAD, SAME, poke("work", 0, *first), SAME, "gibbon wrap work", "continue"]
@@ -44,7 +44,7 @@ def test_delete_of_a_detour_that_somebody_wrote_over(debugger, target):
 
 def test_delete_of_a_detour_that_the_user_took_away(debugger, target):
     """The original bytes are there: nothing to say, nothing to do."""
-    program = target("calls", cc="clang")
+    program = target("calls", cc="clang", opt="-O2")
     first = originally(debugger, program, "work")
     result = debugger.session(program, ["break main", "run", "gibbon wrap work", poke("work", 0, *first), "gibbon list", "gibbon delete", "gibbon wrap work", LOAD, "continue"], args=["3"])
     assert "1 no longer in place" in result[4] and "written over" not in result[5], result.text
