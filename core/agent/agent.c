@@ -150,7 +150,7 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
     struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index;
     record->accepted = (uint8_t)decision.accepted;
-    record->caller = frame->caller;
+    record->caller = gib_real_caller(&view, shared, frame);
     char *end = gib_capture_arguments(&view, site, frame, record);
     if (decision.depth)
         end = capture_backtrace(&view, frame, decision.depth, end);
@@ -244,7 +244,7 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     record->site = site->index | (elsewhere ? (uint32_t)GIB_RECORD_ELSEWHERE << 24 : 0);
     record->kind = GIB_RECORD_RETURN;
     record->accepted = (uint8_t)(frame->header >> 56);
-    record->caller = frame->caller;
+    record->caller = gib_real_caller(&view, shared, frame);
     record->entered = now;
     record->duration = now;
     record->word[0] = frame->position;

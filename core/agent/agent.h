@@ -121,7 +121,12 @@ bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t
 uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
                       const struct gib_frame *frame);
 
-/* origin.c: whether the call came from the modules of the action's -from. Counts it when that
+/* origin.c */
+/* The return address of the call as the program made it: that of an outer layer's thunk says
+ * nothing. */
+uint64_t gib_real_caller(struct gib_view *view, const struct gib_shared *shared,
+                         const struct gib_frame *frame);
+/* Whether the call came from the modules of the action's -from. Counts it when that
  * cannot be known. `thread` may be one without an owner. */
 bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
                     const struct gib_action *action, struct gib_thread *thread,

@@ -74,10 +74,8 @@ static enum origin find_origin(struct gib_view *view, const struct gib_shared *s
     return UNKNOWN;
 }
 
-/* The return address of the call as the program made it: that of an outer layer's thunk says
- * nothing. */
-static uint64_t real_caller(struct gib_view *view, const struct gib_shared *shared,
-                            const struct gib_frame *frame)
+uint64_t gib_real_caller(struct gib_view *view, const struct gib_shared *shared,
+                         const struct gib_frame *frame)
 {
     uint64_t caller = frame->caller;
     for (int i = 0; i < 8 && gib_arena_of(shared, caller); i++) {
@@ -125,7 +123,7 @@ bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
     if (!action->from_count)
         return false; /* the module is not there */
     gib_view_open(&view, shared, thread, (uint64_t)frame);
-    uint64_t caller = real_caller(&view, shared, frame);
+    uint64_t caller = gib_real_caller(&view, shared, frame);
     if (is_within(shared, action, caller - 1)) /* the call is before its return address */
         return true;
     enum origin origin = remembered(shared, thread, &view, site, action, caller);

@@ -104,6 +104,32 @@ static int find_function(struct gib_engine *engine, const struct gib_patch *patc
     return failed;
 }
 
+/* What a function is replaced by, 0: by nothing. */
+static const struct gib_layer *replacing(const struct gib_process *process, uint64_t entry)
+{
+    const struct gib_site_state *site = gib_site_at(process, entry);
+    for (size_t i = site ? site->layers : 0; i-- > 0;)
+        if (site->layer[i]->with && site->layer[i]->chain[0].patch)
+            return site->layer[i];
+    return NULL;
+}
+
+/* f by g and g by f: a call would go from one to the other for ever. */
+static int check_circle(const struct gib_process *process, const struct gib_site_state *site,
+                        uint64_t to, struct gib_error *error)
+{
+    const struct gib_layer *layer;
+    for (uint32_t i = 0; i < process->site_count && (layer = replacing(process, to)); i++) {
+        to = layer->with;
+        if (to == site->entry)
+            return gib_fail(error, GIB_E_STATE, to,
+                            "%.60s is what patch %d puts in place of that function; they would "
+                            "call each other for ever.",
+                            site->function, layer->chain[0].patch->number);
+    }
+    return 0;
+}
+
 static int replacement(struct gib_engine *engine, struct gib_process *process,
                        const struct gib_site_state *site, struct gib_layer *layer,
                        const struct gib_patch *patch, struct gib_error *error)
@@ -115,7 +141,9 @@ static int replacement(struct gib_engine *engine, struct gib_process *process,
     if (!failed && to == site->entry)
         failed =
             gib_fail(error, GIB_E_STATE, to, "%.80s cannot be replaced by itself.", site->function);
-    layer->with = to;
+    if (!failed)
+        failed = check_circle(process, site, to, error);
+    layer->with = failed ? 0 : to;
     return failed ? failed : gib_jump_stub(engine, process, site, to, &layer->callee, error);
 }
 

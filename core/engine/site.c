@@ -244,6 +244,9 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
         limit = engine->settings.string_limit;
     fresh.lines = gib_shape_lines(&fresh, limit);
     uint32_t gate = gib_site_gate(&fresh, process->shared);
+    /* Below another layer the caller is not who called the thunk. */
+    if (gate == GIB_GATE_FAST && layer != gib_site_top(site))
+        gate = GIB_GATE_GENERAL;
     *s = fresh;
     return gib_arena_write_word(engine, process, layer->active, &gate, sizeof gate, &ignored) == 0;
 }

@@ -118,3 +118,12 @@ def test_save_and_restore(debugger, target, tmp_path):
     second = debugger.session(target("results"), ["source " + saved, "run", "gibbon list"], args=["3"])
     assert first.out == second.out and "add -5 " in second.out and 'name a "b" calls' in second.out
     assert first[len(mocks) + 2] == second[2]
+
+
+def test_the_caller_below_another_layer(debugger, target):
+    """Who called is the program, not the thunk of the patch above."""
+    commands = ["gibbon wrap add -backtrace 3", "gibbon mock add 5 -every 2", "gibbon wrap add -quiet", "run", "gibbon log -format jsonl"]
+    result = debugger.session(target("results"), commands, args=["3"])
+    callers = re.findall(r'"caller":\{"address":"0x[0-9a-f]+","symbol":"(\w+)', result[4])
+    assert callers == ["main"] * len(callers) and len(callers) == 6, result[4]
+    assert re.findall(r"    #0 (\w+)", result.text) and set(re.findall(r"    #0 (\w+)", result.text)) == {"main"}, result.text

@@ -75,7 +75,7 @@ def test_a_library_by_a_file(debugger, swap_file, tmp_path):
     result = debugger.session(program, ["gibbon replace libslow.so!* " + fast, "gibbon save " + saved, "run", "gibbon list"])
     assert result.out == "fast encode 1\nfast decode 2\nslow only 3\n", result.text
     assert debugger.session(program, ["source " + saved, "run"]).out == result.out
-    started = debugger.session(program, ["break main", "run", "gibbon replace libslow.so!* " + fast, "gibbon delete", "gibbon replace libslow.so!encode_number " + fast, "continue"])
+    started = debugger.session(program, ["break main", "run", "gibbon replace libslow.so!* " + fast, "gibbon delete", "gibbon replace libslow.so!encode " + fast, "continue"])
     assert "<MULTIPLE>, 2 functions with " + fast in started[2]
     assert started.out == "fast encode 1\nslow decode 2\nslow only 3\n"
 
@@ -109,6 +109,12 @@ def test_a_warning_when_they_differ(debugger, target):
     assert "Warning: add and its replacement differ: one returns int, the other long" in result[3]
     assert "Warning: half and its replacement differ: one returns double, the other long double.\n" in result[4]
     assert "Warning" not in result[5]
+
+
+def test_no_circle(debugger, target):
+    result = debugger.session(target("results"), ["break main", "run", "gibbon replace add multiply", "!gibbon replace multiply add", "gibbon list", "continue"])
+    assert "multiply is what patch 1 puts in place of that function; they would call each other for ever." in result[3], result[3]
+    assert "add 10 multiply 10" in result.out
 
 
 @pytest.mark.parametrize("command,message", [

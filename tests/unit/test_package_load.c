@@ -203,7 +203,7 @@ static void what_is_missing_is_named(void **state)
             "package-missing.so needs symbols that the program does not have: ");
     refused(t, "package-missing.so", GIB_E_NOT_FOUND, "first_missing");
     refused(t, "package-missing.so", GIB_E_NOT_FOUND, "second_missing");
-    refused(t, "package-libm.so", GIB_E_NOT_FOUND,
+    refused(t, "package-libm.so", GIB_E_WAITING,
             "package-libm.so needs a library that the program has not loaded: libm.so.6.");
     refused(t, "package-tls.so", GIB_E_UNSUPPORTED, "thread-local");
     refused(t, "no-such-file.so", GIB_E_FILE, "cannot be read");
