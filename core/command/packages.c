@@ -139,8 +139,13 @@ int gib_command_load(struct gib_engine *engine, const struct gib_arguments *argu
         failed = check_words(package, arguments, error);
     if (failed)
         return failed;
-    if (!package->content)
-        return load_commands(engine, package, arguments, error);
+    size_t before = engine->patch_count;
+    if (!package->content) {
+        failed = load_commands(engine, package, arguments, error);
+        if (!failed)
+            gib_warn_incoherent(engine, before);
+        return failed;
+    }
     for (size_t i = 0; i < package->content->registration_count && !failed; i++) {
         const struct gib_registration *r = &package->content->registrations[i];
         if (!is_chosen(package->content, i, arguments) || is_there(engine, r))
@@ -148,6 +153,7 @@ int gib_command_load(struct gib_engine *engine, const struct gib_arguments *argu
         failed = load_patch(engine, package, r, arguments, error);
         made++;
     }
+    gib_warn_incoherent(engine, before);
     if (!failed && !made)
         gib_print(engine, "Package %s is loaded already.\n", package->name);
     gib_expect_modules(engine);

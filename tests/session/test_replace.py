@@ -75,7 +75,7 @@ def test_a_library_by_a_file(debugger, swap_file, tmp_path):
     result = debugger.session(program, ["gibbon replace libslow.so!* " + fast, "gibbon save " + saved, "run", "gibbon list"])
     assert result.out == "fast encode 1\nfast decode 2\nslow only 3\n", result.text
     assert debugger.session(program, ["source " + saved, "run"]).out == result.out
-    started = debugger.session(program, ["break main", "run", "gibbon replace libslow.so!* " + fast, "gibbon delete", "gibbon replace libslow.so!encode_number " + fast, "continue"])
+    started = debugger.session(program, ["break main", "run", "gibbon replace libslow.so!* " + fast, "gibbon delete", "gibbon replace libslow.so!encode " + fast, "continue"])
     assert "<MULTIPLE>, 2 functions with " + fast in started[2]
     assert started.out == "fast encode 1\nslow decode 2\nslow only 3\n"
 
