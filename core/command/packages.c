@@ -78,8 +78,38 @@ static int load_patch(struct gib_engine *engine, const struct gib_used_package *
     if (gib_patch_place(engine, patch, &why) > 0 && !patch->refused.count)
         gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
                  why.message);
-    gib_patch_announce(engine, patch);
     return 0;
+}
+
+/* What came of the patches from index `first` on. Of many, how many. */
+static void announce(struct gib_engine *engine, const struct gib_used_package *package,
+                     size_t first)
+{
+    enum { FEW = 12 };
+    size_t count = engine->patch_count - first, placed = 0, refused = 0, waiting = 0;
+    for (size_t i = first; i < engine->patch_count; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        if (count <= FEW)
+            gib_patch_announce(engine, patch);
+        if (gib_patch_sites(engine, patch, NULL))
+            placed++;
+        else if (patch->refused.count)
+            refused++;
+        else
+            waiting++;
+    }
+    if (count > FEW) {
+        gib_print(engine, "Package %s: patches %d to %d,", package->name,
+                  engine->patch[first]->number, engine->patch[engine->patch_count - 1]->number);
+        if (placed)
+            gib_print(engine, " %zu active%s", placed, refused || waiting ? "," : "");
+        if (waiting)
+            gib_print(engine, " %zu pending%s", waiting, refused ? "," : "");
+        if (refused)
+            gib_print(engine, " %zu refused", refused);
+        gib_print(engine, "; \"gibbon list\" shows them.\n");
+    }
+    gib_warn_incoherent(engine, first);
 }
 
 static int load_commands(struct gib_engine *engine, const struct gib_used_package *package,
@@ -143,7 +173,7 @@ int gib_command_load(struct gib_engine *engine, const struct gib_arguments *argu
     if (!package->content) {
         failed = load_commands(engine, package, arguments, error);
         if (!failed)
-            gib_warn_incoherent(engine, before);
+            announce(engine, package, before);
         return failed;
     }
     for (size_t i = 0; i < package->content->registration_count && !failed; i++) {
@@ -153,7 +183,7 @@ int gib_command_load(struct gib_engine *engine, const struct gib_arguments *argu
         failed = load_patch(engine, package, r, arguments, error);
         made++;
     }
-    gib_warn_incoherent(engine, before);
+    announce(engine, package, before);
     if (!failed && !made)
         gib_print(engine, "Package %s is loaded already.\n", package->name);
     gib_expect_modules(engine);

@@ -374,9 +374,9 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
     if (failed)
         return failed;
     engine->next_number += (int)count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !engine->loading; i++)
         gib_patch_announce(engine, made[i]);
-    if (!engine->loading) /* else when the whole of it is there */
+    if (!engine->loading) /* else when the whole package is there */
         gib_warn_incoherent(engine, engine->patch_count - count);
     gib_expect_modules(engine);
     return 0;
