@@ -4,11 +4,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A function's name as the user or the package writes it. */
+/* A function's name as the user or the package writes it; of a hook its own. */
 static bool is_function(const struct gib_registration *r, const char *word)
 {
+    size_t module = r->module ? strlen(r->module) : 0;
+    if (module && !strncmp(word, r->module, module) && word[module] == '!')
+        word += module + 1;
     return (r->function && !strcmp(r->function, word)) ||
-           (r->identifier && !strcmp(r->identifier, word));
+           (r->identifier && !strcmp(r->identifier, word)) ||
+           (r->kind == GIBBON_KIND_ON_LOAD && !strcmp(r->code.symbol, word));
+}
+
+/* How many registrations the word chooses. */
+static size_t count_chosen(const struct gib_package *content, const char *word)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < content->registration_count; i++)
+        count += content->registrations[i].kind != GIBBON_KIND_ORIGINAL &&
+                 is_function(&content->registrations[i], word);
+    for (size_t s = 0; s < content->set_count; s++)
+        if (!strcmp(content->sets[s].name, word))
+            count += content->sets[s].member_count;
+    return count;
+}
+
+char *gib_registration_word(const struct gib_package *content, const struct gib_registration *r)
+{
+    const char *name = r->function ? r->function : r->code.symbol;
+    if (count_chosen(content, name) > 1 && r->identifier &&
+        count_chosen(content, r->identifier) == 1)
+        name = r->identifier;
+    return count_chosen(content, name) > 1 && *r->module ? gib_format("%s!%s", r->module, name)
+                                                         : strdup(name);
 }
 
 /* Whether the words, names of sets or of functions, choose the registration; no word: all. */
@@ -58,7 +85,7 @@ bool gib_registration_used(struct gib_engine *engine, const struct gib_registrat
 }
 
 /* One that is refused stays in the list, with the reason: the others stand. */
-static int load_patch(struct gib_engine *engine, const struct gib_used_package *package,
+static int load_patch(struct gib_engine *engine, struct gib_used_package *package,
                       const struct gib_registration *r, const struct gib_arguments *arguments,
                       struct gib_error *error)
 {
@@ -110,7 +137,7 @@ static void announce(struct gib_engine *engine, const struct gib_used_package *p
     gib_warn_incoherent(engine, first);
 }
 
-static int load_commands(struct gib_engine *engine, const struct gib_used_package *package,
+static int load_commands(struct gib_engine *engine, struct gib_used_package *package,
                          const struct gib_arguments *arguments, struct gib_error *error)
 {
     struct gib_command_list list;
