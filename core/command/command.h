@@ -98,6 +98,13 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
 int gib_patch_place(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error);
 /* "Patch 1: wrap f at 0x... in m." and what else is to be said of a new patch. */
 void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch);
+/* coherence.c: a line for each patch from index `first` on without functions that belong to its
+ * own: open without openat, malloc without free. */
+void gib_warn_incoherent(struct gib_engine *engine, size_t first);
+/* load.c: the word of `gibbon load PACKAGE` that chooses this one registration; malloc'ed. */
+char *gib_registration_word(const struct gib_package *content, const struct gib_registration *r);
+/* Whether a patch of the list is of this registration. */
+bool gib_registration_used(struct gib_engine *engine, const struct gib_registration *r);
 /* wrap.c: "replace", and " with my_compress"; the second is malloc'ed. */
 const char *gib_patch_verb(const struct gib_patch *patch);
 char *gib_patch_effect(const struct gib_patch *patch);

@@ -212,7 +212,10 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
         saved++;
         if (patch->registration && patch->registration->kind != GIBBON_KIND_ORIGINAL) {
             gib_write_word((fputs("gibbon load ", out), out), patch->package->path);
-            gib_write_word((fputc(' ', out), out), patch->registration->function);
+            char *word = gib_registration_word(patch->package->content, patch->registration);
+            if (word)
+                gib_write_word((fputc(' ', out), out), word);
+            free(word);
             fputs(patch->enabled ? "\n" : " -disabled\n", out);
             continue;
         }

@@ -1,165 +1,10 @@
-/* packages.c: gibbon load, packages. */
+/* packages.c: gibbon packages. */
 #include "command/command.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- load ---- */
-
-/* A function's name as the user or the package writes it. */
-static bool is_function(const struct gib_registration *r, const char *word)
-{
-    return (r->function && !strcmp(r->function, word)) ||
-           (r->identifier && !strcmp(r->identifier, word));
-}
-
-/* Whether the words, names of sets or of functions, choose the registration; no word: all. */
-static bool is_chosen(const struct gib_package *content, size_t index,
-                      const struct gib_arguments *arguments)
-{
-    const struct gib_registration *r = &content->registrations[index];
-    if (r->kind == GIBBON_KIND_ORIGINAL)
-        return false;
-    for (size_t w = 1; w < arguments->words; w++) {
-        if (is_function(r, arguments->word[w]))
-            return true;
-        for (size_t s = 0; s < content->set_count; s++)
-            for (size_t m = 0; m < content->sets[s].member_count; m++)
-                if (content->sets[s].members[m] == index &&
-                    !strcmp(content->sets[s].name, arguments->word[w]))
-                    return true;
-    }
-    return arguments->words < 2;
-}
-
-static int check_words(const struct gib_used_package *package,
-                       const struct gib_arguments *arguments, struct gib_error *error)
-{
-    const struct gib_package *content = package->content;
-    for (size_t w = 1; w < arguments->words; w++) {
-        bool known = false;
-        for (size_t i = 0; content && i < content->registration_count; i++)
-            known |= is_function(&content->registrations[i], arguments->word[w]);
-        for (size_t s = 0; content && s < content->set_count; s++)
-            known |= !strcmp(content->sets[s].name, arguments->word[w]);
-        if (!known)
-            return gib_fail(error, GIB_E_NOT_FOUND, 0,
-                            "Package %.60s has no set and no function \"%.60s\"; \"gibbon "
-                            "packages\" lists them.",
-                            package->name, arguments->word[w]);
-    }
-    return 0;
-}
-
-static bool is_there(struct gib_engine *engine, const struct gib_registration *r)
-{
-    for (size_t i = 0; i < engine->patch_count; i++)
-        if (engine->patch[i]->registration == r)
-            return true;
-    return false;
-}
-
-/* One that is refused stays in the list, with the reason: the others stand. */
-static int load_patch(struct gib_engine *engine, const struct gib_used_package *package,
-                      const struct gib_registration *r, const struct gib_arguments *arguments,
-                      struct gib_error *error)
-{
-    struct gib_patch *patch;
-    struct gib_error why;
-    int failed = gib_package_patch(package, r, &patch, error);
-    if (failed)
-        return failed;
-    patch->enabled = !gib_argument_given(arguments, "disabled");
-    patch->number = engine->next_number;
-    if (gib_will_patch(engine, patch, &why)) { /* the others stand */
-        gib_warn(engine, "gibbon: %s\n", why.message);
-        gib_patch_free(patch);
-        return 0;
-    }
-    engine->next_number++;
-    if ((failed = gib_patch_add(engine, patch))) {
-        gib_patch_free(patch);
-        return gib_fail(error, failed, 0, "The debugger is out of memory.");
-    }
-    if (gib_patch_place(engine, patch, &why) > 0 && !patch->refused.count)
-        gib_warn(engine, "gibbon: patch %d (%s): %s\n", patch->number, patch->location.text,
-                 why.message);
-    gib_patch_announce(engine, patch);
-    return 0;
-}
-
-static int load_commands(struct gib_engine *engine, const struct gib_used_package *package,
-                         const struct gib_arguments *arguments, struct gib_error *error)
-{
-    struct gib_command_list list;
-    size_t before = engine->patch_count;
-    int failed = gib_commands_read(package->path, &list, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < before && !failed; i++)
-        if (engine->patch[i]->package == package)
-            failed = gib_fail(error, GIB_E_STATE, 0,
-                              "Package %.60s is loaded already; delete its patches to load it "
-                              "again.",
-                              package->name);
-    engine->loading = package;
-    for (size_t i = 0; i < list.count && !failed; i++) {
-        struct gib_error why;
-        if (gib_command_execute(engine, list.commands[i].text, false, &why))
-            failed = gib_fail(error, why.code, 0, "%.120s:%u: %.300s", package->path,
-                              list.commands[i].line, why.message);
-    }
-    engine->loading = NULL;
-    gib_commands_free(&list);
-    /* All of it or nothing. */
-    while (failed && engine->patch_count > before) {
-        struct gib_error ignored;
-        struct gib_patch *patch = engine->patch[engine->patch_count - 1];
-        if (gib_patch_delete(engine, patch, &ignored))
-            break;
-    }
-    for (size_t i = before; i < engine->patch_count && gib_argument_given(arguments, "disabled");
-         i++) {
-        engine->patch[i]->enabled = false;
-        gib_patch_update(engine, engine->patch[i], NULL);
-    }
-    return failed;
-}
-
-int gib_command_load(struct gib_engine *engine, const struct gib_arguments *arguments,
-                     struct gib_error *error)
-{
-    struct gib_used_package *package;
-    struct gib_process *process;
-    bool fresh;
-    size_t made = 0;
-    if (!arguments->words)
-        return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "\"gibbon load\" needs a package: a name, as \"gibbon packages\" lists "
-                        "them, or a file.");
-    int failed = gib_process_ready(engine, &process, error);
-    if (!failed)
-        failed = gib_package_use(engine, arguments->word[0], &package, &fresh, error);
-    if (!failed)
-        failed = check_words(package, arguments, error);
-    if (failed)
-        return failed;
-    if (!package->content)
-        return load_commands(engine, package, arguments, error);
-    for (size_t i = 0; i < package->content->registration_count && !failed; i++) {
-        const struct gib_registration *r = &package->content->registrations[i];
-        if (!is_chosen(package->content, i, arguments) || is_there(engine, r))
-            continue;
-        failed = load_patch(engine, package, r, arguments, error);
-        made++;
-    }
-    if (!failed && !made)
-        gib_print(engine, "Package %s is loaded already.\n", package->name);
-    gib_expect_modules(engine);
-    return failed;
-}
-
-/* ---- packages ---- */
+/* ---- what one package has ---- */
 
 static const char *state_of(struct gib_engine *engine, const struct gib_patch *patch)
 {
@@ -171,26 +16,61 @@ static const char *state_of(struct gib_engine *engine, const struct gib_patch *p
 static void show_patch(struct gib_engine *engine, const struct gib_patch *patch)
 {
     char *effect = gib_patch_effect(patch);
-    gib_print(engine, "    %-9s %d: %s %s%s\n", state_of(engine, patch), patch->number,
-              gib_patch_verb(patch), patch->location.text, effect ? effect : "");
+    gib_print(engine, "    %-8s  %d: %s %s%s%s\n", state_of(engine, patch), patch->number,
+              gib_patch_verb(patch), patch->location.text, effect ? effect : "", patch->options);
     free(effect);
     gib_summarize_refusals(engine, patch, "              ");
     gib_show_delay(engine, patch, "              ");
 }
 
-/* What a shared object has, loaded or not. */
-static void show_content(struct gib_engine *engine, const struct gib_package *content)
+/* Of many only those that somebody may want to know of, the others as one number a state. */
+static void show_patches(struct gib_engine *engine, const struct gib_used_package *used, bool all)
 {
-    for (size_t i = 0; i < content->registration_count; i++) {
-        const struct gib_registration *r = &content->registrations[i];
-        if (r->kind == GIBBON_KIND_ORIGINAL || is_there(engine, r))
-            continue;
-        gib_print(engine, "    %-9s %s %s%s%s\n", "off", gib_registration_kind_name(r->kind),
-                  *r->module ? r->module : "", r->function && *r->module ? "!" : "",
-                  r->function ? r->function : "");
+    enum { FEW = 12 };
+    static const char *const states[] = {"active", "disabled", "pending"};
+    size_t count = 0;
+    for (size_t i = 0; i < engine->patch_count; i++)
+        count += engine->patch[i]->package == used;
+    all |= count <= FEW;
+    for (size_t s = 0; s < sizeof states / sizeof *states && !all; s++) {
+        size_t so = 0;
+        for (size_t i = 0; i < engine->patch_count; i++)
+            so += engine->patch[i]->package == used &&
+                  !strcmp(state_of(engine, engine->patch[i]), states[s]);
+        if (so)
+            gib_print(engine, "    %-8s  %zu patches\n", states[s], so);
     }
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->package == used &&
+            (all || !strcmp(state_of(engine, engine->patch[i]), "refused")))
+            show_patch(engine, engine->patch[i]);
+}
+
+static void show_registration(struct gib_engine *engine, const struct gib_registration *r)
+{
+    gib_print(engine, "    %-8s  %s %s%s%s\n", "off", gib_registration_kind_name(r->kind),
+              *r->module    ? r->module
+              : r->function ? ""
+                            : "the program",
+              r->function && *r->module ? "!" : "", r->function ? r->function : "");
+}
+
+/* What a shared object has, loaded or not. */
+static void show_content(struct gib_engine *engine, const struct gib_package *content, bool all)
+{
+    enum { FEW = 12 };
+    size_t off = 0;
+    for (size_t i = 0; i < content->registration_count; i++)
+        off += content->registrations[i].kind != GIBBON_KIND_ORIGINAL &&
+               !gib_registration_used(engine, &content->registrations[i]);
+    if (off > FEW && !all)
+        gib_print(engine, "    %-8s  %zu patches\n", "off", off);
+    for (size_t i = 0; i < content->registration_count && (off <= FEW || all); i++)
+        if (content->registrations[i].kind != GIBBON_KIND_ORIGINAL &&
+            !gib_registration_used(engine, &content->registrations[i]))
+            show_registration(engine, &content->registrations[i]);
     for (size_t s = 0; s < content->set_count; s++) {
-        gib_print(engine, "    set %s:", content->sets[s].name);
+        gib_print(engine, "    set       %s:", content->sets[s].name);
         for (size_t m = 0; m < content->sets[s].member_count; m++) {
             const struct gib_registration *r = &content->registrations[content->sets[s].members[m]];
             gib_print(engine, "%s %s", m ? "," : "", r->function ? r->function : r->module);
@@ -199,57 +79,105 @@ static void show_content(struct gib_engine *engine, const struct gib_package *co
     }
 }
 
-static void show_entry(struct gib_engine *engine, const struct gib_package_entry *entry)
+/* ---- one package ---- */
+
+/* A sentence about a file, without the file's name where it begins with that. Malloc'ed. */
+static char *without_name(const char *sentence, const char *path)
 {
-    static const char *const kinds[] = {"shared object", "C file", "commands"};
+    static const char refused[] = " is refused: ";
+    const char *file = strrchr(path, '/') + 1, *rest = strstr(sentence, file);
+    if (!strncmp(sentence, "The directory ", 14))
+        return strdup("its directory is.");
+    if (!rest)
+        return strdup(sentence);
+    rest += strlen(file);
+    if (!strncmp(rest, refused, sizeof refused - 1))
+        return strdup(rest + sizeof refused - 1);
+    return *rest == ' ' ? gib_format("it%s", rest) : strdup(sentence);
+}
+
+static bool is_loaded(const struct gib_engine *engine, const struct gib_used_package *used)
+{
+    for (size_t i = 0; used && i < engine->patch_count; i++)
+        if (engine->patch[i]->package == used)
+            return true;
+    return false;
+}
+
+static void show_entry(struct gib_engine *engine, const struct gib_package_entry *entry, bool all)
+{
     const struct gib_used_package *used = engine->packages;
     while (used && (used->hidden || strcmp(used->path, entry->path)))
         used = used->next;
-    size_t patches = 0;
-    for (size_t i = 0; used && i < engine->patch_count; i++)
-        patches += engine->patch[i]->package == used;
-    gib_print(engine, "%s  %s, %s%s%s\n", entry->name, kinds[entry->kind],
-              patches ? "loaded, " : "", entry->path, entry->hidden_by ? " (hidden)" : "");
-    if (entry->description)
-        gib_print(engine, "    %s\n", entry->description);
-    if (entry->refusal)
-        gib_print(engine, "    refused: %s\n", entry->refusal);
-    if (entry->hidden_by)
-        gib_print(engine, "    %s comes before it.\n", entry->hidden_by);
-    for (size_t i = 0; used && i < engine->patch_count; i++)
-        if (engine->patch[i]->package == used)
-            show_patch(engine, engine->patch[i]);
-    if (entry->refusal || entry->kind == GIB_PACKAGE_COMMANDS)
-        return;
     struct gib_package *content = NULL;
     struct gib_error why;
-    if (used && used->content)
-        show_content(engine, used->content);
-    else if (entry->kind == GIB_PACKAGE_SHARED && gib_package_read(entry->path, &content, &why))
-        gib_print(engine, "    refused: %s\n", why.message);
-    else if (content)
-        show_content(engine, content);
+    char *refusal = entry->refusal ? without_name(entry->refusal, entry->path) : NULL;
+    if (!refusal && !used && entry->kind == GIB_PACKAGE_SHARED &&
+        gib_package_read(entry->path, &content, &why))
+        refusal = without_name(why.message, entry->path);
+    gib_print(engine, "  %-16s", strrchr(entry->path, '/') + 1);
+    if (refusal)
+        gib_print(engine, "  refused: %s", refusal);
+    else if (entry->hidden_by)
+        gib_print(engine, "  hidden: %s comes first.", entry->hidden_by);
+    else if (is_loaded(engine, used))
+        gib_print(engine, "  loaded%s%s", entry->description ? ". " : "",
+                  entry->description ? entry->description : "");
+    else if (entry->description)
+        gib_print(engine, "  %s", entry->description);
+    gib_print(engine, "\n");
+    if (used)
+        show_patches(engine, used, all);
+    if (!refusal && (used ? used->content : content))
+        show_content(engine, used ? used->content : content, all);
+    free(refusal);
     gib_package_free(content);
 }
 
-/* Those that were given by their path are on no search path. */
-static void show_others(struct gib_engine *engine, const struct gib_package_list *list)
+static bool is_asked_for(const struct gib_arguments *arguments, const char *name, const char *path)
 {
+    for (size_t w = 0; w < arguments->words; w++)
+        if (!strcmp(arguments->word[w], name) || !strcmp(arguments->word[w], path))
+            return true;
+    return !arguments->words;
+}
+
+/* ---- all of them ---- */
+
+/* Those that were given by their path are on no search path. */
+static size_t show_others(struct gib_engine *engine, const struct gib_package_list *list,
+                          const struct gib_arguments *arguments)
+{
+    size_t shown = 0;
     for (const struct gib_used_package *used = engine->packages; used; used = used->next) {
-        bool listed = used->hidden;
+        bool listed = used->hidden || !is_loaded(engine, used);
         for (size_t i = 0; i < list->count; i++)
             listed |= !strcmp(list->entries[i].path, used->path);
-        const char *suffix = strrchr(used->path, '.');
         struct gib_package_entry entry = {
-            .name = used->name,
-            .path = used->path,
-            .kind = !used->object                     ? GIB_PACKAGE_COMMANDS
-                    : suffix && !strcmp(suffix, ".c") ? GIB_PACKAGE_SOURCE
-                                                      : GIB_PACKAGE_SHARED,
-        };
-        if (!listed)
-            show_entry(engine, &entry);
+            .name = used->name, .path = used->path, .kind = GIB_PACKAGE_SOURCE};
+        if (listed || !is_asked_for(arguments, used->name, used->path))
+            continue;
+        gib_print(engine, "%.*s\n", (int)(strrchr(used->path, '/') - used->path), used->path);
+        show_entry(engine, &entry, arguments->words > 0);
+        shown++;
     }
+    return shown;
+}
+
+static size_t show_directory(struct gib_engine *engine, const struct gib_package_list *list,
+                             const char *directory, size_t place,
+                             const struct gib_arguments *arguments)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct gib_package_entry *entry = &list->entries[i];
+        if (entry->place != place || !is_asked_for(arguments, entry->name, entry->path))
+            continue;
+        if (!shown++)
+            gib_print(engine, "%s\n", directory);
+        show_entry(engine, entry, arguments->words > 0);
+    }
+    return shown;
 }
 
 int gib_command_packages(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -257,18 +185,20 @@ int gib_command_packages(struct gib_engine *engine, const struct gib_arguments *
 {
     struct gib_package_path path;
     struct gib_package_list list;
-    if (arguments->words)
-        return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon packages\" takes no arguments.");
     int failed = gib_engine_package_path(&path, error);
     if (failed)
         return failed;
     if (!(failed = gib_packages_list(&path, &list, error))) {
-        for (size_t i = 0; i < list.count; i++)
-            show_entry(engine, &list.entries[i]);
-        show_others(engine, &list);
-        for (size_t i = 0; i < list.problem_count; i++)
+        size_t shown = show_others(engine, &list, arguments);
+        for (size_t i = 0; i < path.count; i++)
+            shown += show_directory(engine, &list, path.directories[i], i, arguments);
+        for (size_t i = 0; i < list.problem_count && !arguments->words; i++)
             gib_print(engine, "%s\n", list.problems[i]);
-        if (!list.count && !engine->packages)
+        if (!shown && arguments->words)
+            failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
+                              "No package is called \"%.60s\"; \"gibbon packages\" lists all.",
+                              arguments->word[0]);
+        else if (!shown && !list.problem_count)
             gib_print(engine, "No packages.\n");
         gib_package_list_free(&list);
     }

@@ -445,11 +445,16 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
     for (size_t i = 0; i < count; i++) {
         if (same[i])
             say_same(engine, same[i]);
-        if (same[i])
+        if (same[i] || engine->loading)
             continue;
         gib_patch_announce(engine, made[i]);
         gib_note_references(engine, made[i]);
     }
+    size_t fresh = 0;
+    for (size_t i = 0; i < count; i++)
+        fresh += !same[i];
+    if (!engine->loading) /* else when the whole package is there */
+        gib_warn_incoherent(engine, engine->patch_count - fresh);
     gib_expect_modules(engine);
     return 0;
 }

@@ -114,11 +114,12 @@ const struct gib_command gib_command_table[] = {
      "code comes into the\n"
      "target when the module that it patches is there.",
      "gibbon load tempfiles", load_options, false, false, false, gib_command_load},
-    {"packages", "", "List packages: what they patch, and what of it is active.",
+    {"packages", "[PACKAGE...]", "List packages: what they patch, and what of it is active.",
      "They are looked for in the directories of GIBBON_PATH, by default in "
      "~/.config/gibbon/packages, "
      "and among those\n"
-     "that come with Gibbon. GIBBON_PATCHES names some that are loaded when the debugger starts.",
+     "that come with Gibbon. Of a package with many patches only numbers are shown, unless it is "
+     "named. GIBBON_PATCHES names some that are loaded when the debugger starts.",
      "gibbon packages", no_options, false, false, false, gib_command_packages},
     {"during", "\"PATCH COMMAND\" -- DEBUGGER COMMAND",
      "Hold a patch for one command of the debugger.",

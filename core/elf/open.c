@@ -18,7 +18,7 @@ static bool fail(struct gib_error *error, int code, const char *path, const char
         /* A long path is cut in front: its end is what tells files apart. */
         size_t length = strlen(path);
         const char *end = length > 150 ? path + length - 150 : path;
-        snprintf(error->message, sizeof error->message, "cannot read %s%s: %.80s",
+        snprintf(error->message, sizeof error->message, "%s%s cannot be read: %.80s.",
                  end == path ? "" : "...", end, reason);
     }
     return false;

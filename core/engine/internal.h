@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "code/x86_64/undo.h"
+#include <sys/stat.h>
 #include "agent/layout.h"
 #include "code/x86_64/stack_use.h"
 #include "code/x86_64/convention.h"
@@ -59,7 +60,8 @@ struct gib_used_package {
     char *name, *path; /* the file as it was found */
     char *object; /* the shared object: the same, or compiled from it; NULL: a list of commands */
     struct gib_package *content; /* NULL: a list of commands */
-    bool hidden;                 /* made for one `replace f file.c:g` */
+    struct stat status;          /* of the object when it was read */
+    bool hidden;                 /* made for one `replace f file.c:g`, or read anew since */
     struct gib_used_package *next;
 };
 
@@ -79,7 +81,7 @@ struct gib_patch {
     char *library;            /* REPLACE: a module whose function of the same name does; or NULL */
     /* Of a package; borrowed, packages stay as long as the engine. The code of a REPLACE without a
      * registration is the function with.function of package->object. */
-    const struct gib_used_package *package;
+    struct gib_used_package *package;
     const struct gib_registration *registration;
     char *value;      /* MOCK: as typed */
     int error_number; /* MOCK: errno, 0: left alone */
@@ -228,7 +230,10 @@ struct gib_loaded {
     uint64_t bias;             /* add to a vaddr of the file */
     uint32_t slot;             /* in gib_shared.object */
     bool described;            /* the debugger has its symbols */
+    struct stat status;        /* of the file when it was read */
 };
+/* Whether both are of one file that nobody has written to in between. */
+bool gib_same_file(const struct stat *one, const struct stat *other);
 
 /* places.c: sites by the pages that their windows and islands touch. */
 struct gib_place {
@@ -316,11 +321,11 @@ struct gib_engine {
     size_t old_module_count;
     struct gib_prototypes *prototypes;
     struct gib_log *log;
-    char *reply;                            /* the last string returned */
-    struct gib_used_package *packages;      /* the one loaded last is first */
-    struct gib_compiler *compiler;          /* made when it is first needed */
-    const struct gib_used_package *loading; /* whose commands are being executed */
-    bool quiet; /* output of commands is not shown, as nobody typed them */
+    char *reply;                       /* the last string returned */
+    struct gib_used_package *packages; /* the one loaded last is first */
+    struct gib_compiler *compiler;     /* made when it is first needed */
+    struct gib_used_package *loading;  /* whose commands are being executed */
+    bool quiet;                        /* output of commands is not shown, as nobody typed them */
     char *late; /* a warning that nobody could be given when it came, for the next command */
     struct gib_news *news; /* not told yet */
     size_t news_count;
@@ -685,9 +690,8 @@ int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used
 int gib_package_function(struct gib_engine *engine, const char *text, struct gib_patch *patch,
                          struct gib_error *error);
 /* A patch, without a number, that a registration asks for. */
-int gib_package_patch(const struct gib_used_package *package,
-                      const struct gib_registration *registration, struct gib_patch **out,
-                      struct gib_error *error);
+int gib_package_patch(struct gib_used_package *package, const struct gib_registration *registration,
+                      struct gib_patch **out, struct gib_error *error);
 /* Where the patch's code is in the target; the package comes there now, if it is not. For a WRAP
  * the package's pointer to the original is set. */
 int gib_package_code(struct gib_engine *engine, struct gib_process *process,

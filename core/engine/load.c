@@ -275,10 +275,9 @@ static int map_all(struct gib_engine *engine, const struct gib_loaded *image, ui
 static int load(struct gib_engine *engine, struct gib_process *process, struct gib_loaded *image,
                 struct gib_error *error)
 {
-    struct stat status;
     uint64_t fd;
     const char *slash = strrchr(image->path, '/'), *name = slash ? slash + 1 : image->path;
-    int failed = gib_image_file_read(image, &status, error);
+    int failed = gib_image_file_read(image, &image->status, error);
     if (!failed)
         failed = gib_object_read(image->bytes, image->size, name, &image->object, error);
     if (!failed)
@@ -292,7 +291,7 @@ static int load(struct gib_engine *engine, struct gib_process *process, struct g
     /* Also when it can be opened it may be that it cannot be mapped, from a file system mounted
      * `noexec`. */
     bool mapped = false;
-    if (!gib_image_file_open(engine, process, image, &status, &fd, error)) {
+    if (!gib_image_file_open(engine, process, image, &image->status, &fd, error)) {
         mapped = !map_all(engine, image, fd, error);
         gib_image_file_close(engine, fd);
     }

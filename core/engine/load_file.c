@@ -53,16 +53,20 @@ static int put_text(struct gib_engine *engine, struct gib_process *process, cons
     return gib_arena_write(engine, process, *address, text, size, error);
 }
 
+bool gib_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
+           one->st_size == other->st_size && one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
+           one->st_mtim.tv_nsec == other->st_mtim.tv_nsec;
+}
+
 /* Whether descriptor `fd` of the target is this very file. */
 static bool is_same_file(const struct gib_process *process, uint64_t fd, const struct stat *wanted)
 {
     char name[64];
     struct stat status;
     snprintf(name, sizeof name, "/proc/%d/fd/%" PRIu64, process->pid, fd);
-    return !stat(name, &status) && status.st_dev == wanted->st_dev &&
-           status.st_ino == wanted->st_ino && status.st_size == wanted->st_size &&
-           status.st_mtim.tv_sec == wanted->st_mtim.tv_sec &&
-           status.st_mtim.tv_nsec == wanted->st_mtim.tv_nsec;
+    return !stat(name, &status) && gib_same_file(&status, wanted);
 }
 
 void gib_image_file_close(struct gib_engine *engine, uint64_t fd)

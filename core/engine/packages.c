@@ -8,6 +8,7 @@
 #include "engine/mock_value.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -114,7 +115,18 @@ static int read_package(struct gib_engine *engine, const struct gib_package_entr
         failed = compile(engine, entry->path, &package->object, error);
     else if (!(package->object = strdup(entry->path)))
         failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    if (!failed && stat(package->object, &package->status))
+        failed = gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", package->object,
+                          strerror(errno));
     return failed ? failed : gib_package_read(package->object, &package->content, error);
+}
+
+static bool is_used(const struct gib_engine *engine, const struct gib_used_package *package)
+{
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->package == package)
+            return true;
+    return false;
 }
 
 int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used_package **out,
@@ -130,6 +142,10 @@ int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used
     if (failed)
         return failed;
     *out = find_used(engine, entry.path);
+    if (*out && !is_used(engine, *out)) { /* the file may be another one by now */
+        (*out)->hidden = true;
+        *out = NULL;
+    }
     *fresh = !*out;
     if (*fresh) {
         struct gib_used_package *package = calloc(1, sizeof *package);
@@ -182,6 +198,7 @@ int gib_package_function(struct gib_engine *engine, const char *text, struct gib
                                          .hidden = true,
                                          .next = engine->packages};
     engine->packages = package;
+    stat(object, &package->status);
     patch->package = package;
     patch->with.text = absolute(text);
     patch->with.function = function;
@@ -237,9 +254,23 @@ static int fill_location(const struct gib_registration *r, struct gib_location *
                : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
 }
 
-int gib_package_patch(const struct gib_used_package *package,
-                      const struct gib_registration *registration, struct gib_patch **out,
-                      struct gib_error *error)
+/* What runs, or is returned. */
+static int fill_effect(struct gib_patch *patch, struct gib_error *error)
+{
+    const struct gib_registration *r = patch->registration;
+    char **text = r->kind == GIBBON_KIND_MOCK ? &patch->value : &patch->with.text;
+    free(*text);
+    *text = r->kind == GIBBON_KIND_MOCK ? mock_value(&r->value) : strdup(r->code.symbol);
+    patch->error_number = r->value.error;
+    free(patch->options);
+    patch->options = patch->error_number ? gib_errno_option(patch->error_number) : strdup("");
+    return *text && patch->options
+               ? 0
+               : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+}
+
+int gib_package_patch(struct gib_used_package *package, const struct gib_registration *registration,
+                      struct gib_patch **out, struct gib_error *error)
 {
     struct gib_patch *patch = *out = calloc(1, sizeof *patch);
     if (!patch)
@@ -247,19 +278,10 @@ int gib_package_patch(const struct gib_used_package *package,
     patch->package = package;
     patch->registration = registration;
     patch->enabled = true;
-    patch->options = strdup("");
-    int failed = patch->options
-                     ? fill_location(registration, &patch->location, error)
-                     : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    int failed = fill_location(registration, &patch->location, error);
     switch (registration->kind) {
     case GIBBON_KIND_MOCK:
         patch->type = GIB_PATCH_MOCK;
-        patch->value = mock_value(&registration->value);
-        patch->error_number = registration->value.error;
-        if (patch->error_number) {
-            free(patch->options);
-            patch->options = gib_errno_option(patch->error_number);
-        }
         break;
     case GIBBON_KIND_WRAP:
         patch->count_only = true;
@@ -271,9 +293,8 @@ int gib_package_patch(const struct gib_used_package *package,
     default:
         patch->type = GIB_PATCH_REPLACE;
     }
-    if (!failed && registration->kind != GIBBON_KIND_MOCK &&
-        !(patch->with.text = strdup(registration->code.symbol)))
-        failed = gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    if (!failed)
+        failed = fill_effect(patch, error);
     if (failed) {
         gib_patch_free(patch);
         *out = NULL;
@@ -283,15 +304,73 @@ int gib_package_patch(const struct gib_used_package *package,
 
 /* ---- code in the target ---- */
 
-static struct gib_loaded *find_image(const struct gib_process *process, const char *object)
+static struct gib_loaded *find_image(const struct gib_process *process,
+                                     const struct gib_used_package *package)
 {
-    char *path = realpath(object, NULL);
+    char *path = realpath(package->object, NULL);
     struct gib_loaded *found = NULL;
     for (size_t i = 0; path && i < process->image_count && !found; i++)
-        if (!strcmp(process->image[i]->path, path))
+        if (!strcmp(process->image[i]->path, path) &&
+            (!package->content || gib_same_file(&process->image[i]->status, &package->status)))
             found = process->image[i];
     free(path);
     return found;
+}
+
+static bool is_same_text(const char *one, const char *other)
+{
+    return one && other ? !strcmp(one, other) : one == other;
+}
+
+static const struct gib_registration *find_same(const struct gib_package *content,
+                                                const struct gib_registration *old)
+{
+    for (size_t i = 0; i < content->registration_count; i++) {
+        const struct gib_registration *r = &content->registrations[i];
+        if (r->kind == old->kind && is_same_text(r->module, old->module) &&
+            is_same_text(r->function, old->function) &&
+            is_same_text(r->identifier, old->identifier))
+            return r;
+    }
+    return NULL;
+}
+
+/* A shared object that was built anew since it was read: what its patches are made of lies
+ * elsewhere now. All of them go to the new one, or none. */
+static int follow_file(struct gib_engine *engine, struct gib_used_package *package,
+                       struct gib_error *error)
+{
+    struct stat now;
+    struct gib_package *content = NULL;
+    if (!package->content || stat(package->object, &now) || gib_same_file(&now, &package->status))
+        return 0;
+    int failed = gib_package_read(package->object, &content, error);
+    for (size_t i = 0; i < engine->patch_count && !failed; i++) {
+        const struct gib_patch *patch = engine->patch[i];
+        if (patch->package == package && patch->registration &&
+            !find_same(content, patch->registration))
+            failed =
+                gib_fail(error, GIB_E_STATE, 0,
+                         "%.150s was built anew and has no such %s of %.60s any more; delete "
+                         "its patches and load it again.",
+                         package->object, gib_registration_kind_name(patch->registration->kind),
+                         patch->location.text);
+    }
+    for (size_t i = 0; i < engine->patch_count && !failed; i++) {
+        struct gib_patch *patch = engine->patch[i];
+        if (patch->package == package && patch->registration) {
+            patch->registration = find_same(content, patch->registration);
+            failed = fill_effect(patch, error);
+        }
+    }
+    if (failed) {
+        gib_package_free(content);
+        return failed;
+    }
+    gib_package_free(package->content);
+    package->content = content;
+    package->status = now;
+    return 0;
 }
 
 /* The pointer of GIBBON_ORIGINAL can lead to one function only. */
@@ -335,9 +414,11 @@ int gib_package_code(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, const struct gib_layer *layer,
                      const struct gib_patch *patch, uint64_t *address, struct gib_error *error)
 {
+    struct gib_loaded *image = find_image(process, patch->package);
+    int failed = image ? 0 : follow_file(engine, patch->package, error);
     const struct gib_registration *r = patch->registration;
-    struct gib_loaded *image = find_image(process, patch->package->object);
-    int failed = image ? 0 : gib_image_load(engine, process, patch->package->object, &image, error);
+    if (!image && !failed)
+        failed = gib_image_load(engine, process, patch->package->object, &image, error);
     if (failed)
         return failed;
     if (r && r->original) {

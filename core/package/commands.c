@@ -85,13 +85,13 @@ int gib_commands_read(const char *path, struct gib_command_list *list, struct gi
         int cause = errno;
         if (file)
             fclose(file);
-        return gib_package_fail(error, file ? GIB_E_MEMORY : GIB_E_FILE, "cannot read %s: %s",
+        return gib_package_fail(error, file ? GIB_E_MEMORY : GIB_E_FILE, "%s cannot be read: %s.",
                                 gib_shown_path(path), strerror(cause));
     }
     size_t size = fread(text, 1, LARGEST + 1, file);
     int failed = 0;
     if (ferror(file))
-        failed = gib_package_fail(error, GIB_E_FILE, "cannot read %s: %s", gib_shown_path(path),
+        failed = gib_package_fail(error, GIB_E_FILE, "%s cannot be read: %s.", gib_shown_path(path),
                                   strerror(errno));
     else if (size > LARGEST)
         failed = gib_package_fail(error, GIB_E_FILE, "%s is too large for a file of commands.",

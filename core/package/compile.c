@@ -112,7 +112,8 @@ static int set_names(struct job *job, struct gib_error *error)
     struct stat status;
     if (stat(job->source, &status))
         return gib_package_fail(error, errno == ENOENT ? GIB_E_NOT_FOUND : GIB_E_FILE,
-                                "cannot read %s: %s", gib_shown_path(job->source), strerror(errno));
+                                "%s cannot be read: %s.", gib_shown_path(job->source),
+                                strerror(errno));
     uint64_t hash = hash_bytes(0xcbf29ce484222325, job->source, strlen(job->source) + 1);
     hash = hash_bytes(hash, &status.st_mtim, sizeof status.st_mtim);
     hash = hash_bytes(hash, &status.st_size, sizeof status.st_size);
@@ -200,7 +201,7 @@ int gib_compile(struct gib_compiler *compiler, const char *source, char **path, 
         *output = NULL;
     if (!job.source)
         return gib_package_fail(error, errno == ENOENT ? GIB_E_NOT_FOUND : GIB_E_FILE,
-                                "cannot read %s: %s", gib_shown_path(source), strerror(errno));
+                                "%s cannot be read: %s.", gib_shown_path(source), strerror(errno));
     int failed = 0;
     if (!compiler->cache)
         compiler->cache = gib_cache_directory(&compiler->cache_is_temporary, error);

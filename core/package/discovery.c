@@ -125,7 +125,7 @@ static bool list_directory(struct gib_package_list *list, const char *directory,
         return true;
     DIR *stream = opendir(directory);
     if (!stream) {
-        gib_package_fail(&error, GIB_E_FILE, "cannot read %s: %s", gib_shown_path(directory),
+        gib_package_fail(&error, GIB_E_FILE, "%s cannot be read: %s.", gib_shown_path(directory),
                          strerror(errno));
         return add_problem(list, error.message);
     }

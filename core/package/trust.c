@@ -21,7 +21,7 @@ static int fail_errno(const char *path, int cause, struct gib_error *error)
 {
     return gib_package_fail(error,
                             cause == ENOENT || cause == ENOTDIR ? GIB_E_NOT_FOUND : GIB_E_FILE,
-                            "cannot read %s: %s", gib_shown_path(path), strerror(cause));
+                            "%s cannot be read: %s.", gib_shown_path(path), strerror(cause));
 }
 
 static int check_owner(const char *path, const char *what, const struct stat *status,
@@ -47,7 +47,7 @@ static int check_mode(const char *path, const char *what, const struct stat *sta
         (unsigned)status->st_mode & 07777);
 }
 
-int gib_directory_check(const char *path, bool sticky, struct gib_error *error)
+static int check_directory(const char *path, bool sticky, struct gib_error *error)
 {
     struct stat status;
     if (stat(path, &status))
@@ -57,6 +57,19 @@ int gib_directory_check(const char *path, bool sticky, struct gib_error *error)
     int failed = check_owner(path, "directory", &status, error);
     if (!failed && !(sticky && status.st_mode & S_ISVTX))
         failed = check_mode(path, "directory", &status, error);
+    return failed;
+}
+
+/* Who can write to a directory above can put another one in this one's place. */
+int gib_directory_check(const char *path, bool sticky, struct gib_error *error)
+{
+    int failed = check_directory(path, sticky, error);
+    char *above = failed ? NULL : realpath(path, NULL);
+    for (char *slash; !failed && above && (slash = strrchr(above, '/')) && slash[1];) {
+        slash[slash == above] = '\0';
+        failed = check_directory(above, true, error);
+    }
+    free(above);
     return failed;
 }
 
