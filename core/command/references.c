@@ -133,8 +133,8 @@ static void note_each(const struct notes *n)
 {
     const struct gib_process *process = n->engine->process;
     const struct gib_site_state *site[FEW];
-    uint64_t covered[FEW];
-    size_t count = 0;
+    uint64_t covered[2 * FEW];
+    size_t count = 0, covers;
     struct gib_stopped stopped;
     struct gib_error ignored;
     for (uint32_t i = 0; i < process->site_count && count < FEW; i++) {
@@ -143,9 +143,16 @@ static void note_each(const struct notes *n)
         site[count] = process->site[i];
         covered[count++] = process->site[i]->entry;
     }
+    /* What runs in their place is not missing. */
+    covers = count;
+    for (size_t i = 0; i < count; i++) {
+        struct gib_layer *layer = NULL;
+        if (gib_site_link_of(site[i], n->patch, &layer) && layer->with)
+            covered[covers++] = layer->with;
+    }
     bool looked = gib_look_at_threads(n->engine, &stopped, &ignored) == 0;
     for (size_t i = 0; i < count; i++)
-        note_site(n, site[i], covered, count, looked ? &stopped : NULL);
+        note_site(n, site[i], covered, covers, looked ? &stopped : NULL);
     if (looked)
         gib_forget_stopped(&stopped);
 }
