@@ -266,6 +266,7 @@ class FrontEnd(api.FrontEnd):
             finally:
                 self.loading -= 1
             self.unsettled += (kept,)
+            gdb.invalidate_cached_frames()  # some were looked at without
         return 0
 
     def late_symbols(self):

@@ -9,8 +9,9 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
 
 /* struct gib_agent_image. The image is linked at address 0, so these are offsets. */
 __asm__(".pushsection .head, \"a\"\n"
-        ".long 0x47424e31, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
-        "gib_texts, gib_mark_enter, gib_mark_leave, gib_image_size\n"
+        ".long 0x47424e32, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
+        "gib_texts, gib_mark_enter, gib_mark_leave, gib_handle, gib_call_original, "
+        "ffi_go_closure_unix64, ffi_go_closure_unix64_sse, gib_image_size\n"
         ".popsection\n");
 
 /* Whether the call counts for an action that has filters. */
@@ -53,6 +54,9 @@ static struct decision decide(struct gib_shared *shared, const struct gib_site *
     const uint32_t filters =
         GIB_ACTION_THREAD | GIB_ACTION_FROM | GIB_ACTION_DURING | GIB_ACTION_LIMITS;
     struct decision d = {0, 0, false};
+    /* A handler is C code: it may need the thread's control block, as libffi does. */
+    if (gib_unlikely((site->flags & GIB_SITE_HANDLER) && thread->owner == 1))
+        return d;
     for (uint32_t i = 0; i < site->actions; i++) {
         const struct gib_action *action = &site->action[i];
         uint32_t flags = action->flags;
@@ -76,6 +80,8 @@ static bool diverts_uncounted(struct gib_shared *shared, const struct gib_site *
 {
     const struct gib_action *action = &site->action[0];
     const uint32_t wanted = GIB_ACTION_ENABLED | GIB_ACTION_DIVERT;
+    if ((site->flags & GIB_SITE_HANDLER) && gib_thread_pointer(site->thread_pointer) == 1)
+        return false;
     return site->actions == 1 && (action->flags & wanted) == wanted &&
            passes_filters(shared, site, action, nobody, frame);
 }
@@ -354,11 +360,20 @@ static const void *search_frames(const struct gib_mapped_object *object, uint64_
     return fde;
 }
 
+/* The agent's own, in its image; the linker made the table in the same form. */
+extern const uint8_t gib_frame_header[] __attribute__((visibility("hidden")));
+static struct gib_mapped_object own_frames(void)
+{
+    uint32_t count;
+    __builtin_memcpy(&count, gib_frame_header + GIB_FRAME_TABLE - sizeof count, sizeof count);
+    return (struct gib_mapped_object){.frames = (uint64_t)gib_frame_header, .count = count};
+}
+
 /*
  * What libgcc's unwinder asks for each frame (unwind-dw2-fde.h). For a thunk the answer is one
  * unwind entry that the engine put at the start of each arena: an ordinary frame with a frame
  * pointer. So exceptions and pthread_cancel pass through a patched function, and through a
- * package's.
+ * package's. The agent's own frames are on a stack behind a handler.
  */
 const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib_shared *shared)
 {
@@ -368,6 +383,10 @@ const void *gib_find_fde(uint64_t pc, struct gib_unwind_bases *bases, struct gib
         return object->count ? search_frames(object, pc, bases) : NULL;
     if (!arena)
         return NULL;
+    if (gib_in_agent(shared, pc)) {
+        const struct gib_mapped_object agent = own_frames();
+        return search_frames(&agent, pc, bases);
+    }
     bases->text = bases->data = 0;
     bases->function = arena->start;
     return (const void *)(arena->start + GIB_ARENA_FDE);
@@ -389,6 +408,12 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
     if (!arena)
         return -1;
     object->flags = object->link_map = 0;
+    if (gib_in_agent(shared, pc)) {
+        object->map_start = shared->agent_start;
+        object->map_end = shared->agent_end;
+        object->eh_frame_header = (uint64_t)gib_frame_header;
+        return 0;
+    }
     object->map_start = arena->start;
     object->map_end = arena->end;
     object->eh_frame_header = arena->start + GIB_ARENA_HDR;

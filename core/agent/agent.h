@@ -3,8 +3,9 @@
  *
  * The agent is the code that runs in the target when a patched function is called. It is
  * freestanding: no libc, no thread-local storage, no relocations, no writable data of its own, no
- * vector registers. It calls nothing of the target but __errno_location, and only after a failed
- * call. Everything it knows is in struct gib_shared.
+ * vector registers. It calls nothing of the target but __errno_location, after a failed call and
+ * around handlers. Everything it knows is in struct gib_shared. libffi, for handlers, is linked
+ * into it; that does use vector registers.
  */
 #ifndef GIBBON_AGENT_H
 #define GIBBON_AGENT_H
@@ -151,6 +152,11 @@ struct gib_record *gib_texts(struct gib_record *record, const struct gib_site *s
 /* Sets record->lines from the end of the chunks and terminates them. */
 void gib_capture_finish(struct gib_record *record, char *end);
 
+/* agent.c */
+static inline bool gib_in_agent(const struct gib_shared *shared, uint64_t pc)
+{
+    return pc >= shared->agent_start && pc < shared->agent_end;
+}
 /* unwind.c */
 uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
                        uint32_t depth, bool *cut);

@@ -159,6 +159,7 @@ enum gib_site_flags {
         2, /* the last named argument is open flags: record the mode when there is one */
     GIB_SITE_ENTRY_ONLY = 4,
     GIB_SITE_PRESERVE = 8, /* a diverted call is a call: it needs its stack arguments again */
+    GIB_SITE_HANDLER = 16, /* diverted calls run a handler: not before the thread has its TLS */
 };
 
 /* The word a thunk looks at first. */
@@ -403,6 +404,47 @@ enum gib_enter_answer {
     GIB_ENTER_DIVERT, /* jump to the callee */
 };
 
+/* ---- handlers ---- */
+
+/*
+ * What the calls of one function with a handler need; in an arena, read-only, made by
+ * core/code/x86_64/handler.c. The closure, libffi's call interfaces and types, the signature and
+ * the texts that it points to are behind it. Addresses are the target's.
+ *
+ * A call's values are in an area on the stack: the result, the arguments as libffi takes them, each
+ * on a boundary of 16 bytes, and two arrays of pointers, to the parameters and to the arguments.
+ */
+struct gib_handler_argument {
+    uint32_t at, size; /* in the area; size is a multiple of 8 */
+};
+struct gib_handler_parameter {
+    uint32_t at;       /* in the area */
+    uint32_t indirect; /* what is there is the address of the value */
+};
+enum gib_handler_result {
+    GIB_HANDLER_VOID,
+    GIB_HANDLER_VALUE,  /* in registers */
+    GIB_HANDLER_MEMORY, /* where the first argument points to */
+};
+struct gib_handler {
+    uint64_t closure[3];           /* ffi_go_closure: libffi's code, ffi_cif, gib_handle */
+    uint64_t shared;               /* struct gib_shared */
+    uint64_t original;             /* what is below the patch */
+    uint64_t cif;                  /* ffi_cif of the original */
+    uint64_t code;                 /* the user's handler */
+    uint64_t signature, interface; /* struct gibbon_signature, gibbon_call_interface */
+    uint32_t area;                 /* bytes of stack for one call */
+    uint32_t arguments, parameters;
+    uint32_t argument_table, parameter_table; /* offsets from the start of this struct */
+    uint32_t values, pointers;                /* in the area: of the parameters, of the arguments */
+    uint32_t instance;                        /* in the area: `this`; 0: none */
+    uint32_t result;                          /* enum gib_handler_result; it is at 0 in the area */
+    uint32_t result_size;                     /* bytes, as the handler sees it */
+    uint32_t result_shift; /* bytes of it that are in no register, at its start */
+    uint32_t reserved;
+};
+#define GIB_HANDLER_RESULT 32 /* bytes in the area, and of libffi's own place for a result */
+
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {
     uint32_t magic;
@@ -419,8 +461,12 @@ struct gib_agent_image {
     uint32_t texts; /* struct gib_record *texts(struct gib_record *, const struct gib_site *, struct
                        gib_shared *, struct gib_thread *, uint64_t frame) */
     uint32_t mark_enter, mark_leave; /* as enter and leave, of a function of -during */
+    uint32_t handle; /* void handle(ffi_cif *, void *result, void **arguments, struct gib_handler *)
+                      */
+    uint32_t call_original;              /* void call_original(struct gibbon_call *) */
+    uint32_t go_closure, go_closure_sse; /* libffi's */
     uint32_t size;
 };
-#define GIB_AGENT_MAGIC 0x47424e31u
+#define GIB_AGENT_MAGIC 0x47424e32u
 
 #endif

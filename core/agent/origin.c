@@ -79,6 +79,11 @@ uint64_t gib_real_caller(struct gib_view *view, const struct gib_shared *shared,
 {
     uint64_t caller = frame->caller;
     for (int i = 0; i < 8 && gib_arena_of(shared, caller); i++) {
+        bool cut;
+        if (gib_in_agent(shared, caller)) { /* a handler's call of what is below it */
+            gib_backtrace(view, frame, &caller, 1, &cut);
+            break;
+        }
         uint64_t outer = frame->rbp; /* thunks have a frame pointer */
         if (outer <= (uint64_t)&frame->caller || (outer & 7) || !gib_readable(view, outer, 8) ||
             !gib_readable(view, outer + 8, 8))

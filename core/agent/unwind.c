@@ -16,16 +16,6 @@ static bool load(struct gib_view *view, uint64_t address, uint64_t *value)
     return true;
 }
 
-static bool in_arena(const struct gib_shared *shared, uint64_t pc)
-{
-    if (pc < shared->arena_low || pc >= shared->arena_high)
-        return false;
-    for (uint32_t i = 0; i < shared->arena_count; i++)
-        if (pc >= shared->arena[i].start && pc < shared->arena[i].end)
-            return true;
-    return false;
-}
-
 static const struct gib_unwind_row *find_row(const struct gib_shared *shared, uint64_t pc)
 {
     for (uint32_t i = 0; i < gib_load(&shared->unwind_count); i++) {
@@ -102,7 +92,7 @@ static bool find_cfa(struct gib_view *view, const struct gib_unwind_row *row,
 
 static bool step(struct gib_view *view, struct cursor *c)
 {
-    if (in_arena(view->shared, c->pc))
+    if (gib_arena_of(view->shared, c->pc) && !gib_in_agent(view->shared, c->pc))
         return step_by_frame_pointer(view, c);
     const struct gib_unwind_row *row = find_row(view->shared, c->exact ? c->pc : c->pc - 1);
     if (!row)
@@ -129,7 +119,7 @@ uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uin
     uint32_t count = 0;
     *cut = false;
     for (uint32_t steps = 0; steps < GIB_MAX_FRAMES + 64 && c.pc; steps++) {
-        if (!in_arena(view->shared, c.pc)) {
+        if (!gib_arena_of(view->shared, c.pc)) {
             if (count == depth) {
                 *cut = true;
                 break;

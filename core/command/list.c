@@ -38,7 +38,9 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
         what = sites ? gib_format("%s, %zu functions", patch->location.text, sites)
                      : strdup(patch->location.text);
     }
-    char *effect = gib_patch_effect(patch);
+    /* A handler that was typed is among the options. */
+    bool typed = patch->type == GIB_PATCH_HANDLER && !patch->package;
+    char *effect = typed ? NULL : gib_patch_effect(patch);
     gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s%s\n", patch->number, gib_patch_verb(patch),
               patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
               address, what ? what : "", effect ? effect : "", patch->options);

@@ -22,6 +22,8 @@ static char *write_options(const struct gib_patch *p)
     if (code)
         fputs(code, out);
     free(code);
+    if (p->type == GIB_PATCH_HANDLER)
+        gib_write_word((fputs(" -handler ", out), out), p->with.text);
     if (p->backtrace)
         fprintf(out, " -backtrace %u", p->backtrace);
     if (p->count_only)

@@ -15,6 +15,8 @@ static const char *reason(int code)
         return "with unknown instructions";
     case GIB_E_UNSUPPORTED:
         return "with instructions that work in their place only";
+    case GIB_E_CALL:
+        return "with calls that cannot be passed to a handler";
     case GIB_E_RANGE:
         return "too far from what they refer to";
     case GIB_E_SPACE:

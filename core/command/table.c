@@ -39,8 +39,13 @@
     }
 
 static const struct gib_option wrap_options[] = {
-    BACKTRACE, {"count", GIB_TAKES_NOTHING, NULL, "count calls, make no records"}, FILTERS,
-    PROTOTYPE, {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},         PLACING,
+    {"handler", GIB_TAKES_TEXT, "SYMBOL", "give each call to this C function of the target"},
+    BACKTRACE,
+    {"count", GIB_TAKES_NOTHING, NULL, "count calls, make no records"},
+    FILTERS,
+    PROTOTYPE,
+    {"quiet", GIB_TAKES_NOTHING, NULL, "record, do not print"},
+    PLACING,
     END,
 };
 static const struct gib_option replace_options[] = {
@@ -90,7 +95,12 @@ const struct gib_command gib_command_table[] = {
      "The original is still called, at native speed, and the program does not stop. A patch made "
      "before the\n"
      "program runs is applied while it starts, before the first constructor; it comes back at "
-     "every run.\n\n" LOCATIONS,
+     "every run.\n\n"
+     "With -handler, each call is given to SYMBOL, a function void handler(struct gibbon_call *) "
+     "of the program or\n"
+     "of a library: it sees and may change the arguments and the result, and may call the original "
+     "or not\n"
+     "(gibbon/package.h).\n\n" LOCATIONS,
      "gibbon wrap mkdtemp -backtrace", wrap_options, true, false, false, gib_command_wrap},
     {"replace", "LOCATION WITH [OPTIONS]", "Let other code run in place of a function.",
      "WITH is a function, or a library: then every function of LOCATION is replaced by its "

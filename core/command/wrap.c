@@ -8,7 +8,7 @@
 
 const char *gib_patch_verb(const struct gib_patch *patch)
 {
-    static const char *const verbs[] = {"wrap", "replace", "mock", "on-load", "mark"};
+    static const char *const verbs[] = {"wrap", "replace", "mock", "on-load", "mark", "wrap"};
     if (patch->registration && patch->registration->kind == GIBBON_KIND_WRAP)
         return "wrap";
     return verbs[patch->type];
@@ -24,7 +24,24 @@ char *gib_patch_effect(const struct gib_patch *patch)
         return gib_format(" with %s", patch->library ? patch->library : patch->with.text);
     if (patch->type == GIB_PATCH_MOCK)
         return gib_format(" returns %s", patch->value);
+    if (patch->type == GIB_PATCH_HANDLER)
+        return gib_format(" with handler %s", patch->with.text);
     return strdup("");
+}
+
+static int fill_wrap(struct gib_engine *engine, const struct gib_arguments *arguments,
+                     struct gib_patch *patch, struct gib_error *error)
+{
+    const char *handler = gib_argument_text(arguments, "handler");
+    (void)engine;
+    if (!handler)
+        return 0;
+    patch->type = GIB_PATCH_HANDLER;
+    int failed = gib_location_parse(handler, &patch->with, error);
+    if (!failed && (patch->with.glob || patch->with.regex))
+        failed = gib_fail(error, GIB_E_SYNTAX, 0,
+                          "\"%.60s\" may mean many functions; -handler takes one.", handler);
+    return failed;
 }
 
 int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *arguments,
@@ -33,7 +50,7 @@ int gib_command_wrap(struct gib_engine *engine, const struct gib_arguments *argu
     if (!arguments->words)
         return gib_fail(error, GIB_E_SYNTAX, 0,
                         "\"gibbon wrap\" needs a function: gibbon wrap mkdtemp.");
-    return gib_define_patches(engine, arguments, arguments->words, NULL, error);
+    return gib_define_patches(engine, arguments, arguments->words, fill_wrap, error);
 }
 
 /* ---- replace ---- */

@@ -165,6 +165,19 @@ char *gib_replacement_differs(struct gib_engine *engine, const struct gib_site_s
     return difference;
 }
 
+/* ---- handler ---- */
+
+static int handler(struct gib_engine *engine, struct gib_process *process,
+                   const struct gib_site_state *site, struct gib_layer *layer,
+                   const struct gib_patch *patch, struct gib_error *error)
+{
+    uint64_t function = 0;
+    int failed = patch->package
+                     ? gib_package_code(engine, process, site, layer, patch, &function, error)
+                     : find_function(engine, patch, &function, error);
+    return failed ? failed : gib_handler_callee(engine, process, site, layer, function, error);
+}
+
 /* ---- mock ---- */
 
 static int mock(struct gib_engine *engine, struct gib_process *process,
@@ -216,6 +229,9 @@ int gib_layer_callee(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, struct gib_layer *layer,
                      const struct gib_patch *patch, struct gib_error *error)
 {
-    return patch->type == GIB_PATCH_MOCK ? mock(engine, process, site, layer, patch, error)
-                                         : replacement(engine, process, site, layer, patch, error);
+    if (patch->type == GIB_PATCH_MOCK)
+        return mock(engine, process, site, layer, patch, error);
+    if (patch->type == GIB_PATCH_HANDLER)
+        return handler(engine, process, site, layer, patch, error);
+    return replacement(engine, process, site, layer, patch, error);
 }

@@ -173,9 +173,7 @@ static int anonymous_file(char path[64])
     return fd;
 }
 
-/* The agent was linked at address 0; its file has symbols and .eh_frame, its image has neither. */
-static void describe_agent(const struct gib_process *process, struct gib_symbols *symbols,
-                           bool passed)
+struct gib_elf *gib_open_agent(void)
 {
     char path[64];
     int fd = anonymous_file(path);
@@ -187,6 +185,16 @@ static void describe_agent(const struct gib_process *process, struct gib_symbols
         written += (size_t)n;
     }
     struct gib_elf *elf = written == size ? gib_elf_open(path, "", NULL) : NULL;
+    if (fd >= 0)
+        close(fd);
+    return elf;
+}
+
+/* The agent was linked at address 0; its file has symbols, its image has none. */
+static void describe_agent(const struct gib_process *process, struct gib_symbols *symbols,
+                           bool passed)
+{
+    struct gib_elf *elf = gib_open_agent();
     const struct gib_elf_symbol *symbol;
     size_t count = elf ? gib_elf_functions(elf, &symbol) : 0;
     for (size_t i = 0; i < count; i++) {
@@ -208,8 +216,6 @@ static void describe_agent(const struct gib_process *process, struct gib_symbols
     }
     if (elf)
         gib_elf_close(elf);
-    if (fd >= 0)
-        close(fd);
 }
 
 /*

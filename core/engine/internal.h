@@ -71,13 +71,14 @@ enum gib_patch_type {
     GIB_PATCH_MOCK,    /* a value in place of the call */
     GIB_PATCH_HOOK,    /* of a package: a function that is called when a module is loaded */
     GIB_PATCH_MARK,    /* tells -during when a thread is inside; hidden, its number is 0 */
+    GIB_PATCH_HANDLER, /* a function of the target's that is given the call; a `wrap` to the user */
 };
 
 struct gib_patch {
     int number;
     enum gib_patch_type type;
     struct gib_location location;
-    struct gib_location with; /* REPLACE: the function that runs instead */
+    struct gib_location with; /* REPLACE: the function that runs instead; HANDLER: the handler */
     char *library;            /* REPLACE: a module whose function of the same name does; or NULL */
     /* Of a package; borrowed, packages stay as long as the engine. The code of a REPLACE without a
      * registration is the function with.function of package->object. */
@@ -278,6 +279,7 @@ struct gib_process {
     bool modules_changed;   /* since sites with -from were published */
     size_t modules_seen;    /* of the table, by pending patches */
     size_t modules_guarded; /* whose unwinder knows our frames */
+    bool agent_rows;        /* the agent's own unwind rows are among unwind_modules */
     bool guards_idle;       /* no patch is left that needs them */
     bool finds_objects;     /* libc's _dl_find_object knows them */
     bool unguarded;         /* some unwinder does not: no thunk may have a frame that lasts */
@@ -717,6 +719,12 @@ int gib_layer_callee(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, struct gib_layer *layer,
                      const struct gib_patch *patch, struct gib_error *error);
 
+/* handler.c */
+/* The same for a handler: a function at this address, of the type void (struct gibbon_call *). */
+int gib_handler_callee(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_site_state *site, struct gib_layer *layer,
+                       uint64_t function, struct gib_error *error);
+
 /* obstacles.c */
 /* All threads, and every word on their stacks that could be an address in a module, sorted. Read
  * once for any number of sites. */
@@ -818,6 +826,8 @@ void gib_describe_code(struct gib_engine *engine);
 void gib_describe_images(struct gib_engine *engine, struct gib_process *process);
 /* Takes them all back, and gives them again the next time. */
 void gib_describe_anew(struct gib_engine *engine, struct gib_process *process);
+/* The agent as a file, linked at 0, with symbols and call frames; NULL when it cannot be opened. */
+struct gib_elf *gib_open_agent(void);
 /* Takes them all back. */
 void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process);
 

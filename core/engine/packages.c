@@ -287,6 +287,10 @@ int gib_package_patch(struct gib_used_package *package, const struct gib_registr
         patch->count_only = true;
         patch->type = GIB_PATCH_REPLACE;
         break;
+    case GIBBON_KIND_HANDLER:
+        patch->count_only = true;
+        patch->type = GIB_PATCH_HANDLER;
+        break;
     case GIBBON_KIND_ON_LOAD:
         patch->type = GIB_PATCH_HOOK;
         break;

@@ -105,15 +105,23 @@ static bool wants_backtraces(const struct gib_engine *engine)
     return false;
 }
 
-static void add_unwind_rows(struct gib_process *process, struct gib_module *module)
+static bool has_handlers(const struct gib_engine *engine)
+{
+    for (size_t i = 0; i < engine->patch_count; i++)
+        if (engine->patch[i]->type == GIB_PATCH_HANDLER)
+            return true;
+    return false;
+}
+
+static void add_unwind_rows(struct gib_process *process, uint64_t start, uint64_t end,
+                            struct gib_elf *elf)
 {
     struct gib_shared *shared = process->shared;
     for (uint32_t i = 0; i < process->unwind_modules; i++)
-        if (shared->unwind_module[i].start == module->start &&
-            shared->unwind_module[i].end == module->end)
+        if (shared->unwind_module[i].start == start && shared->unwind_module[i].end == end)
             return;
     const struct gib_unwind_row *rows;
-    size_t count = gib_elf_unwind_rows(module->elf, &rows);
+    size_t count = gib_elf_unwind_rows(elf, &rows);
     uint64_t size = count * sizeof *rows;
     if (!count || process->unwind_modules == GIB_MAX_UNWIND ||
         process->unwind_used + size > GIB_UNWIND_SIZE)
@@ -121,7 +129,7 @@ static void add_unwind_rows(struct gib_process *process, struct gib_module *modu
     uint64_t place = shared->unwind + process->unwind_used;
     memcpy((char *)shared + place, rows, size);
     shared->unwind_module[process->unwind_modules] =
-        (struct gib_unwind_module){module->start, module->end, place, count};
+        (struct gib_unwind_module){start, end, place, count};
     process->unwind_used += (size + 63) & ~63ull;
     __atomic_store_n(&shared->unwind_count, ++process->unwind_modules, __ATOMIC_RELEASE);
 }
@@ -131,6 +139,8 @@ static void drop_unwind_rows(struct gib_process *process)
 {
     struct gib_shared *shared = process->shared;
     for (uint32_t i = 0; i < process->unwind_modules; i++) {
+        if (shared->unwind_module[i].start == process->agent)
+            continue;
         struct gib_module *module =
             gib_modules_at(process->modules, shared->unwind_module[i].start);
         if (!module || module->gone)
@@ -176,7 +186,7 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
     shared->overflow = engine->settings.overwrite;
     gib_modules_lock(process->modules);
     drop_unwind_rows(process);
-    bool backtraces = wants_backtraces(engine);
+    bool backtraces = wants_backtraces(engine), handlers = has_handlers(engine);
     uint32_t tid_offset = shared->tid_offset;
     for (size_t i = 0; i < gib_modules_count(process->modules); i++) {
         struct gib_module *module = gib_modules_get(process->modules, i);
@@ -186,7 +196,15 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
         if (!module->interpreter)
             watch_exit(engine, process, module);
         if (backtraces)
-            add_unwind_rows(process, module);
+            add_unwind_rows(process, module->start, module->end, module->elf);
+    }
+    /* Its frames are on the stack behind a handler. */
+    if (handlers && !process->agent_rows) {
+        struct gib_elf *agent = gib_open_agent();
+        if (agent)
+            add_unwind_rows(process, shared->agent_start, shared->agent_end, agent);
+        gib_elf_close(agent);
+        process->agent_rows = true;
     }
     gib_modules_unlock(process->modules);
     /* Sites that were patched before libc was there can take the fast path now. */

@@ -188,12 +188,18 @@ static uint8_t result_registers(const struct gib_type *type)
     return used;
 }
 
+static bool has_handler(const struct gib_layer *layer)
+{
+    return layer->chain[0].patch && layer->chain[0].patch->type == GIB_PATCH_HANDLER;
+}
+
 /* Whether calls that another function answers must leave the caller's registers alone. A result in
  * a wide vector register cannot be told from them. */
 static bool preserves(const struct gib_site_state *site, const struct gib_layer *layer)
 {
     const struct gib_type *result = site->prototype ? &site->prototype->result : NULL;
-    return layer->chain[0].patch && layer->chain[0].patch->type == GIB_PATCH_REPLACE &&
+    return layer->chain[0].patch &&
+           (layer->chain[0].patch->type == GIB_PATCH_REPLACE || has_handler(layer)) &&
            site->private_callers && !(result && result->kind == GIB_TYPE_VECTOR) &&
            !gib_site_entry_only(site);
 }
@@ -213,6 +219,7 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
     const struct gib_patch *patch = layer->chain[0].patch;
     if (patch && patch->type == GIB_PATCH_MOCK && !patch->error_number)
         s->errno_rule = GIB_ERRNO_NO;
+    s->flags |= has_handler(layer) ? GIB_SITE_HANDLER : 0;
 }
 
 static bool is_active(const struct gib_layer *layer)
@@ -313,10 +320,11 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
         return !plain || preserves(site, layer) ? GIB_THUNK_DIVERT
                : only->count_only               ? GIB_THUNK_COUNT
                                                 : GIB_THUNK_JUMP;
-    /* One patch that only counts needs no frame. */
-    if (plain && only->count_only)
+    bool handler = used && only->type == GIB_PATCH_HANDLER;
+    /* One patch that only counts needs no frame. A handler must not run on each thread. */
+    if (plain && only->count_only && !handler)
         return GIB_THUNK_COUNT;
-    if (used && only->type == GIB_PATCH_MOCK)
+    if (used && (only->type == GIB_PATCH_MOCK || handler))
         return only->count_only ? GIB_THUNK_DIVERT : GIB_THUNK_CALL_THROUGH;
     return gib_site_entry_only(site) ? GIB_THUNK_ENTRY_ONLY : GIB_THUNK_CALL_THROUGH;
 }

@@ -28,19 +28,21 @@ void gib_put_relative(struct emitter *e, uint64_t target, size_t behind)
 
 /*
  *  opcode /r with [base + disp]:  modrm mod=01 disp8 | mod=10 disp32   (SDM table 2-2)
- *  base rsp needs a SIB byte, which no thunk uses.
+ *  base rsp: its number says that a SIB byte follows, 24: no index, rsp
  */
 static void operand(struct emitter *e, int reg, int base, int64_t offset)
 {
     uint8_t registers = (uint8_t)((reg & 7) << 3 | (base & 7));
-    if (offset == (int8_t)offset) {
-        BYTES(e, (uint8_t)(0x40 | registers), (uint8_t)offset);
-    } else {
-        if (offset != (int32_t)offset)
-            e->failed = true;
-        BYTES(e, (uint8_t)(0x80 | registers));
+    bool near = offset == (int8_t)offset;
+    if (offset != (int32_t)offset)
+        e->failed = true;
+    BYTES(e, (uint8_t)((near ? 0x40 : 0x80) | registers));
+    if ((base & 7) == RSP)
+        BYTES(e, 0x24);
+    if (near)
+        BYTES(e, (uint8_t)offset);
+    else
         gib_put32(e, (uint32_t)offset);
-    }
 }
 
 /*  REX.W + R + B | opcode | operand   */

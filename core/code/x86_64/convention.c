@@ -175,7 +175,8 @@ void gib_convention_make(const struct gib_prototype *prototype, struct gib_conve
             out->parameters = (uint8_t)(i + 1);
     }
     uint32_t named = out->stack_copy;
-    if (prototype->foreign || is_elsewhere(out, prototype))
+    out->elsewhere = prototype->foreign || is_elsewhere(out, prototype);
+    if (out->elsewhere)
         take_places(out, prototype);
     for (uint8_t i = 0; i < out->words; i++)
         out->reads_xmm |= out->source[i] >= GIB_SOURCE_XMM && out->source[i] < GIB_SOURCE_STACK;

@@ -21,6 +21,7 @@ struct gib_convention {
     uint32_t stack_copy; /* bytes of stack arguments, a multiple of 8; from GIB_COPY_UNKNOWN on, as
                             many of them as can be read */
     bool reads_xmm;
+    bool elsewhere; /* some arguments are not where the prototype and the convention put them */
     uint8_t result; /* enum gib_result_source */
     uint8_t named_gpr, named_xmm,
         named_stack; /* places taken by named parameters, stack in eightbytes */

@@ -87,36 +87,6 @@ static void make_frame(struct emitter *e)
     gib_put32(e, (uint32_t)-GIB_FRAME_SIZE);
 }
 
-/*
- *      save registers ; enter(frame, site, shared)
- *      test eax,eax ; je pass
- *      cmp eax,2 ; je divert             only when there is a callee of its own
- *      repeat stack arguments ; restore registers
- *      call callee
- */
-static void call_through(struct emitter *e, const struct gib_thunk_request *r, struct label *pass,
-                         struct label *divert)
-{
-    BYTES(e, 0x85, 0xc0);
-    gib_jump_label(e, JE, pass);
-    if (r->callee != r->trampoline) {
-        BYTES(e, 0x83, 0xf8, GIB_ENTER_DIVERT);
-        gib_jump_label(e, JE, divert);
-    }
-    gib_copy_stack(e, r->stack_copy);
-    restore_all(e);
-    BYTES(e, 0xe8);
-    gib_put_relative(e, r->callee, 0);
-}
-
-/*      restore registers ; leave ; jmp target     */
-static void leave_to(struct emitter *e, uint64_t target)
-{
-    restore_all(e);
-    BYTES(e, 0xc9);
-    gib_jump(e, target);
-}
-
 /* movups [rbp + offset],xmm, or the other way */
 enum { TO_MEMORY = 0x11, FROM_MEMORY = 0x10 };
 static void move_wide(struct emitter *e, uint8_t opcode, int xmm, int64_t offset)
@@ -131,9 +101,8 @@ static void move_wide(struct emitter *e, uint8_t opcode, int xmm, int64_t offset
  *      repeat stack arguments ; restore registers
  *      call callee
  *      keep the result in the frame ; xrstor64 [wide] ; the result in xmm0 and xmm1 back
- *      restore registers ; leave ; ret
  */
-static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
+static void call_wide(struct emitter *e, const struct gib_thunk_request *r)
 {
     enum { AREA = 2752, HEADER = 512, STATE = 0xe6 };
     BYTES(e, 0x48, 0x81, 0xec);
@@ -169,6 +138,46 @@ static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
     if (r->preserve_not & GIB_IN_XMM1)
         move_wide(e, FROM_MEMORY, 1, IN_FRAME(xmm[2]));
     restore_all(e);
+}
+
+/*
+ *      save registers ; enter(frame, site, shared)
+ *      test eax,eax ; je pass
+ *      cmp eax,2 ; je divert             only when there is a callee of its own
+ *      repeat stack arguments ; restore registers
+ *      call callee                       or a call that preserves registers
+ */
+static void call_through(struct emitter *e, const struct gib_thunk_request *r, struct label *pass,
+                         struct label *divert)
+{
+    BYTES(e, 0x85, 0xc0);
+    gib_jump_label(e, JE, pass);
+    if (r->callee != r->trampoline) {
+        BYTES(e, 0x83, 0xf8, GIB_ENTER_DIVERT);
+        gib_jump_label(e, JE, divert);
+    }
+    if (r->preserve && r->callee != r->trampoline) {
+        call_wide(e, r);
+        return;
+    }
+    gib_copy_stack(e, r->stack_copy);
+    restore_all(e);
+    BYTES(e, 0xe8);
+    gib_put_relative(e, r->callee, 0);
+}
+
+/*      restore registers ; leave ; jmp target     */
+static void leave_to(struct emitter *e, uint64_t target)
+{
+    restore_all(e);
+    BYTES(e, 0xc9);
+    gib_jump(e, target);
+}
+
+/*      the same, and nothing to do on return ; leave ; ret     */
+static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
+{
+    call_wide(e, r);
     BYTES(e, 0xc9, 0xc3);
 }
 

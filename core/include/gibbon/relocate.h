@@ -43,6 +43,7 @@ enum gib_error_code {
     GIB_E_REFUSED,     /* the user answered no */
     GIB_E_INTERRUPTED, /* the user pressed Ctrl-C */
     GIB_E_WAITING,     /* a module that is needed is not loaded yet */
+    GIB_E_CALL,        /* a function whose calls cannot be passed on: parameters, result, return */
 };
 
 struct gib_error {
