@@ -224,8 +224,12 @@ static void report_unplaced(struct gib_engine *engine)
         if (!patch->placed && patch->delayed && patch->delay.code == GIB_E_WAITING)
             gib_warn(engine, "gibbon: patch %d (%s) never was in place: %s\n", patch->number,
                      patch->location.text, patch->delay.message);
+        const char *module = patch->location.module;
+        bool misspelt = patch->registration && patch->type != GIB_PATCH_HOOK && module && *module &&
+                        gib_module_known(engine, module, true);
         if (patch->placed || patch->delayed || patch->refused.count || patch->earlier_calls ||
-            patch->spent || patch->location.optional || patch->location.kind != GIB_LOCATION_NAME)
+            patch->spent || (patch->location.optional && !misspelt) ||
+            patch->location.kind != GIB_LOCATION_NAME)
             continue;
         char *nearest = gib_location_nearest(engine, patch->location.function);
         gib_warn(engine,

@@ -692,6 +692,8 @@ int gib_package_use(struct gib_engine *engine, const char *text, struct gib_used
 int gib_package_function(struct gib_engine *engine, const char *text, struct gib_patch *patch,
                          struct gib_error *error);
 /* A patch, without a number, that a registration asks for. */
+/* Fills in anew what runs or is returned, as the registration says. GIB_E_MEMORY. */
+int gib_package_effect(struct gib_patch *patch, struct gib_error *error);
 int gib_package_patch(struct gib_used_package *package, const struct gib_registration *registration,
                       struct gib_patch **out, struct gib_error *error);
 /* Where the patch's code is in the target; the package comes there now, if it is not. For a WRAP
@@ -699,6 +701,8 @@ int gib_package_patch(struct gib_used_package *package, const struct gib_registr
 int gib_package_code(struct gib_engine *engine, struct gib_process *process,
                      const struct gib_site_state *site, const struct gib_layer *layer,
                      const struct gib_patch *patch, uint64_t *address, struct gib_error *error);
+/* Modules have come: pointers of GIBBON_ORIGINAL that led nowhere may lead to a function. */
+void gib_package_originals(struct gib_engine *engine, struct gib_process *process);
 void gib_packages_free(struct gib_engine *engine);
 
 /* hooks.c */

@@ -407,6 +407,8 @@ void gib_resolve_pending(struct gib_engine *engine)
     if (process->installed && process->modules_changed)
         gib_sites_follow_modules(engine, process);
     process->modules_changed = false;
+    if (from != count)
+        gib_package_originals(engine, process);
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_found_list found;

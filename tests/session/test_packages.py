@@ -398,3 +398,23 @@ def test_mistakes_in_a_package(debugger, patched, package, source, message):
     result = debugger.session(patched(), ["!gibbon load " + package("wrong.c", source), "gibbon list"])
     assert message in result[0], result[0]
     assert result[1] == "No patches.\n"
+
+
+def test_originals_of_what_is_not_patched(debugger, patched, package, tmp_path):
+    """A set leaves some out, and a second file only uses one: both lead to a function."""
+    one = package("first.c", '#include <gibbon/package.h>\n#include <unistd.h>\nint add(int, int);\nint sum(int, int);\nstatic pid_t parent(void);\n'
+                  'GIBBON_WRAP("", add, sum);\nGIBBON_WRAP("libc.so.6", getppid, parent);\nGIBBON_SET("sums", add);\nint more(int);\n'
+                  'static pid_t parent(void) { return 0; }\nint sum(int a, int b) { return more(GIBBON_ORIGINAL(add)(a, b) + (GIBBON_ORIGINAL(getppid)() > 1 ? 10 : 20)); }\n')
+    two = package("second.c", "#include <gibbon/package.h>\n#include <unistd.h>\nint add(int, int);\nGIBBON_USE_ORIGINAL(add);\nGIBBON_USE_ORIGINAL(getpid);\n"
+                  "int more(int n) { return GIBBON_ORIGINAL(add)(n, GIBBON_ORIGINAL(getpid)() > 1 ? 100 : 200); }\n")
+    out = str(tmp_path / "packages" / "both.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-I", os.path.join(harness.ROOT, "core", "include"), one, two, "-o", out], check=True)
+    result = debugger.session(patched(), ["gibbon load %s sums" % out, "run"])
+    assert added(result.out) == [112, 113, 114, 115, 116], result.text
+
+
+def test_a_misspelt_function_of_a_module_that_is_there(debugger, patched, package):
+    source = package("wrong.c", '#include <gibbon/package.h>\nGIBBON_MOCK("libc.so.6", getpidd, 1);\nGIBBON_MOCK("libnone.so", f, 1);\n')
+    result = debugger.session(patched(), ["gibbon load " + source, "run", "gibbon list"])
+    assert "gibbon: patch 1 found no function libc.so.6!getpidd in any module of the program. Did you mean getpid?" in result.text
+    assert "patch 2" not in result.text
