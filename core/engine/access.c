@@ -461,13 +461,14 @@ static size_t make_syscall_stub(uint8_t *code, long number, const uint64_t a[6])
 enum { STUB = 96 };
 
 /* Executable bytes that nothing else uses: the zeros behind the end of a text segment, up to its
- * page's end. */
+ * page's end. Where code fills its page, the last of it, which gets its bytes back at once: while
+ * the stub is called no other thread runs. */
 static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
 {
     char name[64], permissions[8];
     snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
     FILE *maps = fopen(name, "re");
-    uint64_t found = 0, start, end;
+    uint64_t found = 0, last = 0, start, end;
     char *line = NULL;
     size_t room = 0;
     while (maps && !found && getline(&line, &room, maps) > 0) {
@@ -475,14 +476,15 @@ static uint64_t find_cave(struct gib_engine *engine, pid_t pid)
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, permissions) != 3 ||
             permissions[2] != 'x' || !strchr(line, '/') || strstr(line, "/memfd:"))
             continue;
-        if (engine->ops.read(engine->context, end - STUB, bytes, STUB) == 0 &&
-            !memcmp(bytes, zero, STUB))
-            found = end - STUB;
+        if (engine->ops.read(engine->context, end - STUB, bytes, STUB))
+            continue;
+        last = end - STUB;
+        found = memcmp(bytes, zero, STUB) ? 0 : last;
     }
     free(line);
     if (maps)
         fclose(maps);
-    return found;
+    return found ? found : last;
 }
 
 static int stub_syscall(struct gib_engine *engine, long number, const uint64_t a[6],
