@@ -14,6 +14,7 @@
 #include "agent.h"
 
 #include <ffi.h>
+#define GIBBON_NO_FUNCTIONS
 #include "gibbon/package.h"
 
 /* What gib_call_original needs of the call. */
@@ -161,6 +162,14 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
 }
 
 /* For a damaged call interface or stack only. */
+/* clang calls it for what is initialised to zero. */
+void *memset(void *to, int value, size_t size);
+void *memset(void *to, int value, size_t size)
+{
+    void *result = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(value) : "memory");
+    return result;
+}
 void abort(void) __attribute__((noreturn));
 void abort(void)
 {

@@ -27,6 +27,12 @@ static bool is_within(const struct gib_shared *shared, const struct gib_action *
     return false;
 }
 
+typedef int32_t unaligned_int32 __attribute__((may_alias, aligned(1)));
+static int32_t unaligned(const uint8_t *bytes)
+{
+    return *(const unaligned_int32 *)bytes;
+}
+
 /* Where `jmp *[rip + disp32]` at `address` leads; 0: something else is there. */
 static uint64_t behind_stub(struct gib_view *view, uint64_t address)
 {
@@ -43,7 +49,7 @@ static uint64_t behind_stub(struct gib_view *view, uint64_t address)
     at += code[at] == 0xf2;
     if (code[at] != 0xff || code[at + 1] != 0x25)
         return 0;
-    int32_t distance = *(const int32_t __attribute__((may_alias, aligned(1))) *)(code + at + 2);
+    int32_t distance = unaligned(code + at + 2);
     return gib_copy_bytes(view, address + at + 6 + (uint64_t)distance, &to, sizeof to) ? to : 0;
 }
 
@@ -56,7 +62,7 @@ static enum origin find_origin(struct gib_view *view, const struct gib_shared *s
     uint64_t to;
     if (!gib_copy_bytes(view, caller - sizeof call, call, sizeof call))
         return UNKNOWN;
-    int32_t distance = *(const int32_t __attribute__((may_alias, aligned(1))) *)(call + 2);
+    int32_t distance = unaligned(call + 2);
     if (call[0] == 0xff && call[1] == 0x15) {
         if (!gib_copy_bytes(view, caller + (uint64_t)distance, &to, sizeof to))
             return UNKNOWN;

@@ -323,6 +323,8 @@ struct gibbon_call_interface {
     void (*call_original)(struct gibbon_call *call);
 };
 
+#ifndef GIBBON_NO_FUNCTIONS /* of the agent, which is compiled without floating point */
+
 /* How many arguments there are; `this` is not one, nor are those behind the `...` of a prototype.
  */
 static inline unsigned gibbon_argument_count(const struct gibbon_call *call)
@@ -642,6 +644,8 @@ static inline int gibbon_set_pointer(struct gibbon_call *call, const void *value
 {
     return gibbon_set_int(call, (int64_t)(intptr_t)value);
 }
+
+#endif
 
 /* Never defined: types to compare with. */
 void gibbon_handler_type_(struct gibbon_call *call);
