@@ -411,6 +411,9 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
         if (module->gone || !module->elf ||
             (location->module && !is_meant(module, location->module)))
             continue;
+        /* The file that replaces a library often has its name. */
+        if (patch->library && !strcmp(module->path, patch->library))
+            continue;
         struct search s = {engine, module, location, out};
         uint64_t constructor = 0;
         if (patch->type == GIB_PATCH_HOOK)

@@ -80,6 +80,16 @@ def test_a_library_by_a_file(debugger, swap_file, tmp_path):
     assert started.out == "fast encode 1\nslow decode 2\nslow only 3\n"
 
 
+def test_a_library_by_another_build_of_it(debugger, target):
+    """Both have one SONAME."""
+    slow = target("codec.c", shared=True, name="libsame.so", flags=["-DNAME=\"slow\""])
+    fast = target("codec.c", shared=True, name="libsame.so", flags=["-DNAME=\"fast\"", "-DFAST"])
+    program = target("codecs.c", name="same", flags=["-Wl,--no-as-needed", slow, "-Wl,-rpath," + os.path.dirname(slow)])
+    result = debugger.session(program, ["gibbon replace libsame.so!* " + fast, "break decode", "run", "gibbon list", ("delete", "breakpoint delete -f"), "continue"])
+    assert "<MULTIPLE>         libsame.so!*, 2 functions with " + fast in result[3] and "itself" not in result[3], result[3]
+    assert result.out == "fast encode 1\nfast decode 2\nslow only 3\n"
+
+
 @pytest.mark.parametrize("source,what", [
     ("__attribute__((constructor)) static void begin(void) {}", "has a constructor, begin, which would not run"),
     ("__thread int t; int get(void) { return t++; }", "has thread-local variables"),
