@@ -147,6 +147,7 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->news);
     free(engine->reply);
     free(engine->late);
+    free(engine->line);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int gib_fail(struct gib_error *error, int code, uint64_t address, const char *format, ...)
 {
@@ -86,8 +87,19 @@ void gib_print(struct gib_engine *engine, const char *format, ...)
     if (engine->quiet)
         return;
     va_start(arguments, format);
-    show(engine, GIB_PRINT_PLAIN, format, arguments);
+    char *text = format_clean(format, arguments);
     va_end(arguments);
+    char *whole = gib_format("%s%s", engine->line ? engine->line : "", text ? text : "");
+    free(text);
+    free(engine->line);
+    engine->line = NULL;
+    /* Debuggers get whole lines. */
+    if (whole && *whole && whole[strlen(whole) - 1] != '\n')
+        engine->line = whole;
+    else if (whole)
+        gib_show_text(engine, whole, GIB_PRINT_PLAIN);
+    if (!engine->line)
+        free(whole);
 }
 
 void gib_warn(struct gib_engine *engine, const char *format, ...)

@@ -328,6 +328,7 @@ struct gib_engine {
     struct gib_compiler *compiler;     /* made when it is first needed */
     struct gib_used_package *loading;  /* whose commands are being executed */
     bool quiet;                        /* output of commands is not shown, as nobody typed them */
+    char *line;                        /* of output, until its end comes */
     char *late; /* a warning that nobody could be given when it came, for the next command */
     struct gib_news *news; /* not told yet */
     size_t news_count;
