@@ -193,10 +193,10 @@ class FrontEnd(api.FrontEnd):
         return value.GetValueAsUnsigned()
 
     def execute(self, command):
-        """The program has stopped again when it has ended, also where the user has a prompt while it runs."""
+        """At LLDB's prompt the program runs on when it returns: only so its input and Ctrl-C find their way."""
         outer, self.result = self.result, None
         was, result = self.debugger.GetAsync(), lldb.SBCommandReturnObject()
-        self.debugger.SetAsync(False)
+        self.debugger.SetAsync(self.debugger.GetCommandInterpreter().IsInteractive())
         try:
             self.debugger.GetCommandInterpreter().HandleCommand(command, result)
         finally:

@@ -57,7 +57,10 @@ int gib_command_during(struct gib_engine *engine, const struct gib_arguments *ar
     failed = execute(engine, arguments->rest, why);
     for (int number = first; number < end; number++) {
         struct gib_patch *patch = gib_patch_find(engine, number);
-        if (patch)
+        /* The command is over when the program stops. */
+        if (patch && !failed && engine->ops.state(engine->context) == GIB_TARGET_RUNNING)
+            patch->until_stop = true;
+        else if (patch)
             gib_patch_drop(engine, patch);
     }
     return failed ? gib_fail(error, GIB_E_TARGET, 0, "%s", *why ? why : "The command failed.") : 0;

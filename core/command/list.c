@@ -49,7 +49,7 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
     bool running = engine->ops.state(engine->context) == GIB_TARGET_RUNNING; /* nobody can look */
     size_t inside = sites && !running ? gib_patch_inside(engine, patch) : 0;
-    if (gib_patch_uncounted(engine, patch)) {
+    if (gib_patch_uncounted(patch)) {
         if (inside)
             gib_print(engine, "        %zu thread%s inside\n", inside, inside == 1 ? "" : "s");
     } else if ((patch->placed || calls) && running)
@@ -109,10 +109,12 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
         return failed;
     for (size_t i = 0; i < count; i++) {
         uint64_t failures, calls = gib_patch_calls(engine, patches[i], &failures);
-        char failed_calls[24] = "-"; /* counted calls are not looked at */
-        if (!patches[i]->count_only)
+        char all_calls[24] = "-", failed_calls[24] = "-"; /* what is not looked at */
+        if (!gib_patch_uncounted(patches[i]))
+            snprintf(all_calls, sizeof all_calls, "%" PRIu64, calls);
+        if (!patches[i]->count_only && !gib_patch_uncounted(patches[i]))
             snprintf(failed_calls, sizeof failed_calls, "%" PRIu64, failures);
-        gib_print(engine, "%-4d %12" PRIu64 " %12s  %s\n", patches[i]->number, calls, failed_calls,
+        gib_print(engine, "%-4d %12s %12s  %s\n", patches[i]->number, all_calls, failed_calls,
                   patches[i]->location.text);
     }
     uint64_t lost = gib_log_lost(engine->log),

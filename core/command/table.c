@@ -134,12 +134,8 @@ const struct gib_command gib_command_table[] = {
     {"during", "\"PATCH COMMAND\" -- DEBUGGER COMMAND",
      "Hold a patch for one command of the debugger.",
      "PATCH COMMAND is a wrap, replace or mock, without the word gibbon. The patch is taken off "
-     "when "
-     "the other command\n"
-     "has ended, also when it failed. If the program still runs then, the patch is switched off, "
-     "and "
-     "taken off at the next\n"
-     "stop.",
+     "when the other command\n"
+     "has ended, also when it failed; one that lets the program run has ended at the next stop.",
      "gibbon during \"mock open -1 -errno EACCES\" -- next", no_options, false, false, true,
      gib_command_during},
     {"list", "[N...]", "List patches: where they are, and how often they were called.",

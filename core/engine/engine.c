@@ -190,7 +190,8 @@ static void delete_spent(struct gib_engine *engine)
     for (size_t i = 0; i < engine->patch_count;) {
         struct gib_patch *patch = engine->patch[i];
         struct gib_error ignored;
-        if (patch->temporary && patch->spent && gib_patch_delete(engine, patch, &ignored) == 0)
+        bool over = patch->until_stop || (patch->temporary && patch->spent);
+        if (over && gib_patch_delete(engine, patch, &ignored) == 0)
             i = 0; /* perhaps not the only one that went */
         else
             i++;

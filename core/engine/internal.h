@@ -74,7 +74,7 @@ void gib_update_agent(
 void gib_patch_find_threads(struct gib_engine *engine);
 struct gib_patch *gib_patch_find(struct gib_engine *engine, int number);
 /* Whether its calls are not counted, since they only jump. */
-bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patch);
+bool gib_patch_uncounted(const struct gib_patch *patch);
 void gib_patch_free(struct gib_patch *patch);
 int gib_patch_add(struct gib_engine *engine, struct gib_patch *patch);
 void gib_patch_forget(struct gib_engine *engine, struct gib_patch *patch);

@@ -152,6 +152,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
     layer->chain[place] = (struct gib_chain_link){patch, process->counters};
     process->counters += 2;
     layer->kind = gib_layer_kind(site, layer);
+    patch->only_jumps |= layer->kind == GIB_THUNK_JUMP;
     if (!out->added && layer->kind == out->before.kind)
         return 0;
     int failed = gib_layer_thunk(engine, process, site, layer, error);

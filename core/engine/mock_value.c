@@ -232,6 +232,11 @@ static int put_members(const char *text, const struct gib_type *type, struct gib
 {
     size_t size = strlen(text);
     const char *name = type->name ? type->name : "the result's type";
+    if (type->kind == GIB_TYPE_RECORD && !type->member_count)
+        return fail(error,
+                    "\"%.60s\" is no value of type %.60s: its members are not known, since it has "
+                    "bit-fields, a union or very many, or for want of debug information.",
+                    text, name);
     if (size < 2 || text[0] != '{' || text[size - 1] != '}')
         return fail(error, "\"%.60s\" is no value of type %.60s; write its members as {1, 2}.",
                     text, name);
@@ -249,12 +254,7 @@ static int put_members(const char *text, const struct gib_type *type, struct gib
     size_t i = 0;
     for (; !failed && rest && (item = next_item(&rest)); i++) {
         if (i >= count) {
-            failed = count
-                         ? fail(error, "%.60s has more values than %.60s has members.", text, name)
-                         : fail(error,
-                                "%.60s: the members of %.60s are not known; debug information "
-                                "would tell them.",
-                                text, name);
+            failed = fail(error, "%.60s has more values than %.60s has members.", text, name);
         } else {
             const struct gib_member *m = &members[i];
             failed = put_scalar(item, &m->type, out->bytes + m->offset,

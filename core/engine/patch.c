@@ -137,13 +137,9 @@ uint64_t gib_patch_calls(struct gib_engine *engine, const struct gib_patch *patc
     return calls;
 }
 
-bool gib_patch_uncounted(struct gib_engine *engine, const struct gib_patch *patch)
+bool gib_patch_uncounted(const struct gib_patch *patch)
 {
-    struct gib_site_state *site;
-    struct gib_layer *layer = NULL;
-    return patch->type == GIB_PATCH_HOOK ||
-           (gib_patch_sites(engine, patch, &site) && gib_site_link_of(site, patch, &layer) &&
-            layer->kind == GIB_THUNK_JUMP);
+    return patch->type == GIB_PATCH_HOOK || patch->only_jumps;
 }
 
 struct thunk_search {

@@ -92,6 +92,8 @@ struct gib_patch {
     uint64_t address;
     bool reported, waited;       /* news.c */
     bool placed;                 /* on a function of the process that ran last */
+    bool only_jumps;             /* REPLACE: calls of some function are one jump, uncounted */
+    bool until_stop;             /* of `during`, whose command has let the program run */
     bool told;                   /* what it does not see; once a session */
     bool given_up;               /* -all-or-none, and a function was refused */
     bool spent;                  /* -temporary and called, or -times reached */

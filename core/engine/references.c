@@ -252,7 +252,9 @@ static bool is_covered(const struct finder *f, uint64_t address)
     for (size_t i = 0; i < f->covered_count; i++)
         if (f->covered[i] == address)
             return true;
-    return address == f->subject->entry;
+    /* Another patch may be there. */
+    const struct gib_site_state *site = gib_site_at(f->engine->process, address);
+    return address == f->subject->entry || (site && site->installed);
 }
 
 struct same_name {
