@@ -152,6 +152,9 @@ class FrontEnd(api.FrontEnd):
             if location.address == old and location.enabled == bool(new):
                 location.enabled = not new
         if not new:
+            stand_in = self.stand_ins.get((number, old))
+            if breakpoint is not None and stand_in is not None and stand_in.is_valid():
+                breakpoint.ignore_count = stand_in.ignore_count
             self.delete_stand_in((number, old))
             self.stale_locations = True
             if self.in_event:

@@ -36,7 +36,7 @@
 #define GIB_ARENA_SIZE       (4u << 20)
 #define GIB_UNWIND_SIZE      (256u << 20)
 #define GIB_HASH_SLOTS       4096
-#define GIB_COPY_UNKNOWN     512 /* bytes of stack arguments copied when nobody knows their number */
+#define GIB_COPY_UNKNOWN     2048 /* bytes of stack arguments copied when nobody knows their number */
 #define GIB_COPY_MOST        (64u << 10) /* and never more than this */
 #define GIB_MAX_STRING_LIMIT 4096
 

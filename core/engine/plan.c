@@ -287,6 +287,9 @@ static void refuse(const struct gib_site_state *site, int code, const struct gib
 
 int gib_in_no_file(const char *function, uint64_t address, struct gib_error *error)
 {
+    if (!address)
+        return gib_fail(error, GIB_E_FILE, 0,
+                        "%.100s has no implementation here: its resolver gives none.", function);
     return gib_fail(error, GIB_E_FILE, address,
                     "%.100s is at 0x%" PRIx64 ", in no file: in the kernel's vDSO, or in code made "
                     "while the program runs; only functions of files can be patched.",
@@ -330,6 +333,25 @@ static void keep_body(struct gib_engine *engine, struct gib_process *process,
         *entry = kept;
 }
 
+struct one_value {
+    uint64_t value;
+};
+static void take_value(const struct gib_elf_symbol *symbol, void *context)
+{
+    ((struct one_value *)context)->value = symbol->value;
+}
+
+/* ld.so calls it for debuggers, which stop there, unseen, to hear of libraries. A detour there
+ * would fight with their breakpoint. */
+static bool is_debuggers_own(const struct gib_site_state *site)
+{
+    struct one_value state = {0};
+    const struct gib_module *module = site->module;
+    return (module->interpreter || module->main) &&
+           gib_elf_find(module->elf, "_dl_debug_state", take_value, &state) &&
+           module->bias + state.value == site->entry;
+}
+
 static int choose_detour(struct gib_engine *engine, struct gib_process *process,
                          struct gib_site_state *site, struct gib_relocation *copy, uint64_t to,
                          struct gib_error *error)
@@ -344,6 +366,10 @@ static int choose_detour(struct gib_engine *engine, struct gib_process *process,
         return gib_in_no_file(site->function, site->entry, error);
     if (!module->elf)
         return gib_fail(error, GIB_E_FILE, site->entry, "%.100s is in no file that can be read.",
+                        site->function);
+    if (is_debuggers_own(site))
+        return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
+                        "%.60s is where debuggers stop to hear of libraries; it is left to them.",
                         site->function);
     if (is_part(site))
         return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,

@@ -195,3 +195,10 @@ def test_a_moved_breakpoint_keeps_what_belongs_to_it(debugger, target):
                               args=["5"])
     assert "breakpoint 2 is inside the first bytes of work" in result[6] + result[7], result.text
     assert hits(result) == 2 and re.search("^1 +5 ", result[9], re.M) and result.out == "5 calls, last 5\n", result.text
+
+
+def test_an_ignore_count_goes_on(gdb, target):
+    """What the stand-in has counted down is not ignored once more."""
+    program = target("calls")
+    result = gdb.session(program, ["break main", "run", "gibbon wrap work -count", "break *(&work+7)", "ignore 2 3", "continue", "gibbon delete", "continue", "info breakpoints"], args=["8"])
+    assert "Breakpoint 2, " in result[7] or "Breakpoint 3, " in result[7], result.text

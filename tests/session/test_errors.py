@@ -161,3 +161,9 @@ def test_not_stopped(debugger, interactive, server):
     assert "Traceback" not in text
     assert re.search(r"Patch 1: wrap tick|running", text), text
     assert asks(process) >= first
+
+
+def test_what_debuggers_stop_at_is_left_to_them(debugger, target):
+    result = debugger.session(target("calls"), ["break main", "run", "!gibbon wrap _dl_debug_state", "gibbon list", "continue"])
+    assert "_dl_debug_state is where debuggers stop to hear of libraries; it is left to them." in result[2], result[2]
+    assert result[3] == "No patches.\n" and result.out.startswith("10 calls")
