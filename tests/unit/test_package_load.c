@@ -199,10 +199,10 @@ static void what_is_missing_is_named(void **state)
     traced_run(t);
     struct gib_error error = {0};
     assert_int_equal(gib_install(t->engine, t->process, &error), 0);
-    refused(t, "package-missing.so", GIB_E_NOT_FOUND,
+    refused(t, "package-missing.so", GIB_E_WAITING,
             "package-missing.so needs symbols that the program does not have: ");
-    refused(t, "package-missing.so", GIB_E_NOT_FOUND, "first_missing");
-    refused(t, "package-missing.so", GIB_E_NOT_FOUND, "second_missing");
+    refused(t, "package-missing.so", GIB_E_WAITING, "first_missing");
+    refused(t, "package-missing.so", GIB_E_WAITING, "second_missing");
     refused(t, "package-libm.so", GIB_E_WAITING,
             "package-libm.so needs a library that the program has not loaded: libm.so.6.");
     refused(t, "package-tls.so", GIB_E_UNSUPPORTED, "thread-local");
