@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -120,6 +121,7 @@ struct traced *traced_start(const char *program, const char *root)
     if (t->pid == 0) {
         if (root && (chroot(root) || chdir("/")))
             _exit(126);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         setenv("GIBBON_TEST", "environment", 1);
         unsetenv("LD_PRELOAD");
