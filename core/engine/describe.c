@@ -130,13 +130,14 @@ static void describe_undoing(struct gib_symbols *symbols, const struct gib_buffe
     gib_buffer_free(&fde);
 }
 
+/* The pieces of code from index `from` up to `to`. */
 static void describe_sites(const struct gib_process *process, struct gib_symbols *symbols,
-                           bool with_lines, bool passed)
+                           size_t from, size_t to, bool with_lines, bool passed)
 {
     struct gib_thunk_shapes shapes = {0};
     struct gib_buffer cie = {0};
     gib_thunk_cie(&cie);
-    for (size_t i = process->code_described; i < process->code_count; i++) {
+    for (size_t i = from; i < to; i++) {
         const struct gib_made_code *made = &process->code[i];
         const struct gib_site_state *site = process->site[made->site];
         bool is_copy = made->kind == GIB_MADE_TRAMPOLINE;
@@ -249,6 +250,30 @@ void gib_describe_images(struct gib_engine *engine, struct gib_process *process)
     }
 }
 
+/* 1: the debugger takes none now. */
+static int describe_portion(struct gib_engine *engine, struct gib_process *process, size_t from,
+                            size_t to, bool with_lines)
+{
+    struct gib_error error;
+    struct gib_symbols *symbols = gib_symbols_new();
+    if (!symbols)
+        return 0;
+    bool passed = engine->ops.knows_statements; /* GDB */
+    gib_modules_lock(process->modules);
+    if (!from)
+        describe_agent(process, symbols, passed);
+    describe_sites(process, symbols, from, to, with_lines, passed);
+    gib_modules_unlock(process->modules);
+    char path[64];
+    int fd = anonymous_file(path), answer = -1;
+    if (fd >= 0 && gib_symbols_write(symbols, fd, &error) == 0)
+        answer = engine->ops.symbols(engine->context, path, 0);
+    if (fd >= 0)
+        close(fd);
+    gib_symbols_free(symbols);
+    return answer == 1;
+}
+
 void gib_describe_code(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
@@ -259,33 +284,24 @@ void gib_describe_code(struct gib_engine *engine)
         return;
     bool with_lines = process->code_has_lines || wants_lines(engine, process);
     /* All of it once more, with lines, over the first: LLDB loses breakpoints in a file that goes.
-     */
-    if (with_lines && !process->code_has_lines)
-        process->code_described = 0;
-    if (process->code_described == process->code_count)
-        return;
-    struct gib_error error;
-    struct gib_symbols *symbols = gib_symbols_new();
-    if (!symbols)
-        return;
-    bool passed = engine->ops.knows_statements; /* GDB */
-    gib_modules_lock(process->modules);
-    if (!process->code_described)
-        describe_agent(process, symbols, passed);
-    describe_sites(process, symbols, with_lines, passed);
-    gib_modules_unlock(process->modules);
-    char path[64];
-    int fd = anonymous_file(path), answer = -1;
-    if (fd >= 0 && gib_symbols_write(symbols, fd, &error) == 0)
-        answer = engine->ops.symbols(engine->context, path, 0);
-    if (fd >= 0)
-        close(fd);
-    gib_symbols_free(symbols);
-    if (answer == 1)
-        return; /* not now */
-    process->code_described = process->code_count;
+     * In the same portions, since of two sections it takes the one that begins nearer. */
+    size_t from = 0;
+    for (size_t i = 0; with_lines && !process->code_has_lines && i < process->portions; i++) {
+        if (describe_portion(engine, process, from, process->portion[i], true))
+            return; /* not now */
+        from = process->portion[i];
+    }
     process->code_has_lines = with_lines;
+    if (process->code_described == process->code_count ||
+        describe_portion(engine, process, process->code_described, process->code_count, with_lines))
+        return;
+    process->code_described = process->code_count;
     process->has_symbols = true;
+    size_t *grown = realloc(process->portion, (process->portions + 1) * sizeof *process->portion);
+    if (!grown)
+        return;
+    process->portion = grown;
+    process->portion[process->portions++] = process->code_count;
 }
 
 void gib_describe_anew(struct gib_engine *engine, struct gib_process *process)
@@ -293,7 +309,7 @@ void gib_describe_anew(struct gib_engine *engine, struct gib_process *process)
     if (process->has_symbols)
         engine->ops.symbols(engine->context, NULL, 0);
     process->has_symbols = false;
-    process->code_described = 0;
+    process->code_described = process->portions = 0;
     for (size_t i = 0; i < process->image_count; i++)
         process->image[i]->described = false;
 }
@@ -304,4 +320,6 @@ void gib_describe_nothing(struct gib_engine *engine, struct gib_process *process
     process->code_count = 0;
     free(process->code);
     process->code = NULL;
+    free(process->portion);
+    process->portion = NULL;
 }

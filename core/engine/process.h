@@ -187,6 +187,7 @@ struct gib_process {
     size_t moved_count;
     struct gib_made_code *code; /* all thunks and trampolines */
     size_t code_count, code_described;
+    size_t *portion, portions; /* ends of what was described at once, indices of code */
     bool code_has_lines;       /* what is described */
     bool has_symbols;          /* the debugger was given some */
     struct gib_loaded **image; /* packages */

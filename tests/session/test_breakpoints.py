@@ -202,3 +202,11 @@ def test_an_ignore_count_goes_on(gdb, target):
     program = target("calls")
     result = gdb.session(program, ["break main", "run", "gibbon wrap work -count", "break *(&work+7)", "ignore 2 3", "continue", "gibbon delete", "continue", "info breakpoints"], args=["8"])
     assert "Breakpoint 2, " in result[7] or "Breakpoint 3, " in result[7], result.text
+
+
+def test_the_line_in_the_window_of_a_later_patch(debugger, target):
+    """Each command's functions have lines when a thread stands in their copies."""
+    program = target("calls")
+    inside = ("break *(&work+4)", "breakpoint set -a `(unsigned long)&work + 4`")
+    result = debugger.session(program, ["break main", "run", inside, "gibbon wrap between -count", "gibbon wrap work -count", "continue", "backtrace"], args=["3"])
+    assert re.search(r"#0:? .*\bwork\b.* at .*calls\.c:\d+", result[6]) and re.search(r"#1:? .*main", result[6]), result.text
