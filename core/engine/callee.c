@@ -147,19 +147,25 @@ static int replacement(struct gib_engine *engine, struct gib_process *process,
     return failed ? failed : gib_jump_stub(engine, process, site, to, &layer->callee, error);
 }
 
+/* As debug information has it; NULL: it has none. */
+static struct gib_prototype *prototype_at(const struct gib_process *process, uint64_t function)
+{
+    struct gib_module *module = function ? gib_modules_at(process->modules, function) : NULL;
+    if (!module || !module->elf)
+        return NULL;
+    gib_modules_lock(process->modules);
+    struct gib_prototype *prototype = gib_elf_prototype(module->elf, function - module->bias);
+    gib_modules_unlock(process->modules);
+    return prototype;
+}
+
 char *gib_replacement_differs(struct gib_engine *engine, const struct gib_site_state *site,
                               const struct gib_patch *patch)
 {
     struct gib_layer *layer = NULL;
-    struct gib_process *process = engine->process;
-    struct gib_module *module = gib_site_link_of(site, patch, &layer) && layer->with
-                                    ? gib_modules_at(process->modules, layer->with)
-                                    : NULL;
-    if (!module || !module->elf || !site->prototype)
-        return NULL;
-    gib_modules_lock(process->modules);
-    struct gib_prototype *other = gib_elf_prototype(module->elf, layer->with - module->bias);
-    gib_modules_unlock(process->modules);
+    struct gib_prototype *other = gib_site_link_of(site, patch, &layer) && site->prototype
+                                      ? prototype_at(engine->process, layer->with)
+                                      : NULL;
     char *difference = gib_prototype_difference(site->prototype, other);
     gib_prototype_free(other);
     return difference;
@@ -175,6 +181,17 @@ static int handler(struct gib_engine *engine, struct gib_process *process,
     int failed = patch->package
                      ? gib_package_code(engine, process, site, layer, patch, &function, error)
                      : find_function(engine, patch, &function, error);
+    /* void handler(struct gibbon_call *call): any other function would take the call for its own
+     * arguments. */
+    struct gib_prototype *prototype = failed ? NULL : prototype_at(process, function);
+    bool wrong = prototype && !prototype->unspecified &&
+                 (prototype->result.kind != GIB_TYPE_VOID || prototype->parameter_count != 1 ||
+                  prototype->parameters[0].type.kind != GIB_TYPE_POINTER);
+    gib_prototype_free(prototype);
+    if (wrong)
+        failed = gib_fail(error, GIB_E_UNSUPPORTED, function,
+                          "%.80s is no handler; one is declared void %.60s(struct gibbon_call *).",
+                          patch->with.text, patch->with.text);
     return failed ? failed : gib_handler_callee(engine, process, site, layer, function, error);
 }
 

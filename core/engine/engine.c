@@ -234,6 +234,10 @@ static void report_unplaced(struct gib_engine *engine)
             patch->location.kind != GIB_LOCATION_NAME)
             continue;
         char *nearest = gib_location_nearest(engine, patch->location.function);
+        if (nearest && !strcmp(nearest, patch->location.function)) { /* a clone of it */
+            free(nearest);
+            nearest = NULL;
+        }
         gib_warn(engine,
                  "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
                  patch->number, patch->location.text, nearest ? " Did you mean " : "",

@@ -217,3 +217,9 @@ def test_of_a_package(debugger, handled, tmp_path):
     lines = result.out.splitlines()
     assert [line for line in lines if " gave " in line] == ["leaf of handled gave 2", "middle of handled gave 3"], result.text
     assert result.text.count("called 1 time") == 2 and "middle with count of counting" in result[2], result[2]
+
+
+def test_a_function_of_another_type_is_no_handler(debugger, target):
+    result = debugger.session(target("results"), ["break main", "run", "!gibbon wrap half -handler multiply", "gibbon list", "continue"])
+    assert "multiply is no handler; one is declared void multiply(struct gibbon_call *)." in result[2] and result[3] == "No patches.\n"
+    assert "half 0.5 " in result.out
