@@ -117,7 +117,10 @@ static int read_package(struct gib_engine *engine, const struct gib_package_entr
     if (!failed && stat(package->object, &package->status))
         failed = gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", package->object,
                           strerror(errno));
-    return failed ? failed : gib_package_read(package->object, &package->content, error);
+    if (!failed)
+        failed = gib_package_read(package->object, &package->content, error);
+    /* What cannot be mapped is said now, and not when its module comes. */
+    return failed ? failed : gib_image_check(package->object, error);
 }
 
 static bool is_used(const struct gib_engine *engine, const struct gib_used_package *package)

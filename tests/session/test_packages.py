@@ -418,3 +418,11 @@ def test_a_misspelt_function_of_a_module_that_is_there(debugger, patched, packag
     result = debugger.session(patched(), ["gibbon load " + source, "run", "gibbon list"])
     assert "gibbon: patch 1 found no function libc.so.6!getpidd in any module of the program. Did you mean getpid?" in result.text
     assert "patch 2" not in result.text
+
+
+def test_a_constructor_is_refused_when_it_is_loaded(debugger, target, tmp_path):
+    """Also where the package has no code of its own to be called: it would never run."""
+    source = tmp_path / "begins.c"
+    source.write_text('#include <gibbon/package.h>\n#include <unistd.h>\nGIBBON_MOCK("libc.so.6", getppid, 1);\n__attribute__((constructor)) static void begin(void) { getppid(); }\n')
+    result = debugger.session(target("calls"), ["!gibbon load %s" % source, "gibbon list"])
+    assert "has a constructor, begin, which would not run" in result[0] and result[1] == "No patches.\n"
