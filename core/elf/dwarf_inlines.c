@@ -415,17 +415,6 @@ struct collection {
     bool one_is_enough;
 };
 
-static bool is_code(const struct gib_elf *elf, uint64_t vaddr)
-{
-    for (size_t i = 0; i < elf->info.segment_count; i++) {
-        const struct gib_elf_segment *segment = &elf->segments[i];
-        if (segment->executable && vaddr >= segment->vaddr &&
-            vaddr - segment->vaddr < segment->memory_size)
-            return true;
-    }
-    return false;
-}
-
 /* False when the linker has dropped the function around the copy. */
 static bool describe(struct gib_elf *elf, const struct gib_inlines *in, const struct copy *copy,
                      struct gib_elf_inlined *out)
@@ -435,7 +424,7 @@ static bool describe(struct gib_elf *elf, const struct gib_inlines *in, const st
     *out = (struct gib_elf_inlined){0};
     if (!copy->function || !entry_at(in, copy->unit, copy->function, &function) ||
         !entry_at(in, copy->unit, copy->at, &die) || !gib_die_entry(&function, &out->entry) ||
-        !is_code(elf, out->entry))
+        !gib_elf_in_code(elf, out->entry))
         return false;
     if (gib_die_number(&die, DW_AT_call_line, &line))
         out->line = (unsigned)line;

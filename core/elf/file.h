@@ -140,6 +140,8 @@ const uint8_t *gib_image_at(const struct gib_image *image, uint64_t offset, uint
 bool gib_image_section(const struct gib_image *image, const char *name, Elf64_Shdr *header);
 /* The build id in the image's notes; NULL when there is none. */
 const uint8_t *gib_image_build_id(const struct gib_image *image, size_t *size);
+/* ranges.c: whether vaddr is in an executable segment. */
+bool gib_elf_in_code(const struct gib_elf *elf, uint64_t vaddr);
 /* Value of a dynamic entry, an address or a number; false when the file has none. */
 bool gib_elf_dynamic(const struct gib_elf *elf, int64_t tag, uint64_t *value);
 /* The same of an entry that may be there several times; `nth` from 0 on. */

@@ -14,19 +14,9 @@ struct labels {
     struct gib_symbol_table dynamic; /* count 0: none */
 };
 
-static bool in_code(const struct gib_elf *elf, uint64_t vaddr)
-{
-    for (size_t i = 0; i < elf->info.segment_count; i++) {
-        const struct gib_elf_segment *segment = &elf->segments[i];
-        if (segment->executable && vaddr - segment->vaddr < segment->memory_size)
-            return true;
-    }
-    return false;
-}
-
 static void add(struct labels *labels, uint64_t vaddr, enum gib_elf_label_kind kind)
 {
-    if (!in_code(labels->elf, vaddr))
+    if (!gib_elf_in_code(labels->elf, vaddr))
         return;
     if (labels->count == labels->capacity) {
         size_t capacity = labels->capacity * 2 + 1024;
@@ -134,7 +124,8 @@ static void add_patchable(struct labels *labels)
 static bool is_table(const struct labels *labels, uint64_t word, uint64_t other)
 {
     enum { LARGE_FUNCTION = 1 << 18 };
-    return in_code(labels->elf, other) && word - other + LARGE_FUNCTION < 2 * LARGE_FUNCTION;
+    return gib_elf_in_code(labels->elf, other) &&
+           word - other + LARGE_FUNCTION < 2 * LARGE_FUNCTION;
 }
 
 /* A program at a fixed address needs no relocations. */

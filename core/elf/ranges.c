@@ -100,3 +100,13 @@ bool gib_elf_function_range(struct gib_elf *elf, uint64_t vaddr, uint64_t *start
     *end = fde->end;
     return true;
 }
+
+bool gib_elf_in_code(const struct gib_elf *elf, uint64_t vaddr)
+{
+    for (size_t i = 0; i < elf->info.segment_count; i++) {
+        const struct gib_elf_segment *segment = &elf->segments[i];
+        if (segment->executable && vaddr - segment->vaddr < segment->memory_size)
+            return true;
+    }
+    return false;
+}

@@ -149,17 +149,6 @@ static const char *cut_name(struct collection *into, const char *name, size_t le
     return copy;
 }
 
-static bool in_code(const struct gib_elf *elf, uint64_t vaddr)
-{
-    for (size_t i = 0; i < elf->info.segment_count; i++) {
-        const struct gib_elf_segment *segment = &elf->segments[i];
-        if (segment->executable && vaddr >= segment->vaddr &&
-            vaddr - segment->vaddr < segment->memory_size)
-            return true;
-    }
-    return false;
-}
-
 static void collect(struct collection *into, const struct gib_symbol_table *table, bool exported)
 {
     const char *file = NULL;
@@ -175,7 +164,7 @@ static void collect(struct collection *into, const struct gib_symbol_table *tabl
             continue;
         }
         if ((type != STT_FUNC && type != STT_GNU_IFUNC) || entry.st_shndx == SHN_UNDEF ||
-            !in_code(into->elf, entry.st_value))
+            !gib_elf_in_code(into->elf, entry.st_value))
             continue;
         size_t length = strnlen(name, name_limit);
         if (!length || length == name_limit)

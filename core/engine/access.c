@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -226,6 +227,21 @@ static pid_t borrowed_thread(struct gib_engine *engine)
     return ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0 ? tid : 0;
 }
 
+/* Waits for a function that the thread was made to call; one that does not come back, as it waits
+ * for a lock of another thread's, is stopped where it is. */
+static void wait_for_call(pid_t tid)
+{
+    enum { PATIENCE = 2000000, PAUSE = 100 }; /* us */
+    for (int waited = 0; waited < PATIENCE; waited += PAUSE) {
+        siginfo_t end = {0};
+        if (waitid(P_PID, (id_t)tid, &end, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL) == 0 &&
+            end.si_pid)
+            return;
+        usleep(PAUSE);
+    }
+    syscall(SYS_tkill, tid, SIGSTOP);
+}
+
 /* Resumes the thread by `request` until it stops with SIGTRAP. Signals are blocked meanwhile, all
  * but those that cannot be. */
 static int run_borrowed(pid_t tid, int request)
@@ -240,6 +256,8 @@ static int run_borrowed(pid_t tid, int request)
     ptrace(PTRACE_SETSIGMASK, tid, sizeof blocked, &blocked);
     int result = -1, status = 0;
     if (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
+        if (request == PTRACE_CONT)
+            wait_for_call(tid);
         /* A death in between is the debugger's to hear of. */
         siginfo_t end = {0};
         while (waitid(P_PID, (id_t)tid, &end, WSTOPPED | WEXITED | WNOWAIT | __WALL) < 0 &&

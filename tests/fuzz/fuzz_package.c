@@ -1,6 +1,6 @@
 /*
- * fuzz_package.c: any bytes as a package. What to begin with is in corpus/fuzz_package of the build's
- * folder.
+ * fuzz_package.c: any bytes as a package. What to begin with is in corpus/fuzz_package of the
+ * build's folder.
  */
 #include <stdio.h>
 #include <stdlib.h>

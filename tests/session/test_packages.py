@@ -426,3 +426,12 @@ def test_a_constructor_is_refused_when_it_is_loaded(debugger, target, tmp_path):
     source.write_text('#include <gibbon/package.h>\n#include <unistd.h>\nGIBBON_MOCK("libc.so.6", getppid, 1);\n__attribute__((constructor)) static void begin(void) { getppid(); }\n')
     result = debugger.session(target("calls"), ["!gibbon load %s" % source, "gibbon list"])
     assert "has a constructor, begin, which would not run" in result[0] and result[1] == "No patches.\n"
+
+
+def test_a_hook_that_never_returns(debugger, target, tmp_path):
+    """Called by the debugger, since its module is there already: the debugger must not wait for ever, and the program goes on."""
+    source = tmp_path / "stuck.c"
+    source.write_text('#include <gibbon/package.h>\nstatic volatile int on = 1;\nstatic void stuck(void) { while (on) ; }\nGIBBON_ON_LOAD("libc.so.6", stuck);\n')
+    result = debugger.session(target("calls"), ["break main", "run", "gibbon load %s" % source, "gibbon list", "gibbon delete", "continue"], timeout=40)
+    assert "could not be called" in result[2] + result[3], result.text
+    assert result.out == "10 calls, last -10\n", result.text

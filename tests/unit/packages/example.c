@@ -5,7 +5,8 @@
 static char *trace_mkdtemp(char *template);
 GIBBON_WRAP("libc.so.6", mkdtemp, trace_mkdtemp);
 
-static char *trace_mkdtemp(char *template) {
+static char *trace_mkdtemp(char *template)
+{
     printf("calling mkdtemp\n");
     return GIBBON_ORIGINAL(mkdtemp)(template);
 }
