@@ -86,10 +86,26 @@ def test_enable_and_disable(debugger, target, count):
     assert result[9] == "No patches.\n"
 
 
-def test_setjmp_and_vfork_can_be_mocked(debugger, target):
-    """They cannot be called through a thunk; a mock does not call them."""
-    result = debugger.session(target("special"), ["gibbon mock fork -1 -errno EAGAIN", "gibbon mock vfork -1 -errno EAGAIN", "gibbon list"])
-    assert "mock     keep y   <PENDING>          vfork returns -1 -errno EAGAIN" in result[2]
+def test_vfork_can_be_mocked(debugger, tmp_path):
+    """It cannot be called through a thunk; a mock does not call it, and calls that it leaves out jump to it."""
+    source, program = tmp_path / "forks_twice.c", tmp_path / "forks_twice"
+    source.write_text("""#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+    for (int i = 0; i < 2; i++) {
+        errno = 0;
+        pid_t pid = vfork();
+        if (!pid)
+            _exit(0);
+        printf("%s %d\\n", pid > 0 ? "forked" : "failed", errno == EAGAIN);
+    }
+}
+""")
+    subprocess.run(["gcc", "-O1", "-w", "-o", str(program), str(source)], check=True)
+    result = debugger.session(str(program), ["gibbon mock vfork -1 -errno EAGAIN -every 2", "run"])
+    assert result.out == "forked 0\nfailed 1\n", result.text
 
 
 @pytest.mark.parametrize("command,message", [

@@ -20,6 +20,15 @@ def test_one_function(debugger, target, cc, opt, options):
 
 
 @every_build
+def test_registers_that_the_original_leaves_alone(debugger, target, cc, opt):
+    """gcc's -fipa-ra, part of -O2: the caller keeps its numbers in registers that thrifty() does not touch, and greedy() does."""
+    program = target("thrifty", cc=cc, opt=opt)
+    assert bare(program) == "thrifty 1033\n"
+    result = debugger.session(program, ["gibbon replace thrifty greedy", "run"])
+    assert result.out == "greedy 1033\n", result.text
+
+
+@every_build
 def test_stack_arguments(debugger, target, cc, opt):
     program = target("results", cc=cc, opt=opt)
     result = debugger.session(program, ["gibbon replace sum last", "run"], args=["2"])
