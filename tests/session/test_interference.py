@@ -166,9 +166,14 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 def fail():
     return True
+def comm(thread):
+    try:
+        return open("/proc/self/task/" + thread + "/comm").read()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since the folder was read
+        return ""
 def count():
     name = open("/proc/self/comm").read()
-    threads = [open("/proc/self/task/" + t + "/comm").read() for t in os.listdir("/proc/self/task")]
+    threads = [comm(t) for t in os.listdir("/proc/self/task")]
     files = [os.readlink("/proc/self/fd/" + f) for f in os.listdir("/proc/self/fd") if os.path.lexists("/proc/self/fd/" + f)]
     print("has", threads.count(name), sum("gibbon" in f or f.endswith("/mem") for f in files), flush=True)
 def arm(what, count, *names):
