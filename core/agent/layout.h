@@ -445,6 +445,41 @@ struct gib_handler {
 };
 #define GIB_HANDLER_RESULT 32 /* bytes in the area, and of libffi's own place for a result */
 
+/* ---- conditions ---- */
+
+/* What the code of a condition says. */
+enum gib_verdict {
+    GIB_VERDICT_FALSE,
+    GIB_VERDICT_TRUE,
+    GIB_VERDICT_FAILED, /* memory that cannot be read, a division by zero: counts as false */
+};
+
+enum gib_text_operation { GIB_TEXT_EQUAL, GIB_TEXT_CONTAINS, GIB_TEXT_STARTS };
+/* One of its two texts: up to a NUL, or `size` bytes without one. */
+struct gib_text_operand {
+    uint64_t address;
+    uint64_t size;  /* at most so many bytes */
+    uint64_t known; /* 1: a literal of the condition; may be read without proof */
+};
+
+/* What it is given of one call. The agent fills in what the condition's action uses. */
+struct gib_condition_call {
+    uint64_t gpr[6];        /*   0 at the entry: rdi rsi rdx rcx r8 r9 */
+    uint64_t xmm[8];        /*  48 at the entry: the low eight bytes */
+    const uint64_t *stack;  /* 112 the first stack argument */
+    uint64_t rax, rdx;      /* 120 128 the result; when the function has returned */
+    uint64_t result_xmm[2]; /* 136 the low eight bytes of xmm0, xmm1 */
+    uint64_t calls;         /* 152 the number of this call, from 1 */
+    uint64_t caller;        /* 160 return address */
+    int32_t tid, error;     /* 168 172 */
+    void *context;          /* 176 first argument of the functions below */
+    /* Copies `size` bytes: 1; 0: they cannot be read. */
+    uint64_t (*read)(void *context, uint64_t address, void *out, uint64_t size); /* 184 */
+    /* Of operand[0] by operand[1]: enum gib_verdict. */
+    uint64_t (*text)(void *context, uint64_t operation,
+                     const struct gib_text_operand operand[2]); /* 192 */
+};
+
 /* The image starts with this table of offsets from its own start. */
 struct gib_agent_image {
     uint32_t magic;
