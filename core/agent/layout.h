@@ -254,6 +254,8 @@ struct gib_thread {
     int32_t pid;
     uint64_t stack_base, stack_top; /* depth.c; 0: not known */
     uint64_t deep_from, deep_used, deep_limit;
+    uint32_t overwriting; /* odd while `dropped` and `tail` do not belong together, writer */
+    uint32_t reserved;
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 _Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");
@@ -282,14 +284,14 @@ struct gib_shared {
     uint32_t unwind_count;
     uint64_t hash;  /* address of struct gib_hash, private to the process, wiped on fork */
     uint64_t marks; /* address of struct gib_marks, private to the process, kept on fork */
-    uint64_t arena_low, arena_high;         /* all arenas lie between */
-    uint64_t errno_location;                /* address of __errno_location, or 0 */
-    uint64_t agent_start, agent_end;        /* the agent's own code */
-    uint32_t reader;                        /* a reader is attached */
-    uint32_t reader_beat;                   /* grows while it lives */
-    uint32_t threads_used;                  /* blocks ever claimed: the reader looks no further */
-    uint32_t overflow;                      /* 0: wait for the reader (bounded), 1: overwrite */
-    uint64_t unrecorded;                    /* calls that found no thread block */
+    uint64_t arena_low, arena_high;  /* all arenas lie between */
+    uint64_t errno_location;         /* address of __errno_location, or 0 */
+    uint64_t agent_start, agent_end; /* the agent's own code */
+    uint32_t reader;                 /* a reader is attached */
+    uint32_t reader_beat;            /* grows while it lives */
+    uint32_t threads_used;           /* blocks ever claimed: the reader looks no further */
+    uint32_t overflow;   /* 0: block, until the reader has made room (bounded), 1: overwrite */
+    uint64_t unrecorded; /* calls that found no thread block */
     struct gib_range arena[GIB_MAX_ARENAS]; /* sorted is not needed */
     uint32_t arena_count, range_count;
     struct gib_mapped_object object[GIB_MAX_OBJECTS];

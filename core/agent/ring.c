@@ -18,15 +18,27 @@ struct gib_record *gib_ring_at(const struct gib_shared *shared, struct gib_threa
     return (struct gib_record *)(ring + (position & (shared->ring_size - 1)));
 }
 
+static uint64_t milliseconds(void)
+{
+    enum { CLOCK_MONOTONIC = 1 };
+    struct {
+        uint64_t seconds, nanoseconds;
+    } now = {0, 0};
+    gib_syscall(GIB_SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, (long)&now, 0, 0);
+    return now.seconds * 1000 + now.nanoseconds / 1000000;
+}
+
 /* Waits until the reader has made room, as long as it is alive, but not for ever: it may have been
- * stopped with its debugger. */
+ * stopped with its debugger. Time is measured, not naps: signals cut naps short. But of one nap
+ * only a little counts: this process may have been stopped, and the debugger with it. */
 static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
-    enum { PATIENCE = 500 }; /* times 1 ms without a sign of life */
+    enum { PATIENCE = 500, LONGEST = 20 }; /* ms without a sign of life; of one nap */
     if (!gib_load(&shared->reader) || shared->overflow)
         return false;
     uint32_t beat = gib_load(&shared->reader_beat);
-    int silent = 0, spins = 0;
+    uint64_t silent = 0, before = 0;
+    int spins = 0;
     for (;;) {
         thread->read_cache = gib_load(&thread->read);
         if (end - thread->read_cache <= shared->ring_size)
@@ -35,15 +47,20 @@ static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread
             gib_syscall(GIB_SYS_SCHED_YIELD, 0, 0, 0, 0);
             continue;
         }
+        if (!before)
+            before = milliseconds();
         struct {
             long seconds, nanoseconds;
         } pause = {0, 1000000};
         gib_syscall(GIB_SYS_NANOSLEEP, (long)&pause, 0, 0, 0);
+        uint64_t after = milliseconds();
+        silent += after - before < LONGEST ? after - before : LONGEST;
+        before = after;
         uint32_t now = gib_load(&shared->reader_beat);
         if (now != beat) {
             beat = now;
             silent = 0;
-        } else if (++silent > PATIENCE || !gib_load(&shared->reader)) {
+        } else if (silent > PATIENCE || !gib_load(&shared->reader)) {
             gib_store(&shared->reader, 0); /* nobody waits for it again until it says so */
             return false;
         }
@@ -61,8 +78,10 @@ static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint
         dropped += oldest->kind != GIB_RECORD_PAD && oldest->kind != GIB_RECORD_THREAD;
         tail += size;
     }
+    gib_store(&thread->overwriting, thread->overwriting | 1);
     gib_store(&thread->dropped, dropped);
     gib_store(&thread->tail, tail);
+    gib_store(&thread->overwriting, thread->overwriting + 1);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -7,7 +7,7 @@
 const struct gib_setting gib_setting_table[] = {
     {"follow", "on|off", "print calls as they come"},
     {"on-detach", "remove|keep", "what happens to patches when the debugger lets the program go"},
-    {"overflow", "wait|overwrite",
+    {"overflow", "block|overwrite",
      "what a thread does when its ring is full: wait for the reader, or lose the oldest calls"},
     {"pending", "auto|on|off",
      "whether a patch whose function is not found waits for it; auto asks"},
@@ -42,7 +42,7 @@ char *gib_setting_value(const struct gib_engine *engine, const char *name)
     if (!strcmp(name, "on-detach"))
         return strdup(s->keep_on_detach ? "keep" : "remove");
     if (!strcmp(name, "overflow"))
-        return strdup(s->overwrite ? "overwrite" : "wait");
+        return strdup(s->overwrite ? "overwrite" : "block");
     if (!strcmp(name, "pending"))
         return strdup(pending[s->pending]);
     if (!strcmp(name, "ring-size"))
@@ -123,6 +123,8 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
             apply_settings(engine);
         return failed;
     }
+    if (!strcmp(setting->name, "overflow") && !strcmp(value, "wait"))
+        value = "block"; /* its old name */
     int choice = gib_choose(setting->values, value);
     if (choice < 0)
         return gib_fail(error, GIB_E_SYNTAX, 0, "%s is one of %s, not \"%.40s\".", setting->name,

@@ -73,9 +73,11 @@ static const struct gib_option load_options[] = {
 static const struct gib_option log_options[] = {
     {"last", GIB_TAKES_NUMBER, "N", "only the last N calls"},
     {"save", GIB_TAKES_TEXT, "FILE", "write to FILE instead of the terminal"},
-    {"format", GIB_TAKES_TEXT, "text|jsonl", "text (default), or one JSON object a line"},
+    {"format", GIB_TAKES_TEXT, GIB_LOG_FORMATS,
+     "text (default), a JSON object a line, a table, trace events"},
     {"clear", GIB_TAKES_NOTHING, NULL, "forget all calls recorded so far"},
-    {"follow", GIB_TAKES_TEXT, "on|off", "print calls as they come, or only record them"},
+    {"follow", GIB_TAKES_TEXT, "on|off",
+     "print calls as they come, or only record them; with -save, write them to FILE as they come"},
     {NULL, GIB_TAKES_NOTHING, NULL, NULL},
 };
 static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, NULL}};
@@ -154,7 +156,10 @@ const struct gib_command gib_command_table[] = {
      "be asked.",
      "gibbon delete 1-2", no_options, false, false, false, gib_command_delete},
     {"log", "[N] [OPTIONS]", "Show or save the recorded calls, of all patches or of patch N.",
-     "All calls since the debugger started are kept, in a temporary file, until -clear.",
+     "All calls since the debugger started are kept, in a temporary file, until -clear. While they "
+     "are written to FILE as\n"
+     "they come, only the newest are kept there. csv is for spreadsheets, trace for Perfetto and "
+     "chrome://tracing.",
      "gibbon log -save calls.jsonl -format jsonl", log_options, false, false, false,
      gib_command_log},
     {"stats", "[N...]", "Show how often each patch was called, and how often the call failed.",

@@ -271,6 +271,13 @@ static bool goes_on(const struct found *found, uint64_t start)
     return !found->executable && start == found->end && found->end - found->start <= PAGE;
 }
 
+static uint64_t changes_ever;
+
+uint64_t gib_modules_changes(void)
+{
+    return __atomic_load_n(&changes_ever, __ATOMIC_ACQUIRE);
+}
+
 int gib_modules_update(struct gib_modules *modules, pid_t pid)
 {
     char name[64];
@@ -326,6 +333,7 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
     }
     mark_special(modules, pid);
     if (changes) {
+        __atomic_add_fetch(&changes_ever, 1, __ATOMIC_RELEASE);
         for (size_t i = 0; i < DESCRIPTIONS; i++) {
             free(modules->cache[i].text);
             modules->cache[i].text = NULL;

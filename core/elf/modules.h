@@ -39,6 +39,9 @@ void gib_modules_free(struct gib_modules *modules);
  * gone. Modules keep their address as long as the table lives. */
 int gib_modules_update(struct gib_modules *modules, pid_t pid);
 
+/* Grows with every change of any table: what was described before may be something else now. */
+uint64_t gib_modules_changes(void);
+
 /* ELF queries are not thread-safe: hold this around them. Recursive. */
 void gib_modules_lock(struct gib_modules *modules);
 void gib_modules_unlock(struct gib_modules *modules);

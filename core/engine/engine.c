@@ -31,7 +31,10 @@ static void tick(void *context)
 /* The front-end is gone; what it did not show goes where its output went. */
 static void print_rest(struct gib_engine *engine)
 {
-    char *text;
+    char *text = gib_log_take_problem(engine->log);
+    if (text)
+        fprintf(stderr, "%s\n", text);
+    free(text);
     while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
         fputs(text, stdout);
         free(text);
@@ -45,6 +48,7 @@ __attribute__((destructor)) static void leave(void)
         struct gib_process *process = engine->process;
         gib_log_stop(engine->log);
         gib_log_ended(engine->log);
+        gib_log_stream_end(engine->log, NULL, NULL);
         print_rest(engine);
         /* The debugger's server may need a moment to let go. */
         for (int i = 0; i < 200 && process && process->installed && !process->released &&
@@ -154,6 +158,22 @@ void gib_engine_free(struct gib_engine *engine)
 
 /* ---- printing what the reader found ---- */
 
+/* What went wrong in the log's threads; a path in it may hold anything. */
+static void print_problem(struct gib_engine *engine)
+{
+    char *text = gib_log_take_problem(engine->log);
+    struct gib_out line = {0};
+    if (!text)
+        return;
+    gib_out_text(&line, "gibbon: ");
+    gib_escape_message(&line, text, false);
+    gib_out_byte(&line, '\n');
+    free(text);
+    if ((text = gib_out_take(&line)))
+        engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+    free(text);
+}
+
 void gib_engine_flush(struct gib_engine *engine)
 {
     char *text;
@@ -169,6 +189,7 @@ void gib_engine_flush(struct gib_engine *engine)
             engine->ops.print(engine->context, text, GIB_PRINT_LOG);
         free(text);
     }
+    print_problem(engine);
     gib_let_interrupts();
     pthread_mutex_unlock(&engine->flush_lock);
 }

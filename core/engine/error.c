@@ -32,14 +32,9 @@ char *gib_format(const char *format, ...)
  * terminal. Malloc'ed. */
 static char *harmless(const char *text, bool lines)
 {
-    char *clean = NULL;
-    size_t size;
-    FILE *out = open_memstream(&clean, &size);
-    if (!out)
-        return NULL;
-    gib_escape_message(out, text, lines);
-    fclose(out);
-    return clean;
+    struct gib_out out = {0};
+    gib_escape_message(&out, text, lines);
+    return gib_out_take(&out);
 }
 
 void gib_error_clean(struct gib_error *error)

@@ -220,13 +220,10 @@ int gib_package_function(struct gib_engine *engine, const char *text, struct gib
 
 static char *mock_value(const struct gib_package_value *value)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = value->text ? open_memstream(&text, &size) : NULL;
-    if (out) {
-        gib_escape_text(out, value->text, strlen(value->text));
-        fclose(out);
-        return text;
+    if (value->text) {
+        struct gib_out out = {0};
+        gib_escape_text(&out, value->text, strlen(value->text));
+        return gib_out_take(&out);
     }
     if (value->is_address)
         return strdup("an address of the package");

@@ -36,74 +36,114 @@ static bool is_control(uint32_t c)
            c >= 0xe0000;
 }
 
+/* How many bytes from the start are printable ASCII and neither of two others. */
+static size_t plain_run(const char *bytes, size_t size, char other, char another)
+{
+    size_t i = 0;
+    while (i < size && bytes[i] >= ' ' && bytes[i] < 0x7f && bytes[i] != other &&
+           bytes[i] != another)
+        i++;
+    return i;
+}
+
+/* Octal, always three digits when a digit follows: unambiguous, as strace does it. */
+static void write_octal(struct gib_out *out, unsigned char c, bool digit_follows)
+{
+    char digits[4] = {'\\', (char)('0' + (c >> 6)), (char)('0' + (c >> 3 & 7)),
+                      (char)('0' + (c & 7))};
+    int skip = digit_follows || c > 077 ? 0 : c > 07 ? 1 : 2;
+    gib_out_byte(out, '\\');
+    gib_out_bytes(out, digits + 1 + skip, 3 - (size_t)skip);
+}
+
 /* What is in `keep` stays, what is in `plain` gets a backslash and its letter, other controls their
  * bytes in octal. */
-static void escape(FILE *out, const char *bytes, size_t size, const char *keep, const char *plain,
-                   const char *letter)
+static void escape(struct gib_out *out, const char *bytes, size_t size, const char *keep,
+                   const char *plain, const char *letter)
 {
+    char quote = strchr(plain, '"') ? '"' : 0, backslash = strchr(plain, '\\') ? '\\' : 0;
     for (size_t i = 0; i < size;) {
+        size_t run = plain_run(bytes + i, size - i, quote, backslash);
+        if (run)
+            gib_out_bytes(out, bytes + i, run);
+        if ((i += run) == size)
+            break;
         uint32_t point = 0;
         size_t length = decode((const unsigned char *)bytes + i, size - i, &point);
         const char *named = length == 1 && point ? strchr(plain, (int)point) : NULL;
         if (length == 1 && point && strchr(keep, (int)point)) {
-            fputc(bytes[i], out);
+            gib_out_byte(out, bytes[i]);
         } else if (named) {
-            fprintf(out, "\\%c", letter[named - plain]);
+            gib_out_byte(out, '\\');
+            gib_out_byte(out, letter[named - plain]);
         } else if (length && !is_control(point)) {
-            fwrite(bytes + i, 1, length, out);
+            gib_out_bytes(out, bytes + i, length);
         } else {
-            for (size_t k = 0; k < (length ? length : 1); k++) {
-                unsigned char c = (unsigned char)bytes[i + k];
-                bool digit_follows = i + k + 1 < size && isxdigit((unsigned char)bytes[i + k + 1]);
-                /* Octal, always three digits when a digit follows: unambiguous, as strace does it.
-                 */
-                fprintf(out, digit_follows || c > 077 ? "\\%03o" : "\\%o", c);
-            }
+            for (size_t k = 0; k < (length ? length : 1); k++)
+                write_octal(out, (unsigned char)bytes[i + k],
+                            i + k + 1 < size && isxdigit((unsigned char)bytes[i + k + 1]));
         }
         i += length ? length : 1;
     }
 }
 
-void gib_escape_text(FILE *out, const char *bytes, size_t size)
+void gib_escape_bare(struct gib_out *out, const char *bytes, size_t size)
 {
-    fputc('"', out);
-    escape(out, bytes, size, "", "\a\b\f\n\r\t\v\"\\", "abfnrtv\"\\");
-    fputc('"', out);
+    escape(out, bytes, size, "\"", "\a\b\f\n\r\t\v\\", "abfnrtv\\");
 }
 
-void gib_escape_message(FILE *out, const char *text, bool lines)
+void gib_escape_text(struct gib_out *out, const char *bytes, size_t size)
+{
+    gib_out_byte(out, '"');
+    escape(out, bytes, size, "", "\a\b\f\n\r\t\v\"\\", "abfnrtv\"\\");
+    gib_out_byte(out, '"');
+}
+
+void gib_escape_message(struct gib_out *out, const char *text, bool lines)
 {
     escape(out, text, strlen(text), lines ? "\n" : "", "\a\b\f\n\r\t\v", "abfnrtv");
 }
 
-void gib_escape_name(FILE *out, const char *name)
+void gib_escape_name(struct gib_out *out, const char *name)
 {
     for (size_t i = 0, size = strlen(name); i < size;) {
+        size_t run = plain_run(name + i, size - i, 0, 0);
+        if (run)
+            gib_out_bytes(out, name + i, run);
+        if ((i += run) == size)
+            break;
         uint32_t point = 0;
         size_t length = decode((const unsigned char *)name + i, size - i, &point);
         if (length && !is_control(point))
-            fwrite(name + i, 1, length, out);
+            gib_out_bytes(out, name + i, length);
         else
-            fputc('?', out);
+            gib_out_byte(out, '?');
         i += length ? length : 1;
     }
 }
 
-void gib_escape_json(FILE *out, const char *bytes, size_t size)
+void gib_escape_json(struct gib_out *out, const char *bytes, size_t size)
 {
-    fputc('"', out);
+    gib_out_byte(out, '"');
     for (size_t i = 0; i < size;) {
+        size_t run = plain_run(bytes + i, size - i, '"', '\\');
+        if (run)
+            gib_out_bytes(out, bytes + i, run);
+        if ((i += run) == size)
+            break;
         uint32_t point = 0;
         size_t length = decode((const unsigned char *)bytes + i, size - i, &point);
-        if (!length)
-            fprintf(out, "\\udc%02x", (unsigned char)bytes[i]);
-        else if (point == '"' || point == '\\')
-            fprintf(out, "\\%c", (int)point);
-        else if (point < 0x20 || (is_control(point) && point < 0x10000))
-            fprintf(out, "\\u%04x", point);
-        else
-            fwrite(bytes + i, 1, length, out);
+        if (!length) {
+            gib_out_printf(out, "\\udc%02x", (unsigned char)bytes[i]);
+        } else if (point == '"' || point == '\\') {
+            gib_out_byte(out, '\\');
+            gib_out_byte(out, (char)point);
+        } else if (point < 0x20 || (is_control(point) && point < 0x10000)) {
+            gib_out_printf(out, "\\u%04x", point);
+        } else {
+            gib_out_bytes(out, bytes + i, length);
+        }
         i += length ? length : 1;
     }
-    fputc('"', out);
+    gib_out_byte(out, '"');
 }

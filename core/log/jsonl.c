@@ -1,112 +1,164 @@
 /* jsonl.c: one JSON object a line and call. The fields are documented in docs/commands.md, section
  * log. */
-#include <inttypes.h>
-#include <string.h>
-#include "log/log.h"
+#include "log/render.h"
 
-static void write_string_field(FILE *out, const char *name, const char *value)
+void gib_json_string(struct gib_out *out, const char *text)
 {
-    fprintf(out, ",\"%s\":", name);
-    gib_escape_json(out, value, strlen(value));
+    gib_escape_json(out, text, strlen(text));
 }
 
-static void write_arguments(const struct gib_log_view *view, FILE *out)
+static void write_string_field(struct gib_out *out, const char *name, const char *value)
 {
-    const struct gib_log_site *site = view->site;
-    const struct gib_prototype *prototype = site->prototype;
-    fputs(",\"arguments\":{", out);
-    bool named = prototype && !prototype->unspecified;
-    size_t count = named ? prototype->parameter_count : site->convention.words;
-    for (size_t i = 0; i < count && (!named || i < site->convention.parameters); i++) {
-        const struct gib_parameter *parameter = named ? &prototype->parameters[i] : NULL;
-        char number[32];
-        snprintf(number, sizeof number, "arg%zu", i + 1);
-        const char *name = parameter && parameter->name ? parameter->name : number;
-        int first = named ? site->convention.parameter[i].first : (int)i;
-        int words = named ? site->convention.parameter[i].count : 1;
-        uint64_t word[2] = {0, 0};
-        memcpy(word, &gib_record_words(view->record)[first],
-               sizeof(uint64_t) * (words > 2 ? 2 : (size_t)words));
-        fputs(i ? "," : "", out);
-        gib_escape_json(out, name, strlen(name));
-        fputc(':', out);
-        gib_value_write(out, GIB_VALUE_JSON, parameter ? &parameter->type : NULL, word, words,
-                        gib_log_chunk(view, GIB_CHUNK_STRING, first));
-    }
-    if (named)
-        gib_variadic_write(view, GIB_VALUE_JSON, out);
-    fputc('}', out);
+    gib_out_printf(out, ",\"%s\":", name);
+    gib_json_string(out, value);
 }
 
-static void write_result(const struct gib_log_view *view, FILE *out)
+void gib_json_arguments(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_prototype *prototype = view->site->prototype;
-    uint64_t word[2] = {view->record->result, 0};
-    const struct gib_chunk *second = gib_log_chunk(view, GIB_CHUNK_RESULT2, -1);
-    const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
-    const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
-    if (second)
-        memcpy(&word[1], gib_log_chunk_bytes(second), 8);
-    if (!prototype || prototype->result.kind != GIB_TYPE_VOID) {
-        fputs(",\"result\":", out);
-        gib_value_write(out, GIB_VALUE_JSON, prototype ? &prototype->result : NULL, word, 2, NULL);
+    size_t count = gib_log_argument_count(view);
+    for (size_t i = 0; i < count; i++) {
+        struct gib_log_argument a = gib_log_argument(view, i);
+        if (i)
+            gib_out_byte(out, ',');
+        if (a.name) {
+            gib_json_string(out, a.name);
+        } else {
+            gib_out_text(out, "\"arg");
+            gib_out_unsigned(out, i + 1);
+            gib_out_byte(out, '"');
+        }
+        gib_out_byte(out, ':');
+        gib_value_write(out, GIB_VALUE_JSON, a.type, a.word, a.words, a.text);
     }
-    if (text) {
-        fputs(",\"result_text\":", out);
-        gib_escape_json(out, gib_log_chunk_bytes(text), text->size);
+    if (prototype && !prototype->unspecified)
+        gib_variadic_write(view, GIB_VALUE_JSON, out);
+}
+
+static void write_result(const struct gib_log_view *view, struct gib_out *out)
+{
+    struct gib_log_result r = gib_log_result(view);
+    if (!r.none) {
+        gib_out_text(out, ",\"result\":");
+        gib_value_write(out, GIB_VALUE_JSON, r.type, r.word, 2, NULL);
     }
-    if (code) {
-        int32_t number;
-        memcpy(&number, gib_log_chunk_bytes(code), 4);
-        const char *name = strerrorname_np(number);
-        fprintf(out, ",\"errno\":%d", number);
+    if (r.text) {
+        gib_out_text(out, ",\"result_text\":");
+        gib_escape_json(out, gib_log_chunk_bytes(r.text), r.text->size);
+    }
+    if (r.failed) {
+        const char *name = strerrorname_np(r.code);
+        gib_out_text(out, ",\"errno\":");
+        gib_out_signed(out, r.code);
         if (name)
             write_string_field(out, "error", name);
     }
 }
 
-static void write_address(const struct gib_log_view *view, uint64_t address, FILE *out)
+static void make_address(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
 {
     char text[600];
-    gib_modules_describe(view->modules, address, true, text, sizeof text);
-    fprintf(out, "{\"address\":\"0x%" PRIx64 "\",\"symbol\":", address);
-    gib_escape_json(out, text, strlen(text));
-    fputc('}', out);
+    gib_log_describe(view, address, text);
+    gib_out_text(out, "{\"address\":\"");
+    gib_out_hex(out, address);
+    gib_out_text(out, "\",\"symbol\":");
+    gib_json_string(out, text);
+    gib_out_byte(out, '}');
 }
 
-void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
+/* What the calls of one patch at one place begin with. */
+static void make_site(const struct gib_log_view *view, uint64_t ignored, struct gib_out *out)
 {
-    static const char *const status[] = {"call", "entry", "unfinished", "resumed", "lost"};
-    const struct gib_call *call = view->call;
-    fprintf(out, "{\"type\":\"%s\",\"process\":%u,\"pid\":%d,\"tid\":%d", status[call->status],
-            call->process, call->pid, call->tid);
-    if (call->status == GIB_CALL_LOST) {
-        fprintf(out, ",\"lost\":%" PRIu64 "}\n", view->record->word[0]);
-        return;
-    }
-    fprintf(out, ",\"time\":%.9f,\"patch\":%d", view->seconds, view->patch);
+    gib_out_text(out, ",\"patch\":");
+    gib_out_signed(out, view->patch);
     write_string_field(out, "function", view->site->function);
     write_string_field(out, "module", view->site->module);
-    if (call->status != GIB_CALL_RESUMED)
-        write_arguments(view, out);
+}
+
+static void make_head(const struct gib_log_view *view, uint64_t ignored, struct gib_out *out)
+{
+    const struct gib_call *call = view->call;
+    gib_out_printf(out, "\",\"process\":%u,\"pid\":%d,\"tid\":%d", call->process, call->pid,
+                   call->tid);
+}
+
+/* Texts that are longer than what was kept. */
+static void write_cuts(const struct gib_log_view *view, struct gib_out *out)
+{
+    size_t count = view->call->status == GIB_CALL_RESUMED ? 0 : gib_log_argument_count(view);
+    bool any = false;
+    for (size_t i = 0; i <= count; i++) {
+        struct gib_log_argument a = {0};
+        if (i < count)
+            a = gib_log_argument(view, i);
+        else
+            a.text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
+        if (!a.text || !a.text->flags || (a.text->flags & GIB_CHUNK_UNREADABLE && !a.text->size))
+            continue;
+        gib_out_text(out, any ? "," : ",\"cut\":[");
+        any = true;
+        if (i == count)
+            gib_out_text(out, "\"result_text\"");
+        else if (a.name)
+            gib_json_string(out, a.name);
+        else
+            gib_out_printf(out, "\"arg%zu\"", i + 1);
+    }
+    if (any)
+        gib_out_byte(out, ']');
+}
+
+static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view)
+{
+    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    if (!chunk)
+        return;
+    gib_out_text(&renderer->out, ",\"backtrace\":[");
+    for (uint32_t i = 0; i < chunk->size / 8; i++) {
+        uint64_t address;
+        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
+        if (i)
+            gib_out_byte(&renderer->out, ',');
+        gib_cached_address(renderer, view, address, make_address);
+    }
+    gib_out_text(&renderer->out, chunk->flags & GIB_CHUNK_CUT ? "],\"more_frames\":true" : "]");
+}
+
+void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *view)
+{
+    static const char *const types[] = {"call", "entry", "unfinished", "resumed", "lost", "thread"};
+    const struct gib_call *call = view->call;
+    struct gib_out *out = &renderer->out;
+    gib_out_text(out, "{\"type\":\"");
+    gib_out_text(out, types[call->status]);
+    gib_cached_write(renderer, &renderer->head, call->process,
+                     (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid, view, make_head);
+    if (call->status == GIB_CALL_LOST) {
+        gib_out_text(out, ",\"lost\":");
+        gib_out_unsigned(out, view->record->word[0]);
+        gib_out_text(out, "}\n");
+        return;
+    }
+    gib_out_text(out, ",\"time\":");
+    gib_out_fixed(out, view->began, 9);
+    gib_cached_site(renderer, view, make_site);
+    if (call->status != GIB_CALL_RESUMED) {
+        gib_out_text(out, ",\"arguments\":{");
+        gib_json_arguments(view, out);
+        gib_out_byte(out, '}');
+    }
     if (call->status == GIB_CALL_DONE || call->status == GIB_CALL_RESUMED)
         write_result(view, out);
-    if (call->status == GIB_CALL_DONE)
-        fprintf(out, ",\"duration\":%.9f", view->duration);
-    if (view->site->mocked)
-        fputs(",\"mocked\":true", out);
-    fputs(",\"caller\":", out);
-    write_address(view, view->record->caller, out);
-    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
-    if (chunk) {
-        fputs(",\"backtrace\":[", out);
-        for (uint32_t i = 0; i < chunk->size / 8; i++) {
-            uint64_t address;
-            memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
-            fputs(i ? "," : "", out);
-            write_address(view, address, out);
-        }
-        fputc(']', out);
+    if (call->size > sizeof *call + sizeof(struct gib_record)) /* a text does not fit one line */
+        write_cuts(view, out);
+    if (call->status == GIB_CALL_DONE) {
+        gib_out_text(out, ",\"duration\":");
+        gib_out_fixed(out, view->lasted, 9);
     }
-    fputs("}\n", out);
+    if (view->site->mocked)
+        gib_out_text(out, ",\"mocked\":true");
+    gib_out_text(out, ",\"caller\":");
+    gib_cached_address(renderer, view, view->record->caller, make_address);
+    write_backtrace(renderer, view);
+    gib_out_text(out, "}\n");
 }

@@ -1,11 +1,9 @@
-/* log.c: the spool, what is shown of it, and the sites it refers to. The reader is in reader.c. */
+/* log.c: processes and sites, and what is shown of the spool. */
 #include "log/internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *context), void *context)
 {
@@ -15,13 +13,20 @@ struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *cont
     log->wake = wake;
     log->tick = tick;
     log->wake_context = context;
-    pthread_mutexattr_t recursive;
-    pthread_mutexattr_init(&recursive);
-    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(&log->lock, &recursive);
-    pthread_mutexattr_destroy(&recursive);
-    log->spool = tmpfile();
-    log->spool_fd = log->spool ? fileno(log->spool) : -1;
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_mutex_init(&log->life, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->grown, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    /* Two threads read all the time: who wants to write must not wait for a moment without one. */
+    pthread_rwlockattr_t fair;
+    pthread_rwlockattr_init(&fair);
+    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&log->sites, &fair);
+    pthread_rwlockattr_destroy(&fair);
+    gib_spool_open(&log->spool);
     return log;
 }
 
@@ -40,28 +45,27 @@ void gib_log_free(struct gib_log *log)
     if (!log)
         return;
     gib_log_detach(log);
+    gib_log_stream_end(log, NULL, NULL);
     for (uint32_t p = 0; p < log->process_count; p++) {
         for (uint32_t i = 0; i < log->process[p].site_count; i++)
             free_site(log->process[p].site[i]);
         free(log->process[p].site);
     }
     free(log->process);
-    free(log->buffer);
-    if (log->spool)
-        fclose(log->spool);
+    free(log->problem);
+    gib_spool_close(&log->spool);
+    pthread_rwlock_destroy(&log->sites);
+    pthread_cond_destroy(&log->grown);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->life);
     free(log);
-}
-
-struct gib_log_process *gib_log_current(struct gib_log *log)
-{
-    return log->process_count ? &log->process[log->process_count - 1] : NULL;
 }
 
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site)
 {
-    pthread_mutex_lock(&log->lock);
-    struct gib_log_process *process = gib_log_current(log);
+    pthread_rwlock_wrlock(&log->sites);
+    struct gib_log_process *process =
+        log->process_count ? &log->process[log->process_count - 1] : NULL;
     if (process && index >= process->site_count) {
         uint32_t count = process->site_count ? process->site_count : 64;
         while (count <= index)
@@ -83,87 +87,10 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
                 site->action[i] = before->action[i];
         free_site(before);
         process->site[index] = site;
+        site->serial = ++log->serials;
         process->names_changed = true;
     }
-    pthread_mutex_unlock(&log->lock);
-}
-
-/* ---- the spool ---- */
-
-/* Written in large pieces; `spool_size` counts what is in the buffer too. */
-static bool write_buffer(struct gib_log *log)
-{
-    size_t done = 0;
-    while (done < log->buffer_used) {
-        ssize_t n = pwrite(log->spool_fd, log->buffer + done, log->buffer_used - done,
-                           (off_t)(log->buffer_offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            /* The disk is full. What cannot be kept is counted as lost; the target never waits for
-             * a disk. */
-            log->spool_size = log->buffer_offset;
-            log->lost += log->buffer_calls;
-            log->buffer_used = log->buffer_calls = 0;
-            return false;
-        }
-        done += (size_t)n;
-    }
-    log->buffer_offset += log->buffer_used;
-    log->buffer_used = log->buffer_calls = 0;
-    return true;
-}
-
-void gib_log_append(struct gib_log *log, const struct gib_call *call, const void *record)
-{
-    enum { BUFFER = 1 << 20 };
-    if (!log->buffer && !(log->buffer = malloc(BUFFER)))
-        return;
-    if (log->buffer_used + call->size > BUFFER)
-        write_buffer(log);
-    if (call->size > BUFFER || log->spool_fd < 0)
-        return;
-    memcpy(log->buffer + log->buffer_used, call, sizeof *call);
-    memcpy(log->buffer + log->buffer_used + sizeof *call, record, call->size - sizeof *call);
-    log->buffer_used += call->size;
-    log->buffer_calls++;
-    log->spool_size += call->size;
-    log->calls += call->status != GIB_CALL_LOST;
-}
-
-/* Copies a call of the spool to `out` (grown as needed); false at the end. */
-struct cursor {
-    uint64_t offset;
-    uint8_t *block;
-    uint64_t block_offset, block_size;
-    bool failed;
-};
-enum { BLOCK = 1 << 20 };
-
-static const struct gib_call *next_call(struct gib_log *log, struct cursor *c)
-{
-    if (c->offset + sizeof(struct gib_call) > log->buffer_offset)
-        return NULL;
-    if (!c->block && !(c->block = malloc(BLOCK)))
-        return NULL;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (c->offset >= c->block_offset &&
-            c->offset + sizeof(struct gib_call) <= c->block_offset + c->block_size) {
-            const struct gib_call *call =
-                (const struct gib_call *)(c->block + (c->offset - c->block_offset));
-            if (call->size < sizeof *call + sizeof(struct gib_record) || call->size > BLOCK)
-                break;
-            if (c->offset + call->size <= c->block_offset + c->block_size) {
-                c->offset += call->size;
-                return call;
-            }
-        }
-        ssize_t n = pread(log->spool_fd, c->block, BLOCK, (off_t)c->offset);
-        c->block_offset = c->offset;
-        c->block_size = n > 0 ? (uint64_t)n : 0;
-    }
-    c->failed = true;
-    return NULL;
+    pthread_rwlock_unlock(&log->sites);
 }
 
 /* ---- views ---- */
@@ -231,135 +158,202 @@ static void find_ambiguous(struct gib_log_process *process)
     process->names_changed = false;
 }
 
+void gib_log_lock_sites(struct gib_log *log)
+{
+    bool changed = false;
+    pthread_rwlock_rdlock(&log->sites);
+    for (uint32_t i = 0; i < log->process_count; i++)
+        changed |= log->process[i].names_changed;
+    if (!changed)
+        return;
+    pthread_rwlock_unlock(&log->sites);
+    pthread_rwlock_wrlock(&log->sites);
+    for (uint32_t i = 0; i < log->process_count; i++)
+        if (log->process[i].names_changed)
+            find_ambiguous(&log->process[i]);
+    pthread_rwlock_unlock(&log->sites);
+    pthread_rwlock_rdlock(&log->sites);
+}
+
+static int64_t rounded(double value)
+{
+    return (int64_t)(value + (value < 0 ? -.5 : .5));
+}
+
 /* Ticks to seconds; the first record of the process is 0. */
-static bool make_view(struct gib_log *log, const struct gib_call *call, struct gib_log_view *view)
+bool gib_log_view_make(const struct gib_log *log, const struct gib_call *call,
+                       struct gib_log_view *view)
 {
     if (call->process == 0 || call->process > log->process_count)
         return false;
     struct gib_log_process *process = &log->process[call->process - 1];
-    if (process->names_changed)
-        find_ambiguous(process);
-    *view = (struct gib_log_view){
-        .call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
-    if (call->status == GIB_CALL_LOST)
+    *view = (struct gib_log_view){.call = call,
+                                  .record = (const struct gib_record *)(call + 1),
+                                  .modules = process->modules,
+                                  .nanoseconds = 1e9 / log->ticks_per_second,
+                                  .first = __atomic_load_n(&process->first, __ATOMIC_RELAXED)};
+    if (call->status == GIB_CALL_LOST || call->status == GIB_CALL_THREAD)
         return true;
     uint32_t index = view->record->site & 0xffffff;
     view->site = index < process->site_count ? process->site[index] : NULL;
-    if (!view->site)
+    if (!view->site || call->status > GIB_CALL_THREAD)
         return false;
     uint64_t needed = offsetof(struct gib_record, word) + 8ull * fixed_words(view);
     if (call->size - sizeof *call < needed)
         return false;
-    view->seconds =
-        (double)(int64_t)(view->record->entered - process->first) / log->ticks_per_second;
-    view->duration = (double)view->record->duration / log->ticks_per_second;
+    double began = (double)(int64_t)(view->record->entered - view->first) * view->nanoseconds,
+           lasted = (double)view->record->duration * view->nanoseconds;
+    view->seconds = began * 1e-9;
+    view->duration = lasted * 1e-9;
+    view->began = rounded(began < -9e18 ? -9e18 : began > 9e18 ? 9e18 : began);
+    view->lasted = rounded(lasted > 9e18 ? 9e18 : lasted);
     return true;
 }
 
-/* One line for each patch of the site that wanted the record, after the first *skip of all lines.
- */
-static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch,
-                            bool print, uint64_t *skip, FILE *out)
+/* ---- what is shown ---- */
+
+static bool fill(struct gib_log *log, struct gib_spool_cursor *cursor)
 {
-    unsigned written = 0;
-    if (view->call->status == GIB_CALL_LOST) {
-        if (!*skip)
-            (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
-        return 0;
+    pthread_mutex_lock(&log->lock);
+    bool filled = gib_spool_fill(&log->spool, cursor);
+    pthread_mutex_unlock(&log->lock);
+    return filled;
+}
+
+void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *view, void *context),
+                  void *context)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    uint64_t end = log->spool.end;
+    pthread_mutex_unlock(&log->lock);
+    struct gib_spool_cursor cursor = {.place = 0};
+    bool more = true;
+    while (more && cursor.place < end && fill(log, &cursor)) {
+        const struct gib_call *call;
+        struct gib_log_view view;
+        gib_log_lock_sites(log);
+        while (more && cursor.place < end && (call = gib_spool_next(&cursor)))
+            more = !gib_log_view_make(log, call, &view) || each(&view, context);
+        pthread_rwlock_unlock(&log->sites);
     }
-    for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-        int number = view->site->action[i].patch;
-        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
-            (print && view->site->action[i].quiet))
-            continue;
-        if (*skip) {
-            --*skip;
-            continue;
-        }
-        view->patch = number;
-        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
-        written++;
-    }
-    return written;
+    free(cursor.block);
 }
 
 char *gib_log_next_text(struct gib_log *log)
 {
     enum { ENOUGH = 64 << 10 };
-    char *text = NULL;
-    size_t size = 0;
     pthread_mutex_lock(&log->lock);
-    write_buffer(log);
-    if (log->printed < log->buffer_offset) {
-        FILE *out = open_memstream(&text, &size);
-        struct cursor cursor = {.offset = log->printed};
-        const struct gib_call *call;
-        uint64_t none = 0;
-        while (out && ftello(out) < ENOUGH && (call = next_call(log, &cursor))) {
-            struct gib_log_view view;
-            if (make_view(log, call, &view))
-                render_call(&view, GIB_LOG_TEXT, 0, true, &none, out);
-        }
-        log->printed = cursor.failed ? log->buffer_offset : cursor.offset;
-        free(cursor.block);
-        if (out)
-            fclose(out);
-        bool more = log->printed < log->buffer_offset;
-        if (text && !*text && !more) {
-            free(text);
-            text = NULL;
-        }
-    }
+    struct gib_spool_cursor cursor = {.place = log->printed};
+    uint64_t end = log->spool.end;
     pthread_mutex_unlock(&log->lock);
+    if (cursor.place >= end)
+        return NULL;
+    struct gib_renderer *renderer = gib_renderer_new(GIB_LOG_TEXT);
+    uint64_t none = 0;
+    while (renderer && gib_renderer_out(renderer)->used < ENOUGH && cursor.place < end &&
+           fill(log, &cursor)) {
+        const struct gib_call *call;
+        struct gib_log_view view;
+        gib_log_lock_sites(log);
+        while (gib_renderer_out(renderer)->used < ENOUGH && (call = gib_spool_next(&cursor)))
+            if (gib_log_view_make(log, call, &view))
+                gib_render(renderer, &view, 0, true, &none);
+        pthread_rwlock_unlock(&log->sites);
+    }
+    free(cursor.block);
+    pthread_mutex_lock(&log->lock);
+    if (log->printed < cursor.place) /* or it was all skipped meanwhile */
+        log->printed = cursor.place;
+    if (!renderer || log->printed > log->spool.end)
+        log->printed = log->spool.end;
+    bool more = log->printed < log->spool.end;
+    pthread_mutex_unlock(&log->lock);
+    char *text = renderer && (more || gib_renderer_out(renderer)->used)
+                     ? gib_out_take(gib_renderer_out(renderer))
+                     : NULL;
+    gib_renderer_free(renderer);
     return text;
 }
 
 void gib_log_skip(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);
-    write_buffer(log);
-    log->printed = log->buffer_offset;
+    log->printed = log->spool.end;
     pthread_mutex_unlock(&log->lock);
 }
 
-/* How many lines the calls from the start make, for -last. */
-static uint64_t count_lines(struct gib_log *log, int patch)
+struct lines {
+    int patch;
+    uint64_t count;
+};
+
+/* How many lines the calls make, for -last. */
+static bool count_lines(const struct gib_log_view *view, void *context)
 {
-    struct cursor cursor = {.offset = 0};
-    const struct gib_call *call;
-    uint64_t lines = 0;
-    while ((call = next_call(log, &cursor))) {
-        struct gib_log_view view;
-        if (!make_view(log, call, &view) || call->status == GIB_CALL_LOST)
-            continue;
-        for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-            int number = view.site->action[i].patch;
-            lines += (view.record->accepted & 1u << i) && number && (!patch || number == patch);
-        }
+    struct lines *lines = context;
+    for (int i = 0; view->site && i < GIB_MAX_ACTIONS; i++) {
+        int number = view->site->action[i].patch;
+        lines->count += (view->record->accepted & 1u << i) && number &&
+                        (!lines->patch || number == lines->patch);
     }
-    free(cursor.block);
-    return lines;
+    return true;
+}
+
+struct rendering {
+    struct gib_renderer *renderer;
+    int patch;
+    uint64_t skip;
+    int64_t written;
+    FILE *out;
+    int error;
+};
+
+static void hand_on(struct rendering *r, size_t least)
+{
+    struct gib_out *out = gib_renderer_out(r->renderer);
+    if (out->failed)
+        r->error = ENOMEM;
+    if (out->used < least || r->error)
+        return;
+    if (fwrite(out->bytes, 1, out->used, r->out) != out->used)
+        r->error = errno ? errno : EIO;
+    out->used = 0;
+}
+
+static bool render_view(const struct gib_log_view *view, void *context)
+{
+    struct rendering *r = context;
+    struct gib_log_view mine = *view;
+    r->written += gib_render(r->renderer, &mine, r->patch, false, &r->skip);
+    hand_on(r, 256 << 10);
+    return !r->error;
 }
 
 int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
                        FILE *out)
 {
-    gib_log_drain(log);
-    pthread_mutex_lock(&log->lock);
-    write_buffer(log);
-    uint64_t lines = last ? count_lines(log, patch) : 0;
-    uint64_t skip = last && lines > last ? lines - last : 0;
-    int64_t written = 0;
-    struct cursor cursor = {.offset = 0};
-    const struct gib_call *call;
-    while ((call = next_call(log, &cursor))) {
-        struct gib_log_view view;
-        if (make_view(log, call, &view))
-            written += render_call(&view, format, patch, false, &skip, out);
+    struct rendering r = {.renderer = gib_renderer_new(format), .patch = patch, .out = out};
+    struct lines lines = {.patch = patch};
+    if (!r.renderer) {
+        errno = ENOMEM;
+        return -1;
     }
-    free(cursor.block);
-    pthread_mutex_unlock(&log->lock);
-    return fflush(out) || ferror(out) ? -1 : written;
+    if (last)
+        gib_log_each(log, count_lines, &lines);
+    r.skip = last && lines.count > last ? lines.count - last : 0;
+    struct gib_quiet_signals held;
+    gib_hold_signals(&held);
+    gib_renderer_begin(r.renderer);
+    gib_log_each(log, render_view, &r);
+    gib_renderer_end(r.renderer);
+    hand_on(&r, 1);
+    if (!r.error && fflush(out))
+        r.error = errno;
+    gib_let_signals(&held);
+    gib_renderer_free(r.renderer);
+    errno = r.error;
+    return r.error || ferror(out) ? -1 : r.written;
 }
 
 uint64_t gib_log_lost(struct gib_log *log)
@@ -370,14 +364,43 @@ uint64_t gib_log_lost(struct gib_log *log)
     return lost;
 }
 
+uint64_t gib_log_streamed_away(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t gone = log->spool.gone;
+    pthread_mutex_unlock(&log->lock);
+    return gone;
+}
+
 void gib_log_clear(struct gib_log *log)
 {
     gib_log_drain(log);
     pthread_mutex_lock(&log->lock);
-    log->buffer_used = log->buffer_calls = 0;
-    log->buffer_offset = log->spool_size = log->printed = 0;
-    log->calls = log->lost = 0;
-    if (log->spool_fd >= 0 && ftruncate(log->spool_fd, 0))
-        log->spool_size = 0; /* nothing to do: the offsets alone decide what is read */
+    log->printed = log->spool.end;
+    log->lost = 0;
+    gib_spool_clear(&log->spool, gib_stream_place(log));
     pthread_mutex_unlock(&log->lock);
+}
+
+/* ---- problems ---- */
+
+void gib_log_set_problem(struct gib_log *log, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    free(log->problem);
+    log->problem = text;
+}
+
+char *gib_log_take_problem(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    char *problem = log->problem;
+    log->problem = NULL;
+    pthread_mutex_unlock(&log->lock);
+    return problem;
 }

@@ -6,28 +6,35 @@
  */
 #include "log/reader.h"
 
+#include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct gib_thread *gib_ring_block(const struct gib_reader *r, uint32_t index)
 {
     return (struct gib_thread *)((char *)r->shared + r->threads + index * r->thread_size);
 }
 
+static void count_lost(struct gib_reader *r, uint64_t records)
+{
+    pthread_mutex_lock(&r->log->lock);
+    r->log->lost += records;
+    pthread_mutex_unlock(&r->log->lock);
+}
+
 /* ---- joining ---- */
 
 static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
-                          size_t size)
+                          const struct gib_record *record, size_t size)
 {
     struct gib_open_call *open = malloc(sizeof *open + size);
     if (!open) {
-        r->log->lost++;
+        count_lost(r, 1);
         return;
     }
     open->next = ring->open;
     open->position = position;
-    memcpy(open + 1, r->copy, size);
-    open->call = (struct gib_call){.size = (uint32_t)size, .pid = ring->pid, .tid = ring->tid};
+    memcpy(open + 1, record, size);
+    open->size = size;
     ring->open = open;
 }
 
@@ -45,9 +52,9 @@ static struct gib_open_call *find_open(struct gib_ring *ring, uint64_t position,
 }
 
 /* The part of a record's chunks that is in use, so that others can follow them. */
-static size_t used_size(const struct gib_log *log, const struct gib_record *record, size_t size)
+static size_t used_size(const struct gib_reader *r, const struct gib_record *record, size_t size)
 {
-    const struct gib_log_process *process = &log->process[log->process_count - 1];
+    const struct gib_log_process *process = &r->log->process[r->process - 1];
     uint32_t index = record->site & 0xffffff;
     const struct gib_log_site *site = index < process->site_count ? process->site[index] : NULL;
     size_t words = site && site->convention.words > 3 ? site->convention.words : 3;
@@ -84,13 +91,12 @@ static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uin
         free(open);
         return NULL;
     }
-    open->call = (struct gib_call){.size = (uint32_t)size};
+    open->size = size;
     return open;
 }
 
-static void join(struct gib_reader *r, struct gib_ring *ring, size_t size)
+static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record *back, size_t size)
 {
-    struct gib_record *back = (struct gib_record *)r->copy;
     struct gib_ring *home = ring;
     bool elsewhere = back->site >> 24 & GIB_RECORD_ELSEWHERE, take = true;
     uint64_t index = elsewhere ? (back->word[1] - r->threads) / r->thread_size : GIB_MAX_THREADS;
@@ -105,16 +111,21 @@ static void join(struct gib_reader *r, struct gib_ring *ring, size_t size)
         take = true;
     }
     if (!open) {
-        gib_batch_add(r, ring, GIB_CALL_RESUMED, back, size, NULL, 0);
+        gib_batch_add(r, ring, GIB_CALL_RESUMED, back, size, NULL, 0, 0);
         return;
     }
-    struct gib_record *front = (struct gib_record *)(open + 1);
-    uint64_t ended = back->duration;
-    front->duration = ended - front->entered;
-    front->result = back->result;
+    size_t used = used_size(r, (const struct gib_record *)(open + 1), open->size);
+    struct gib_record *front = gib_batch_room(r, used);
     size_t chunks = offsetof(struct gib_record, word) + 24;
-    gib_batch_add(r, ring, GIB_CALL_DONE, front, used_size(r->log, front, open->call.size),
-                  r->copy + chunks, size - chunks);
+    if (front) {
+        memcpy(front, open + 1, used);
+        front->duration = back->duration - front->entered;
+        front->result = back->result;
+        gib_batch_add(r, ring, GIB_CALL_DONE, front, used, (const char *)back + chunks,
+                      size - chunks, 0);
+    } else {
+        count_lost(r, 1);
+    }
     if (take)
         free(open);
 }
@@ -130,60 +141,65 @@ static void report_unfinished(struct gib_reader *r, struct gib_ring *ring)
     }
     while (oldest) {
         struct gib_open_call *open = oldest;
+        const struct gib_record *record = (const struct gib_record *)(open + 1);
+        bool inside = !open->next && record->entered >= ring->latest;
         oldest = open->next;
-        gib_batch_add(r, ring, GIB_CALL_UNFINISHED, open + 1, open->call.size, NULL, 0);
+        void *copy = gib_batch_room(r, open->size);
+        if (copy)
+            gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
+                          open->size, NULL, 0, inside ? GIB_CALL_INSIDE : 0);
+        else
+            count_lost(r, 1);
         free(open);
     }
 }
 
+/* The thread's name, as the kernel has it now: it may be gone when somebody wants to know. */
+static void tell_name(struct gib_reader *r, struct gib_ring *ring)
+{
+    char path[64], name[17] = "";
+    uint64_t word[2] = {0, 0};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", ring->pid, ring->tid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    if (fgets(name, sizeof name, file)) {
+        name[strcspn(name, "\n")] = '\0';
+        memcpy(word, name, strlen(name));
+        gib_batch_tell(r, ring, GIB_CALL_THREAD, word[0], word[1]);
+    }
+    fclose(file);
+}
+
 /* ---- reading ---- */
 
-static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t position, size_t size)
+static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
+                        struct gib_record *record, size_t size)
 {
-    struct gib_record *record = (struct gib_record *)r->copy;
     switch (record->kind) {
     case GIB_RECORD_CALL:
-        gib_batch_add(r, ring, GIB_CALL_DONE, record, size, NULL, 0);
+        gib_batch_add(r, ring, GIB_CALL_DONE, record, size, NULL, 0, 0);
         break;
     case GIB_RECORD_ENTRY:
-        gib_batch_add(r, ring, GIB_CALL_ENTRY, record, size, NULL, 0);
+        gib_batch_add(r, ring, GIB_CALL_ENTRY, record, size, NULL, 0, 0);
         break;
     case GIB_RECORD_OPEN:
-        remember_open(r, ring, position, size);
+        remember_open(r, ring, position, record, size);
         break;
     case GIB_RECORD_RETURN:
-        join(r, ring, size);
+        join(r, ring, record, size);
         break;
     case GIB_RECORD_THREAD:
         report_unfinished(r, ring);
         ring->pid = (int32_t)record->word[0];
         ring->tid = (int32_t)record->word[1];
+        ring->latest = record->entered;
+        tell_name(r, ring);
         break;
     default:
         break;
     }
-}
-
-/* Copies the record at `position`; 0 when it is overwritten meanwhile, or makes no sense (*broken).
- */
-static size_t copy_record(struct gib_reader *r, struct gib_thread *thread, uint64_t position,
-                          uint64_t head, bool *broken)
-{
-    uint64_t offset = position & (r->ring_size - 1);
-    const struct gib_record *record =
-        (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
-    size_t size = (size_t)__atomic_load_n(&record->lines, __ATOMIC_RELAXED) * GIB_LINE;
-    *broken = size == 0 || size > r->ring_size - offset || size > head - position;
-    if (*broken)
-        size = 0;
-    memcpy(r->copy, record, size);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    uint64_t tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
-    if (tail > position) {
-        *broken = false;
-        return 0;
-    }
-    return size;
+    ring->taken += record->kind != GIB_RECORD_PAD && record->kind != GIB_RECORD_THREAD;
 }
 
 /* The writer was faster. It says how many records it has overwritten; what of them was not taken is
@@ -192,52 +208,101 @@ static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thre
                              struct gib_ring *ring, uint64_t head)
 {
     uint64_t tail, dropped;
-    do {
+    uint32_t turn;
+    int tries = 0;
+    do { /* the two belong together while `overwriting` is even and stays the same; a writer that
+            was killed between may have left it odd */
+        turn = __atomic_load_n(&thread->overwriting, __ATOMIC_ACQUIRE);
         tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
         dropped = __atomic_load_n(&thread->dropped, __ATOMIC_ACQUIRE);
-    } while (tail != __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE));
-    ring->position = (tail < head ? tail : head) & ~(uint64_t)(GIB_LINE - 1);
+        if (tries > 100)
+            sched_yield();
+    } while (tries++ < 10000 &&
+             (turn & 1 || turn != __atomic_load_n(&thread->overwriting, __ATOMIC_ACQUIRE)));
+    tail = tail < head ? (tail + GIB_LINE - 1) & ~(uint64_t)(GIB_LINE - 1) : head;
+    ring->position = tail > ring->position ? tail : head;
     if (dropped <= ring->taken)
         return;
-    struct gib_record record = {.lines = 1, .word = {dropped - ring->taken}};
-    r->log->lost += dropped - ring->taken;
+    count_lost(r, dropped - ring->taken);
+    gib_batch_tell(r, ring, GIB_CALL_LOST, dropped - ring->taken, GIB_LOST_READING);
     ring->taken = dropped;
-    gib_batch_add(r, ring, GIB_CALL_LOST, &record, sizeof record, NULL, 0);
+}
+
+/* Takes what is in a piece of the ring that was copied from `start` on, `size` bytes; as far as
+ * records are whole. False when it makes no sense. */
+static bool take_piece(struct gib_reader *r, struct gib_ring *ring, char *piece, uint64_t start,
+                       uint64_t size)
+{
+    while (ring->position < start + size) {
+        struct gib_record *record = (struct gib_record *)(piece + (ring->position - start));
+        uint64_t length = (uint64_t)record->lines * GIB_LINE;
+        if (!length || length > r->ring_size - (ring->position & (r->ring_size - 1)))
+            return false;
+        if (length > start + size - ring->position)
+            break;
+        take_record(r, ring, ring->position, record, length);
+        ring->position += length;
+    }
+    return true;
+}
+
+/* Copies a piece and takes its records. False when the ring makes no sense there. */
+static bool read_piece(struct gib_reader *r, struct gib_thread *thread, struct gib_ring *ring,
+                       uint64_t head, uint64_t most)
+{
+    uint64_t start = ring->position, offset = start & (r->ring_size - 1), size = head - start;
+    if (size > r->ring_size - offset)
+        size = r->ring_size - offset;
+    uint64_t whole = size;
+    if (size > most)
+        size = most;
+    char *piece = gib_batch_room(r, size);
+    if (!piece)
+        return false;
+    memcpy(piece, (const char *)thread + r->ring_offset + offset, size);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* What the writer has given up meanwhile may be torn; what is behind the tail is not. */
+    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > start)
+        skip_overwritten(r, thread, ring, head);
+    if (ring->position >= start + size || ring->position < start)
+        return true;
+    uint64_t before = ring->position;
+    if (!take_piece(r, ring, piece, start, size))
+        return false;
+    if (ring->position != before)
+        return true;
+    return size < whole && read_piece(r, thread, ring, head, whole); /* a long record */
 }
 
 bool gib_ring_read(struct gib_reader *r, uint32_t index)
 {
-    enum { AT_ONCE = 8192 };
+    enum { PIECE = 32 << 10, AT_ONCE = 512 << 10 };
     struct gib_thread *thread = gib_ring_block(r, index);
     struct gib_ring *ring = &r->ring[index];
     /* Whole lines only: a scribbled head must not lead to half of one. */
     uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE) & ~(uint64_t)(GIB_LINE - 1);
-    int taken = 0;
     if (head - ring->position > r->ring_size * 2 && head < ring->position)
         ring->position = head; /* the head went back: scribbled on */
-    while (ring->position < head && taken < AT_ONCE) {
+    if (ring->position >= head)
+        return false;
+    uint64_t begin = ring->position;
+    gib_batch_begin_run(r);
+    while (ring->position < head && ring->position - begin < AT_ONCE) {
         if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > ring->position) {
             skip_overwritten(r, thread, ring, head);
+            begin = ring->position;
             continue;
         }
-        bool broken;
-        size_t size = copy_record(r, thread, ring->position, head, &broken);
-        if (broken) {
-            r->log->lost++;
+        if (!read_piece(r, thread, ring, head, PIECE)) {
+            count_lost(r, 1);
             ring->position = head;
             break;
         }
-        if (!size)
-            continue;
-        const struct gib_record *record = (const struct gib_record *)r->copy;
-        ring->taken += record->kind != GIB_RECORD_PAD && record->kind != GIB_RECORD_THREAD;
-        take_record(r, ring, ring->position, size);
-        ring->position += size;
-        if (++taken % 512 == 0)
-            __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+        __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+        gib_reader_beat(r);
     }
     __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
-    return taken > 0;
+    return true;
 }
 
 /* What threads were doing when they ended: calls that are written but unpublished at the head, and
@@ -255,9 +320,9 @@ void gib_rings_unfinished(struct gib_reader *r)
         size_t size = (size_t)record->lines * GIB_LINE;
         if (thread->open == ring->position + 1 && size && size <= r->ring_size - offset &&
             record->kind == GIB_RECORD_OPEN) {
-            memcpy(r->copy, record, size);
-            remember_open(r, ring, ring->position, size);
+            remember_open(r, ring, ring->position, record, size);
         }
+        gib_batch_begin_run(r);
         report_unfinished(r, ring);
         thread->open = 0;
     }

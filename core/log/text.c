@@ -4,27 +4,27 @@
 #include <string.h>
 #include "log/log.h"
 
-static void write_arguments(const struct gib_log_view *view, FILE *out)
+void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_log_site *site = view->site;
     const struct gib_prototype *prototype = site->prototype;
     if (!prototype || prototype->unspecified) {
         for (int i = 0; i < site->convention.words; i++) {
-            fputs(i ? ", " : "", out);
+            gib_out_text(out, i ? ", " : "");
             gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[i], 1, NULL);
         }
         return;
     }
     for (size_t i = 0; i < prototype->parameter_count; i++) {
         const struct gib_parameter *parameter = &prototype->parameters[i];
-        fputs(i ? ", " : "", out);
+        gib_out_text(out, i ? ", " : "");
         if (i >= site->convention.parameters) {
-            fputs("...", out);
+            gib_out_text(out, "...");
             break;
         }
         if (parameter->name) {
             gib_escape_name(out, parameter->name);
-            fputc('=', out);
+            gib_out_byte(out, '=');
         }
         int first = site->convention.parameter[i].first,
             count = site->convention.parameter[i].count;
@@ -37,7 +37,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
     gib_variadic_write(view, GIB_VALUE_TEXT, out);
 }
 
-static void write_result(const struct gib_log_view *view, FILE *out)
+static void write_result(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_prototype *prototype = view->site->prototype;
     uint64_t word[2] = {view->record->result, 0};
@@ -47,17 +47,17 @@ static void write_result(const struct gib_log_view *view, FILE *out)
         memcpy(&word[1], gib_log_chunk_bytes(second), 8);
     if (prototype && prototype->result.kind == GIB_TYPE_VOID)
         return;
-    fputs(" = ", out);
+    gib_out_text(out, " = ");
     if (code) {
         int32_t number;
         memcpy(&number, gib_log_chunk_bytes(code), 4);
         const char *name = strerrorname_np(number), *text = strerrordesc_np(number);
         /* -1 also for MAP_FAILED and for results that C calls unsigned. */
-        fputs(word[0] ? "-1" : "NULL", out);
+        gib_out_text(out, word[0] ? "-1" : "NULL");
         if (name)
-            fprintf(out, " %s (%s)", name, text);
+            gib_out_printf(out, " %s (%s)", name, text);
         else
-            fprintf(out, " errno %d", number);
+            gib_out_printf(out, " errno %d", number);
         return;
     }
     if (prototype && prototype->result.kind == GIB_TYPE_STRING) {
@@ -66,7 +66,7 @@ static void write_result(const struct gib_log_view *view, FILE *out)
         gib_value_write(out, GIB_VALUE_TEXT, &pointer, word, 1, NULL);
         const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1);
         if (text && (text->size || !text->flags)) {
-            fputc(' ', out);
+            gib_out_byte(out, ' ');
             gib_value_write(out, GIB_VALUE_TEXT, &prototype->result, word, 1, text);
         }
         return;
@@ -75,7 +75,7 @@ static void write_result(const struct gib_log_view *view, FILE *out)
 }
 
 /* Three significant digits in the unit that suits. */
-static void write_duration(double seconds, FILE *out)
+static void write_duration(double seconds, struct gib_out *out)
 {
     static const struct {
         double unit;
@@ -86,10 +86,10 @@ static void write_duration(double seconds, FILE *out)
         i++;
     double value = seconds / units[i].unit;
     int decimals = i == 3 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    fprintf(out, " <%.*f%s>", decimals, value, units[i].name);
+    gib_out_printf(out, " <%.*f%s>", decimals, value, units[i].name);
 }
 
-static void write_backtrace(const struct gib_log_view *view, FILE *out)
+static void write_backtrace(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
     if (!chunk)
@@ -100,56 +100,64 @@ static void write_backtrace(const struct gib_log_view *view, FILE *out)
         char text[600];
         memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
         gib_modules_describe(view->modules, address, true, text, sizeof text);
-        fprintf(out, "    #%u ", i);
+        gib_out_printf(out, "    #%u ", i);
         gib_escape_name(out, text);
-        fputc('\n', out);
+        gib_out_byte(out, '\n');
     }
     if (chunk->flags & GIB_CHUNK_CUT)
-        fputs("    (more frames follow)\n", out);
+        gib_out_text(out, "    (more frames follow)\n");
 }
 
-static void write_function(const struct gib_log_view *view, FILE *out)
+static void write_function(const struct gib_log_view *view, struct gib_out *out)
 {
     if (view->site->ambiguous) {
         gib_escape_name(out, view->site->module);
-        fputc('!', out);
+        gib_out_byte(out, '!');
     }
     gib_escape_name(out, view->site->function);
 }
 
-void gib_log_text(const struct gib_log_view *view, FILE *out)
+void gib_log_text(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_call *call = view->call;
     if (call->status == GIB_CALL_LOST) {
-        fprintf(out,
-                "gibbon: [%d] %" PRIu64 " record%s lost: the target was faster than the reader; a "
-                "larger ring helps (gibbon set ring-size)\n",
-                call->tid, view->record->word[0], view->record->word[0] == 1 ? "" : "s");
+        gib_out_printf(out, "gibbon: [%d] %" PRIu64 " record%s lost: %s\n", call->tid,
+                       view->record->word[0], view->record->word[0] == 1 ? "" : "s",
+                       view->record->word[1] == GIB_LOST_SPOOLING
+                           ? "Gibbon's temporary file could not be written; room in its file "
+                             "system helps"
+                           : "the target was faster than the reader; a larger ring helps (gibbon "
+                             "set ring-size)");
         return;
     }
-    fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);
+    gib_out_text(out, "gibbon: [");
+    gib_out_signed(out, call->tid);
+    int64_t microseconds = (view->began + (view->began < 0 ? -500 : 500)) / 1000;
+    gib_out_text(out, microseconds < 0 ? "] " : "] +");
+    gib_out_fixed(out, microseconds, 6);
+    gib_out_byte(out, ' ');
     if (call->status == GIB_CALL_RESUMED) {
-        fputs("<... ", out);
+        gib_out_text(out, "<... ");
         write_function(view, out);
-        fputs(" resumed>", out);
+        gib_out_text(out, " resumed>");
         write_result(view, out);
         if (view->site->mocked)
-            fputs(" (mocked)", out);
-        fputc('\n', out);
+            gib_out_text(out, " (mocked)");
+        gib_out_byte(out, '\n');
         return;
     }
     write_function(view, out);
-    fputc('(', out);
-    write_arguments(view, out);
-    fputc(')', out);
+    gib_out_byte(out, '(');
+    gib_log_text_arguments(view, out);
+    gib_out_byte(out, ')');
     if (call->status == GIB_CALL_DONE) {
         write_result(view, out);
         if (view->site->mocked)
-            fputs(" (mocked)", out);
+            gib_out_text(out, " (mocked)");
         write_duration(view->duration, out);
     } else if (call->status == GIB_CALL_UNFINISHED) {
-        fputs(" <unfinished ...>", out);
+        gib_out_text(out, " <unfinished ...>");
     }
-    fputc('\n', out);
+    gib_out_byte(out, '\n');
     write_backtrace(view, out);
 }

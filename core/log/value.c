@@ -5,14 +5,32 @@
 #include <string.h>
 #include "log/log.h"
 
-static void write_pointer(FILE *out, enum gib_value_form form, uint64_t value)
+/* Words that are no numbers: quoted where JSON wants it. */
+static void write_quote(struct gib_out *out, enum gib_value_form form)
 {
     if (form == GIB_VALUE_JSON)
-        fprintf(out, value ? "\"0x%" PRIx64 "\"" : "null", value);
-    else if (value)
-        fprintf(out, "0x%" PRIx64, value);
+        gib_out_byte(out, '"');
+}
+
+static void write_hex(struct gib_out *out, enum gib_value_form form, uint64_t value)
+{
+    write_quote(out, form);
+    gib_out_hex(out, value);
+    write_quote(out, form);
+}
+
+static void write_pointer(struct gib_out *out, enum gib_value_form form, uint64_t value)
+{
+    if (value)
+        write_hex(out, form, value);
     else
-        fputs("NULL", out);
+        gib_out_text(out, form == GIB_VALUE_JSON ? "null" : "NULL");
+}
+
+/* A value of which there is nothing to show. */
+static void write_nothing(struct gib_out *out, enum gib_value_form form)
+{
+    gib_out_text(out, form == GIB_VALUE_JSON ? "null" : form == GIB_VALUE_TEXT ? "{...}" : "");
 }
 
 static int64_t sign_extend(uint64_t value, uint32_t size)
@@ -25,12 +43,12 @@ static uint64_t zero_extend(uint64_t value, uint32_t size)
     return size >= 8 ? value : value & ((1ull << 8 * size) - 1);
 }
 
-static void write_plain(FILE *out, const struct gib_type *type, uint64_t value)
+static void write_plain(struct gib_out *out, const struct gib_type *type, uint64_t value)
 {
     if (type->is_signed)
-        fprintf(out, "%" PRId64, sign_extend(value, type->size));
+        gib_out_signed(out, sign_extend(value, type->size));
     else
-        fprintf(out, "%" PRIu64, value);
+        gib_out_unsigned(out, value);
 }
 
 static const char *name_of(const struct gib_type *type, uint64_t value)
@@ -43,7 +61,7 @@ static const char *name_of(const struct gib_type *type, uint64_t value)
 
 /* O_WRONLY|O_CREAT|0x1000000: the field by its name, then the flags, those of several bits first in
  * the list; bits without a name stay a number. A field without a name makes all of it one. */
-static void write_names(FILE *out, const struct gib_type *type, uint64_t value)
+static void write_names(struct gib_out *out, const struct gib_type *type, uint64_t value)
 {
     uint64_t field = value & type->field, left = value & ~type->field;
     const char *name = name_of(type, field), *between = "";
@@ -59,31 +77,28 @@ static void write_names(FILE *out, const struct gib_type *type, uint64_t value)
         uint64_t flag = (uint64_t)type->enumerators[i].value;
         if (!flag || flag & type->field || (left & flag) != flag)
             continue;
-        fputs(between, out);
+        gib_out_text(out, between);
         gib_escape_name(out, type->enumerators[i].name);
         between = "|";
         left &= ~flag;
     }
     if (left)
-        fprintf(out, "%s0x%" PRIx64, between, left);
+        gib_out_printf(out, "%s0x%" PRIx64, between, left);
 }
 
-static void write_integer(FILE *out, enum gib_value_form form, const struct gib_type *type,
-                          const uint64_t word[2])
+static void write_integer(struct gib_out *out, enum gib_value_form form,
+                          const struct gib_type *type, const uint64_t word[2])
 {
-    if (type->size == 16 && !word[1]) {
-        fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, word[0]);
-        return;
-    }
     if (type->size == 16) {
-        fprintf(out,
-                form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "%016" PRIx64 "\""
-                                       : "0x%" PRIx64 "%016" PRIx64,
-                word[1], word[0]);
+        write_quote(out, form);
+        gib_out_hex(out, word[1] ? word[1] : word[0]);
+        if (word[1])
+            gib_out_printf(out, "%016" PRIx64, word[0]);
+        write_quote(out, form);
         return;
     }
     if (form == GIB_VALUE_TEXT && type->notation == GIB_NOTATION_OCTAL)
-        fprintf(out, "%#" PRIo64, zero_extend(word[0], type->size));
+        gib_out_printf(out, "%#" PRIo64, zero_extend(word[0], type->size));
     else if (form == GIB_VALUE_TEXT && type->notation == GIB_NOTATION_NAMES)
         write_names(out, type, zero_extend(word[0], type->size));
     else
@@ -91,11 +106,11 @@ static void write_integer(FILE *out, enum gib_value_form form, const struct gib_
 }
 
 /* The fewest digits that read back as the same number. */
-static void write_double(FILE *out, enum gib_value_form form, double value, bool is_float)
+static void write_double(struct gib_out *out, enum gib_value_form form, double value, bool is_float)
 {
     char text[40];
     if (form == GIB_VALUE_JSON && !isfinite(value)) {
-        fprintf(out, "\"%f\"", value);
+        gib_out_printf(out, "\"%f\"", value);
         return;
     }
     for (int digits = 6; digits <= 17; digits++) {
@@ -104,7 +119,7 @@ static void write_double(FILE *out, enum gib_value_form form, double value, bool
         if (is_float ? (float)back == (float)value : back == value)
             break;
     }
-    fputs(text, out);
+    gib_out_text(out, text);
 }
 
 static double double_of(uint64_t word)
@@ -120,7 +135,7 @@ static double float_of(uint64_t word)
     return value;
 }
 
-static void write_float(FILE *out, enum gib_value_form form, const struct gib_type *type,
+static void write_float(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
                         const uint64_t word[2])
 {
     if (type->size == 4) {
@@ -137,20 +152,20 @@ static void write_float(FILE *out, enum gib_value_form form, const struct gib_ty
                 break;
         }
         bool quote = form == GIB_VALUE_JSON && !isfinite(value);
-        fprintf(out, quote ? "\"%s\"" : "%s", text);
+        gib_out_printf(out, quote ? "\"%s\"" : "%s", text);
     }
 }
 
-static void write_complex(FILE *out, enum gib_value_form form, const struct gib_type *type,
-                          const uint64_t word[2])
+static void write_complex(struct gib_out *out, enum gib_value_form form,
+                          const struct gib_type *type, const uint64_t word[2])
 {
     const char *quote = form == GIB_VALUE_JSON ? "\"" : "";
     double real = type->size == 8 ? float_of(word[0]) : double_of(word[0]);
     double imaginary = type->size == 8 ? float_of(word[0] >> 32) : double_of(word[1]);
-    fprintf(out, "%s%g%+gi%s", quote, real, imaginary, quote);
+    gib_out_printf(out, "%s%g%+gi%s", quote, real, imaginary, quote);
 }
 
-static void write_name(FILE *out, enum gib_value_form form, const char *name)
+static void write_name(struct gib_out *out, enum gib_value_form form, const char *name)
 {
     if (form == GIB_VALUE_JSON)
         gib_escape_json(out, name, strlen(name));
@@ -158,7 +173,7 @@ static void write_name(FILE *out, enum gib_value_form form, const char *name)
         gib_escape_name(out, name);
 }
 
-static void write_enum(FILE *out, enum gib_value_form form, const struct gib_type *type,
+static void write_enum(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
                        uint64_t word)
 {
     int64_t value =
@@ -185,31 +200,26 @@ static void write_enum(FILE *out, enum gib_value_form form, const struct gib_typ
     if (*text && !left)
         write_name(out, form, text);
     else
-        fprintf(out, "%" PRId64, value);
+        gib_out_signed(out, value);
 }
 
-static void write_character(FILE *out, enum gib_value_form form, const struct gib_type *type,
-                            const uint64_t word[2])
+static void write_character(struct gib_out *out, enum gib_value_form form,
+                            const struct gib_type *type, const uint64_t word[2])
 {
     char c = (char)word[0];
-    if (form == GIB_VALUE_JSON) {
+    if (form != GIB_VALUE_TEXT) {
         write_integer(out, form, type, word);
         return;
     }
-    char *text = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&text, &size);
-    if (!memory)
-        return;
-    gib_escape_text(memory, &c, 1);
-    fclose(memory);
-    if (size >= 2)
-        text[0] = text[size - 1] = '\'';
-    fputs(c == '"' ? "'\"'" : c == '\'' ? "'\\''" : text, out);
-    free(text);
+    gib_out_byte(out, '\'');
+    if (c == '\'')
+        gib_out_text(out, "\\'");
+    else
+        gib_escape_bare(out, &c, 1);
+    gib_out_byte(out, '\'');
 }
 
-static void write_string(FILE *out, enum gib_value_form form, uint64_t pointer,
+static void write_string(struct gib_out *out, enum gib_value_form form, uint64_t pointer,
                          const struct gib_chunk *text)
 {
     if (!pointer || !text || ((text->flags & GIB_CHUNK_UNREADABLE) && !text->size)) {
@@ -220,16 +230,20 @@ static void write_string(FILE *out, enum gib_value_form form, uint64_t pointer,
         gib_escape_json(out, gib_log_chunk_bytes(text), text->size);
         return;
     }
+    if (form == GIB_VALUE_PLAIN) {
+        gib_escape_bare(out, gib_log_chunk_bytes(text), text->size);
+        return;
+    }
     gib_escape_text(out, gib_log_chunk_bytes(text), text->size);
     if (text->flags)
-        fputs("...", out);
+        gib_out_text(out, "...");
 }
 
-void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type *type,
+void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
                      const uint64_t word[2], int words, const struct gib_chunk *text)
 {
     if (!type) {
-        fprintf(out, form == GIB_VALUE_JSON ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, word[0]);
+        write_hex(out, form, word[0]);
         return;
     }
     if (type->indirect) {
@@ -237,12 +251,12 @@ void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type 
         return;
     }
     if (words == 0 && type->kind != GIB_TYPE_VOID) {
-        fputs(form == GIB_VALUE_JSON ? "null" : "{...}", out);
+        write_nothing(out, form);
         return;
     }
     switch (type->kind) {
     case GIB_TYPE_BOOL:
-        fputs(word[0] & 0xff ? "true" : "false", out);
+        gib_out_text(out, word[0] & 0xff ? "true" : "false");
         break;
     case GIB_TYPE_CHAR:
         write_character(out, form, type, word);
@@ -266,6 +280,6 @@ void gib_value_write(FILE *out, enum gib_value_form form, const struct gib_type 
         write_pointer(out, form, word[0]);
         break;
     default:
-        fputs(form == GIB_VALUE_JSON ? "null" : "{...}", out);
+        write_nothing(out, form);
     }
 }

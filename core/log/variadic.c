@@ -4,19 +4,19 @@
 #include "agent/format.h"
 #include "log/log.h"
 
-static void separate(enum gib_value_form form, size_t *written, FILE *out)
+static void separate(enum gib_value_form form, size_t *written, struct gib_out *out)
 {
     if (form == GIB_VALUE_TEXT)
-        fputs(", ", out);
+        gib_out_text(out, ", ");
     else if (*written)
-        fputc(',', out);
+        gib_out_byte(out, ',');
     ++*written;
 }
 
 /* What followed the named arguments of a printf, shown as its format says. */
 static void write_format_values(const struct gib_log_view *view, enum gib_value_form form,
                                 const struct gib_chunk *format, const struct gib_chunk *extra,
-                                FILE *out)
+                                struct gib_out *out)
 {
     static const struct gib_type integer = {.kind = GIB_TYPE_INT, .size = 4, .is_signed = true};
     static const struct gib_type wide = {.kind = GIB_TYPE_INT, .size = 8, .is_signed = true};
@@ -72,7 +72,8 @@ static void write_format_values(const struct gib_log_view *view, enum gib_value_
     }
 }
 
-void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form form, FILE *out)
+void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form form,
+                        struct gib_out *out)
 {
     const struct gib_prototype *prototype = view->site->prototype;
     const struct gib_convention *convention = &view->site->convention;
@@ -80,7 +81,7 @@ void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form for
     if (prototype->variadic == GIB_VARIADIC_OPEN && extra && extra->size == 8) {
         uint64_t mode;
         memcpy(&mode, gib_log_chunk_bytes(extra), 8);
-        fprintf(out, form == GIB_VALUE_JSON ? ",\"mode\":%u" : ", mode=0%o", (unsigned)mode);
+        gib_out_printf(out, form == GIB_VALUE_JSON ? ",\"mode\":%u" : ", mode=0%o", (unsigned)mode);
     } else if (prototype->variadic == GIB_VARIADIC_PRINTF && prototype->parameter_count) {
         size_t last = prototype->parameter_count - 1;
         const struct gib_chunk *format =
@@ -89,10 +90,10 @@ void gib_variadic_write(const struct gib_log_view *view, enum gib_value_form for
                 : NULL;
         if (!format || !extra)
             return;
-        fputs(form == GIB_VALUE_JSON ? ",\"more\":[" : "", out);
+        gib_out_text(out, form == GIB_VALUE_JSON ? ",\"more\":[" : "");
         write_format_values(view, form, format, extra, out);
-        fputs(form == GIB_VALUE_JSON ? "]" : "", out);
+        gib_out_text(out, form == GIB_VALUE_JSON ? "]" : "");
     } else if (prototype->variadic == GIB_VARIADIC_UNKNOWN && form == GIB_VALUE_TEXT) {
-        fputs(prototype->parameter_count ? ", ..." : "...", out);
+        gib_out_text(out, prototype->parameter_count ? ", ..." : "...");
     }
 }

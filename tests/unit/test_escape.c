@@ -6,17 +6,14 @@
 #include <cmocka.h>
 #include "log/log.h"
 
-typedef void escape(FILE *out, const char *bytes, size_t size);
+typedef void escape(struct gib_out *out, const char *bytes, size_t size);
 static char *escaped(escape *function, const char *bytes, size_t size)
 {
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    function(out, bytes, size);
-    fclose(out);
-    return text;
+    struct gib_out out = {0};
+    function(&out, bytes, size);
+    return gib_out_take(&out);
 }
-static void name_of_size(FILE *out, const char *bytes, size_t size)
+static void name_of_size(struct gib_out *out, const char *bytes, size_t size)
 {
     char *name = strndup(bytes, size);
     gib_escape_name(out, name);
@@ -63,7 +60,7 @@ static void test_name(void **state)
     NAME("\xc3\xa9", "\xc3\xa9");
 }
 
-static void message_of_size(FILE *out, const char *bytes, size_t size)
+static void message_of_size(struct gib_out *out, const char *bytes, size_t size)
 {
     char *text = strndup(bytes, size);
     gib_escape_message(out, text, bytes[0] == '\n');

@@ -18,13 +18,11 @@ static const char *value(enum gib_value_form form, const struct gib_type *type, 
                          uint64_t high, int words)
 {
     static char *text;
-    size_t size;
+    struct gib_out out = {0};
     free(text);
-    FILE *out = open_memstream(&text, &size);
     const uint64_t word[2] = {low, high};
-    gib_value_write(out, form, type, word, words, NULL);
-    fclose(out);
-    return text;
+    gib_value_write(&out, form, type, word, words, NULL);
+    return text = gib_out_take(&out);
 }
 static void both(struct gib_type type, uint64_t low, uint64_t high, const char *text,
                  const char *json)

@@ -1,0 +1,197 @@
+/* render.c: one call in one of the formats; texts that are made once. */
+#include "log/render.h"
+#include "log/internal.h"
+
+#include <stdlib.h>
+
+static void forget(struct gib_cached *place, size_t count)
+{
+    for (size_t i = 0; place && i < count; i++) {
+        free(place[i].text);
+        place[i] = (struct gib_cached){0};
+    }
+}
+
+struct gib_renderer *gib_renderer_new(enum gib_log_format format)
+{
+    struct gib_renderer *renderer = calloc(1, sizeof *renderer);
+    if (!renderer)
+        return NULL;
+    renderer->format = format;
+    if (format == GIB_LOG_TEXT)
+        return renderer;
+    renderer->site = calloc(GIB_CACHED_SITES, sizeof *renderer->site);
+    renderer->address = calloc(GIB_CACHED_ADDRESSES, sizeof *renderer->address);
+    if (renderer->site && renderer->address)
+        return renderer;
+    gib_renderer_free(renderer);
+    return NULL;
+}
+
+void gib_renderer_free(struct gib_renderer *renderer)
+{
+    if (!renderer)
+        return;
+    forget(renderer->site, GIB_CACHED_SITES);
+    forget(renderer->address, GIB_CACHED_ADDRESSES);
+    forget(&renderer->head, 1);
+    free(renderer->site);
+    free(renderer->address);
+    gib_out_free(&renderer->out);
+    gib_out_free(&renderer->scratch);
+    free(renderer);
+}
+
+struct gib_out *gib_renderer_out(struct gib_renderer *renderer)
+{
+    return &renderer->out;
+}
+
+void gib_renderer_begin(struct gib_renderer *renderer)
+{
+    if (renderer->format == GIB_LOG_CSV)
+        gib_log_csv_header(&renderer->out);
+    else if (renderer->format == GIB_LOG_TRACE)
+        gib_out_text(&renderer->out, "[\n");
+}
+
+void gib_renderer_end(struct gib_renderer *renderer)
+{
+    if (renderer->format == GIB_LOG_TRACE)
+        gib_out_text(&renderer->out, "\n]\n");
+}
+
+/* ---- texts made once ---- */
+
+void gib_cached_write(struct gib_renderer *renderer, struct gib_cached *place, uint64_t key,
+                      uint64_t other, const struct gib_log_view *view, gib_make_text *make)
+{
+    if (!place->text || place->key[0] != key || place->key[1] != other) {
+        struct gib_out text = {0};
+        make(view, key, &text);
+        free(place->text);
+        *place = (struct gib_cached){{key, other}, text.bytes, text.used};
+        if (!text.bytes)
+            return;
+    }
+    gib_out_bytes(&renderer->out, place->text, place->size);
+}
+
+void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *view,
+                     gib_make_text *make)
+{
+    uint64_t key = view->site->serial, patch = (uint64_t)view->patch;
+    gib_cached_write(renderer, &renderer->site[(key + patch * 31) % GIB_CACHED_SITES], key, patch,
+                     view, make);
+}
+
+void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
+                        uint64_t address, gib_make_text *make)
+{
+    gib_cached_write(renderer, &renderer->address[(address ^ address >> 12) % GIB_CACHED_ADDRESSES],
+                     address, view->call->process, view, make);
+}
+
+/* ---- what the formats show ---- */
+
+size_t gib_log_argument_count(const struct gib_log_view *view)
+{
+    const struct gib_log_site *site = view->site;
+    if (!site->prototype || site->prototype->unspecified)
+        return (size_t)site->convention.words;
+    size_t known = (size_t)site->convention.parameters;
+    return site->prototype->parameter_count < known ? site->prototype->parameter_count : known;
+}
+
+struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t index)
+{
+    const struct gib_log_site *site = view->site;
+    const struct gib_prototype *prototype = site->prototype;
+    struct gib_log_argument a = {.words = 1};
+    int first = (int)index;
+    if (prototype && !prototype->unspecified) {
+        a.type = &prototype->parameters[index].type;
+        a.name = prototype->parameters[index].name;
+        first = site->convention.parameter[index].first;
+        a.words = site->convention.parameter[index].count;
+    }
+    memcpy(a.word, &gib_record_words(view->record)[first],
+           sizeof(uint64_t) * (a.words > 2 ? 2 : (size_t)a.words));
+    if (!a.type || a.type->kind == GIB_TYPE_STRING)
+        a.text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
+    return a;
+}
+
+struct gib_log_result gib_log_result(const struct gib_log_view *view)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    struct gib_log_result r = {.type = prototype ? &prototype->result : NULL,
+                               .none = prototype && prototype->result.kind == GIB_TYPE_VOID,
+                               .word = {view->record->result, 0},
+                               .text = gib_log_chunk(view, GIB_CHUNK_RESULT, -1)};
+    const struct gib_chunk *second = gib_log_chunk(view, GIB_CHUNK_RESULT2, -1);
+    const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
+    if (second && second->size >= 8)
+        memcpy(&r.word[1], gib_log_chunk_bytes(second), 8);
+    if (code && code->size >= 4) {
+        r.failed = true;
+        memcpy(&r.code, gib_log_chunk_bytes(code), 4);
+    }
+    return r;
+}
+
+void gib_log_describe(const struct gib_log_view *view, uint64_t address, char text[600])
+{
+    gib_modules_describe(view->modules, address, true, text, 600);
+}
+
+/* ---- one entry of the spool ---- */
+
+static void render_one(struct gib_renderer *renderer, const struct gib_log_view *view)
+{
+    switch (renderer->format) {
+    case GIB_LOG_TEXT:
+        gib_log_text(view, &renderer->out);
+        break;
+    case GIB_LOG_JSONL:
+        gib_log_jsonl(renderer, view);
+        break;
+    case GIB_LOG_CSV:
+        gib_log_csv(renderer, view);
+        break;
+    case GIB_LOG_TRACE:
+        gib_log_trace(renderer, view);
+        break;
+    }
+}
+
+unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, int patch, bool print,
+                    uint64_t *skip)
+{
+    unsigned written = 0;
+    uint64_t changes = gib_modules_changes();
+    if (changes != renderer->described) { /* an address may be something else now */
+        forget(renderer->address, GIB_CACHED_ADDRESSES);
+        renderer->described = changes;
+    }
+    if (!view->site) {
+        /* The names of threads are told of those that are skipped, too. */
+        if (view->call->status == GIB_CALL_LOST ? !*skip : renderer->format == GIB_LOG_TRACE)
+            render_one(renderer, view);
+        return 0;
+    }
+    for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
+        int number = view->site->action[i].patch;
+        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
+            (print && view->site->action[i].quiet))
+            continue;
+        if (*skip) {
+            --*skip;
+            continue;
+        }
+        view->patch = number;
+        render_one(renderer, view);
+        written++;
+    }
+    return written;
+}

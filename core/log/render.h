@@ -1,0 +1,79 @@
+/*
+ * render.h: what the renderers of programs' formats have in common: a buffer, and texts that are
+ * the same for many calls, escaped once.
+ */
+#ifndef GIBBON_LOG_RENDER_H
+#define GIBBON_LOG_RENDER_H
+
+#include "log/log.h"
+
+/* A text that was made once for a key. */
+struct gib_cached {
+    uint64_t key[2];
+    char *text; /* owned; NULL: a free place */
+    size_t size;
+};
+
+enum { GIB_CACHED_SITES = 512, GIB_CACHED_ADDRESSES = 4096, GIB_SEEN_PROCESSES = 64 };
+
+struct gib_renderer {
+    enum gib_log_format format;
+    struct gib_out out;
+    bool begun;                        /* there is an event before the next one: TRACE */
+    struct gib_cached *site, *address; /* GIB_CACHED_...; NULL: TEXT */
+    struct gib_cached head;            /* of the thread of the last call */
+    struct gib_out scratch;            /* a cell before it is quoted: CSV */
+    double nanoseconds;                /* of a tick: TRACE */
+    uint64_t origin;                   /* time stamp that is its time 0; 0: none yet */
+    uint64_t described;                /* when addresses were described: gib_modules_changes */
+    int32_t named[GIB_SEEN_PROCESSES]; /* that have their name; the newest of them */
+    unsigned names;
+};
+
+/* The text for `key`, made by `make` when it is not there; the renderer's. */
+typedef void gib_make_text(const struct gib_log_view *view, uint64_t address, struct gib_out *out);
+void gib_cached_write(struct gib_renderer *renderer, struct gib_cached *place, uint64_t key,
+                      uint64_t other, const struct gib_log_view *view, gib_make_text *make);
+/* ... of the view's site and patch. */
+void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *view,
+                     gib_make_text *make);
+/* ... of an address in the view's process. */
+void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
+                        uint64_t address, gib_make_text *make);
+
+/* One argument of a call. */
+struct gib_log_argument {
+    const struct gib_type *type; /* NULL: a raw word */
+    const char *name;            /* NULL: none */
+    uint64_t word[2];
+    int words; /* of the value; 0: not recorded */
+    const struct gib_chunk *text;
+};
+/* How many arguments the view shows, and one of them. */
+size_t gib_log_argument_count(const struct gib_log_view *view);
+struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t index);
+
+/* The result's two words; its text, or NULL; the errno when it failed, 0 when it did not. */
+struct gib_log_result {
+    const struct gib_type *type; /* NULL: a raw word */
+    bool none;                   /* void */
+    uint64_t word[2];
+    const struct gib_chunk *text;
+    bool failed;
+    int32_t code;
+};
+struct gib_log_result gib_log_result(const struct gib_log_view *view);
+
+/* jsonl.c: ,"a":1,"b":2 without the braces and the first comma */
+void gib_json_arguments(const struct gib_log_view *view, struct gib_out *out);
+void gib_json_string(struct gib_out *out, const char *text);
+
+void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *view);
+void gib_log_csv_header(struct gib_out *out);
+void gib_log_csv(struct gib_renderer *renderer, const struct gib_log_view *view);
+void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *view);
+
+/* "main+0x2f (guide.c:30)", at most 600 bytes; `caller`: of a return address. */
+void gib_log_describe(const struct gib_log_view *view, uint64_t address, char text[600]);
+
+#endif
