@@ -151,8 +151,7 @@ void gib_log_csv(struct gib_renderer *renderer, const struct gib_log_view *view)
     const struct gib_call *call = view->call;
     struct gib_out *out = &renderer->out;
     gib_out_text(out, types[call->status]);
-    gib_cached_write(renderer, &renderer->head, call->process,
-                     (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid, view, make_head);
+    gib_cached_thread(renderer, view, make_head);
     if (call->status == GIB_CALL_LOST) {
         gib_out_text(out, ",,,,,,,,,,");
         gib_out_unsigned(out, view->record->word[0]);

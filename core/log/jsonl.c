@@ -13,22 +13,34 @@ static void write_string_field(struct gib_out *out, const char *name, const char
     gib_json_string(out, value);
 }
 
-void gib_json_arguments(const struct gib_log_view *view, struct gib_out *out)
+/* "path":  ,"flags":  ... */
+static void make_names(const struct gib_log_view *view, uint64_t ignored, struct gib_out *out)
 {
-    const struct gib_prototype *prototype = view->site->prototype;
     size_t count = gib_log_argument_count(view);
     for (size_t i = 0; i < count; i++) {
-        struct gib_log_argument a = gib_log_argument(view, i);
+        const char *name = gib_log_argument(view, i).name;
         if (i)
             gib_out_byte(out, ',');
-        if (a.name) {
-            gib_json_string(out, a.name);
-        } else {
-            gib_out_text(out, "\"arg");
-            gib_out_unsigned(out, i + 1);
-            gib_out_byte(out, '"');
-        }
-        gib_out_byte(out, ':');
+        if (name)
+            gib_json_string(out, name);
+        else
+            gib_out_printf(out, "\"arg%zu\"", i + 1);
+        gib_out_bytes(out, ":", 2); /* and a NUL */
+    }
+    gib_out_byte(out, '\0');
+}
+
+void gib_json_arguments(struct gib_renderer *renderer, const struct gib_log_view *view)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    struct gib_out *out = &renderer->out;
+    const char *name = gib_cached_names(renderer, view, make_names);
+    size_t count = *name ? gib_log_argument_count(view) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct gib_log_argument a = gib_log_argument(view, i);
+        size_t length = strlen(name);
+        gib_out_bytes(out, name, length);
+        name += length + 1;
         gib_value_write(out, GIB_VALUE_JSON, a.type, a.word, a.words, a.text);
     }
     if (prototype && !prototype->unspecified)
@@ -131,8 +143,7 @@ void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *vie
     struct gib_out *out = &renderer->out;
     gib_out_text(out, "{\"type\":\"");
     gib_out_text(out, types[call->status]);
-    gib_cached_write(renderer, &renderer->head, call->process,
-                     (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid, view, make_head);
+    gib_cached_thread(renderer, view, make_head);
     if (call->status == GIB_CALL_LOST) {
         gib_out_text(out, ",\"lost\":");
         gib_out_unsigned(out, view->record->word[0]);
@@ -144,7 +155,7 @@ void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *vie
     gib_cached_site(renderer, view, make_site);
     if (call->status != GIB_CALL_RESUMED) {
         gib_out_text(out, ",\"arguments\":{");
-        gib_json_arguments(view, out);
+        gib_json_arguments(renderer, view);
         gib_out_byte(out, '}');
     }
     if (call->status == GIB_CALL_DONE || call->status == GIB_CALL_RESUMED)

@@ -21,8 +21,9 @@ struct gib_renderer *gib_renderer_new(enum gib_log_format format)
     if (format == GIB_LOG_TEXT)
         return renderer;
     renderer->site = calloc(GIB_CACHED_SITES, sizeof *renderer->site);
+    renderer->names = calloc(GIB_CACHED_SITES, sizeof *renderer->names);
     renderer->address = calloc(GIB_CACHED_ADDRESSES, sizeof *renderer->address);
-    if (renderer->site && renderer->address)
+    if (renderer->site && renderer->names && renderer->address)
         return renderer;
     gib_renderer_free(renderer);
     return NULL;
@@ -34,7 +35,9 @@ void gib_renderer_free(struct gib_renderer *renderer)
         return;
     forget(renderer->site, GIB_CACHED_SITES);
     forget(renderer->address, GIB_CACHED_ADDRESSES);
-    forget(&renderer->head, 1);
+    forget(renderer->names, GIB_CACHED_SITES);
+    forget(renderer->thread, GIB_CACHED_THREADS);
+    free(renderer->names);
     free(renderer->site);
     free(renderer->address);
     gib_out_free(&renderer->out);
@@ -63,33 +66,54 @@ void gib_renderer_end(struct gib_renderer *renderer)
 
 /* ---- texts made once ---- */
 
-void gib_cached_write(struct gib_renderer *renderer, struct gib_cached *place, uint64_t key,
-                      uint64_t other, const struct gib_log_view *view, gib_make_text *make)
+static const struct gib_cached *find(struct gib_cached *place, uint64_t key, uint64_t other,
+                                     const struct gib_log_view *view, gib_make_text *make)
 {
     if (!place->text || place->key[0] != key || place->key[1] != other) {
         struct gib_out text = {0};
         make(view, key, &text);
         free(place->text);
         *place = (struct gib_cached){{key, other}, text.bytes, text.used};
-        if (!text.bytes)
-            return;
     }
-    gib_out_bytes(&renderer->out, place->text, place->size);
+    return place;
+}
+
+static void write_cached(struct gib_renderer *renderer, const struct gib_cached *cached)
+{
+    if (cached->size)
+        gib_out_bytes(&renderer->out, cached->text, cached->size);
+}
+
+void gib_cached_thread(struct gib_renderer *renderer, const struct gib_log_view *view,
+                       gib_make_text *make)
+{
+    const struct gib_call *call = view->call;
+    uint64_t key = (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid;
+    struct gib_cached *place = &renderer->thread[(uint32_t)call->tid % GIB_CACHED_THREADS];
+    write_cached(renderer, find(place, key, call->process, view, make));
 }
 
 void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *view,
                      gib_make_text *make)
 {
     uint64_t key = view->site->serial, patch = (uint64_t)view->patch;
-    gib_cached_write(renderer, &renderer->site[(key + patch * 31) % GIB_CACHED_SITES], key, patch,
-                     view, make);
+    struct gib_cached *place = &renderer->site[(key + patch * 31) % GIB_CACHED_SITES];
+    write_cached(renderer, find(place, key, patch, view, make));
+}
+
+const char *gib_cached_names(struct gib_renderer *renderer, const struct gib_log_view *view,
+                             gib_make_text *make)
+{
+    uint64_t key = view->site->serial;
+    const char *text = find(&renderer->names[key % GIB_CACHED_SITES], key, 0, view, make)->text;
+    return text ? text : "";
 }
 
 void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
                         uint64_t address, gib_make_text *make)
 {
-    gib_cached_write(renderer, &renderer->address[(address ^ address >> 12) % GIB_CACHED_ADDRESSES],
-                     address, view->call->process, view, make);
+    struct gib_cached *place = &renderer->address[(address ^ address >> 12) % GIB_CACHED_ADDRESSES];
+    write_cached(renderer, find(place, address, view->call->process, view, make));
 }
 
 /* ---- what the formats show ---- */
@@ -115,8 +139,11 @@ struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t
         first = site->convention.parameter[index].first;
         a.words = site->convention.parameter[index].count;
     }
-    memcpy(a.word, &gib_record_words(view->record)[first],
-           sizeof(uint64_t) * (a.words > 2 ? 2 : (size_t)a.words));
+    const uint64_t *words = gib_record_words(view->record);
+    if (a.words > 0)
+        a.word[0] = words[first];
+    if (a.words > 1)
+        a.word[1] = words[first + 1];
     if (!a.type || a.type->kind == GIB_TYPE_STRING)
         a.text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
     return a;

@@ -14,29 +14,38 @@ struct gib_cached {
     size_t size;
 };
 
-enum { GIB_CACHED_SITES = 512, GIB_CACHED_ADDRESSES = 4096, GIB_SEEN_PROCESSES = 64 };
+enum {
+    GIB_CACHED_SITES = 512,
+    GIB_CACHED_ADDRESSES = 4096,
+    GIB_CACHED_THREADS = 64,
+    GIB_SEEN_PROCESSES = 64
+};
 
 struct gib_renderer {
     enum gib_log_format format;
     struct gib_out out;
-    bool begun;                        /* there is an event before the next one: TRACE */
-    struct gib_cached *site, *address; /* GIB_CACHED_...; NULL: TEXT */
-    struct gib_cached head;            /* of the thread of the last call */
+    bool begun;                                /* there is an event before the next one: TRACE */
+    struct gib_cached *site, *names, *address; /* GIB_CACHED_...; NULL: TEXT */
+    struct gib_cached thread[GIB_CACHED_THREADS];
     struct gib_out scratch;            /* a cell before it is quoted: CSV */
     double nanoseconds;                /* of a tick: TRACE */
     uint64_t origin;                   /* time stamp that is its time 0; 0: none yet */
     uint64_t described;                /* when addresses were described: gib_modules_changes */
     int32_t named[GIB_SEEN_PROCESSES]; /* that have their name; the newest of them */
-    unsigned names;
+    unsigned named_count;
 };
 
-/* The text for `key`, made by `make` when it is not there; the renderer's. */
+/* Makes a text for a key, which is then the renderer's. */
 typedef void gib_make_text(const struct gib_log_view *view, uint64_t address, struct gib_out *out);
-void gib_cached_write(struct gib_renderer *renderer, struct gib_cached *place, uint64_t key,
-                      uint64_t other, const struct gib_log_view *view, gib_make_text *make);
+/* Writes the text of the view's thread. */
+void gib_cached_thread(struct gib_renderer *renderer, const struct gib_log_view *view,
+                       gib_make_text *make);
 /* ... of the view's site and patch. */
 void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *view,
                      gib_make_text *make);
+/* The same, but gives it: texts for the site's arguments, each with a NUL behind it. */
+const char *gib_cached_names(struct gib_renderer *renderer, const struct gib_log_view *view,
+                             gib_make_text *make);
 /* ... of an address in the view's process. */
 void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
                         uint64_t address, gib_make_text *make);
@@ -65,7 +74,7 @@ struct gib_log_result {
 struct gib_log_result gib_log_result(const struct gib_log_view *view);
 
 /* jsonl.c: ,"a":1,"b":2 without the braces and the first comma */
-void gib_json_arguments(const struct gib_log_view *view, struct gib_out *out);
+void gib_json_arguments(struct gib_renderer *renderer, const struct gib_log_view *view);
 void gib_json_string(struct gib_out *out, const char *text);
 
 void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *view);

@@ -80,13 +80,19 @@ static void write_duration(double seconds, struct gib_out *out)
     static const struct {
         double unit;
         const char *name;
-    } units[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
+    } units[] = {{1, "s>"}, {1e-3, "ms>"}, {1e-6, "us>"}, {1e-9, "ns>"}};
     size_t i = 0;
     while (i < 3 && seconds < units[i].unit)
         i++;
     double value = seconds / units[i].unit;
-    int decimals = i == 3 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    gib_out_printf(out, " <%.*f%s>", decimals, value, units[i].name);
+    gib_out_text(out, " <");
+    if (i == 3 || value >= 100)
+        gib_out_signed(out, (int64_t)(value < 1e18 ? value + .5 : 1e18));
+    else if (value >= 10)
+        gib_out_fixed(out, (int64_t)(value * 10 + .5), 1);
+    else
+        gib_out_fixed(out, (int64_t)(value * 100 + .5), 2);
+    gib_out_text(out, units[i].name);
 }
 
 static void write_backtrace(const struct gib_log_view *view, struct gib_out *out)

@@ -34,9 +34,7 @@ static void make_track(const struct gib_log_view *view, uint64_t ignored, struct
 
 static void write_track(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
-    const struct gib_call *call = view->call;
-    gib_cached_write(renderer, &renderer->head, call->process,
-                     (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid, view, make_track);
+    gib_cached_thread(renderer, view, make_track);
 }
 
 /* ---- names ---- */
@@ -54,11 +52,12 @@ static void write_name(struct gib_renderer *renderer, const struct gib_log_view 
 
 static void name_process(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
-    unsigned known = renderer->names < GIB_SEEN_PROCESSES ? renderer->names : GIB_SEEN_PROCESSES;
+    unsigned known =
+        renderer->named_count < GIB_SEEN_PROCESSES ? renderer->named_count : GIB_SEEN_PROCESSES;
     for (unsigned i = 0; i < known; i++)
         if (renderer->named[i] == view->call->pid)
             return;
-    renderer->named[renderer->names++ % GIB_SEEN_PROCESSES] = view->call->pid;
+    renderer->named[renderer->named_count++ % GIB_SEEN_PROCESSES] = view->call->pid;
     gib_modules_lock(view->modules);
     for (size_t i = 0; i < gib_modules_count(view->modules); i++) {
         const struct gib_module *module = gib_modules_get(view->modules, i);
@@ -195,7 +194,7 @@ void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *vie
     }
     if (call->status != GIB_CALL_RESUMED) {
         gib_out_text(out, ",\"arguments\":{");
-        gib_json_arguments(view, out);
+        gib_json_arguments(renderer, view);
         gib_out_byte(out, '}');
     }
     if (call->status == GIB_CALL_DONE || call->status == GIB_CALL_RESUMED)
