@@ -225,9 +225,9 @@ void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *v
 {
     gib_log_drain(log);
     pthread_mutex_lock(&log->lock);
+    struct gib_spool_cursor cursor = {.place = gib_spool_begin(&log->spool)};
     uint64_t end = log->spool.end;
     pthread_mutex_unlock(&log->lock);
-    struct gib_spool_cursor cursor = {.place = 0};
     bool more = true;
     while (more && cursor.place < end && fill(log, &cursor)) {
         const struct gib_call *call;

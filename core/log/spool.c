@@ -157,10 +157,14 @@ void gib_spool_close(struct gib_spool *spool)
     free(spool->buffer);
 }
 
+static uint64_t oldest(const struct gib_spool *spool)
+{
+    return spool->old.fd >= 0 ? spool->old.start : spool->current.start;
+}
+
 uint64_t gib_spool_begin(const struct gib_spool *spool)
 {
-    uint64_t begin = spool->old.fd >= 0 ? spool->old.start : spool->current.start;
-    return begin > spool->first ? begin : spool->first;
+    return oldest(spool) > spool->first ? oldest(spool) : spool->first;
 }
 
 static void drop_old(struct gib_spool *spool)
@@ -220,8 +224,8 @@ bool gib_spool_fill(const struct gib_spool *spool, struct gib_spool_cursor *curs
         return false;
     if (cursor->place > spool->end) /* what was read from the buffer could not be written */
         cursor->place = spool->end;
-    if (cursor->place < gib_spool_begin(spool))
-        cursor->place = gib_spool_begin(spool);
+    if (cursor->place < oldest(spool))
+        cursor->place = oldest(spool);
     uint64_t from = cursor->place, size = BLOCK;
     ssize_t got = 0;
     cursor->block_start = from;

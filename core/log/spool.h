@@ -49,13 +49,14 @@ void gib_spool_close(struct gib_spool *spool);
  * calls could not be written and are lost, with errno and `failing`; it is 0 most of the time. */
 uint64_t gib_spool_add(struct gib_spool *spool, const struct gib_call *call, const void *record,
                        size_t size, const void *more, size_t more_size);
-/* The first place that can be read. */
+/* The first place that is not cleared. */
 uint64_t gib_spool_begin(const struct gib_spool *spool);
 /* Drops what is before the end, as soon as it is before `needed`. */
 void gib_spool_clear(struct gib_spool *spool, uint64_t needed);
 /* Lets an old file go when all places below `needed` have been read, and begins a new one. */
 void gib_spool_trim(struct gib_spool *spool, uint64_t needed, bool bounded);
-/* Copies as many calls as there are from the cursor's place on, up to a limit, into its block;
+/* Copies as many calls as there are from the cursor's place on, cleared or not as long as they are
+ * there, up to a limit, into its block;
  * false when there is none, or it cannot be read. */
 bool gib_spool_fill(const struct gib_spool *spool, struct gib_spool_cursor *cursor);
 

@@ -26,12 +26,10 @@ struct gib_stream {
     struct gib_spool_cursor cursor;
     uint64_t pending; /* lines that are rendered and not written */
     bool complete;    /* the file has its last bytes */
-    size_t ending;    /* how many bytes these are */
     int64_t size;     /* of the file, without them */
     /* With the log's lock. */
     uint64_t place; /* what is before has been written */
-    bool
-        wanted; /* somebody waits until the file has what is before wanted_place, and is complete */
+    bool wanted;    /* somebody waits until the file has all before wanted_place, and is complete */
     uint64_t wanted_place;
     bool stop, over, gone; /* gone: the file was removed */
     int error;             /* why it ended itself */
@@ -175,7 +173,6 @@ static bool complete(struct gib_stream *s)
     if (s->complete || (!s->regular && !is_stopping(s))) /* a pipe cannot take anything back */
         return true;
     gib_renderer_end(s->renderer);
-    s->ending = out->used;
     int error = write_bytes(s, out->bytes, out->used);
     out->used = 0;
     s->complete = true;
@@ -334,9 +331,8 @@ void gib_stream_complete(struct gib_log *log)
     uint64_t place = 0;
     struct timespec end = {0};
     if (s && !s->over) {
-        s->wanted = log->spool.end ? log->spool.end : 1;
-        if (s->wanted > log->spool.end)
-            s->wanted = 0; /* nothing has come yet */
+        s->wanted = true;
+        s->wanted_place = log->spool.end;
         pthread_cond_broadcast(&log->grown);
     }
     /* As long as it gets on: a pipe may have a slow reader, or none. */
