@@ -254,8 +254,9 @@ struct gib_thread {
     int32_t pid;
     uint64_t stack_base, stack_top; /* depth.c; 0: not known */
     uint64_t deep_from, deep_used, deep_limit;
-    uint32_t overwriting; /* odd while `dropped` and `tail` do not belong together, writer */
+    uint32_t overwriting; /* odd while `dropped`, `tail` and these do not belong together, writer */
     uint32_t reserved;
+    int32_t tail_pid, tail_tid; /* whose the records from `tail` on are; 0: as THREAD says */
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
 };
 _Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");

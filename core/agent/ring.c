@@ -72,13 +72,17 @@ static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread
 static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
     uint64_t tail = thread->tail, dropped = thread->dropped;
+    gib_store(&thread->overwriting, thread->overwriting | 1);
     while (end - tail > shared->ring_size && tail < thread->head) {
         const struct gib_record *oldest = gib_ring_at(shared, thread, tail);
         uint64_t size = (uint64_t)(oldest->lines ? oldest->lines : 1) * GIB_LINE;
         dropped += oldest->kind != GIB_RECORD_PAD && oldest->kind != GIB_RECORD_THREAD;
+        if (oldest->kind == GIB_RECORD_THREAD) {
+            thread->tail_pid = (int32_t)oldest->word[0];
+            thread->tail_tid = (int32_t)oldest->word[1];
+        }
         tail += size;
     }
-    gib_store(&thread->overwriting, thread->overwriting | 1);
     gib_store(&thread->dropped, dropped);
     gib_store(&thread->tail, tail);
     gib_store(&thread->overwriting, thread->overwriting + 1);

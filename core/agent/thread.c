@@ -75,8 +75,7 @@ static struct gib_thread *claim(struct gib_shared *shared, uint64_t owner)
     for (uint32_t i = 0; i < GIB_MAX_THREADS; i++) {
         struct gib_thread *thread = block_at(shared, i);
         uint64_t old = gib_load(&thread->owner);
-        if (gib_load(&thread->head) == gib_load(&thread->read) && !thread->open &&
-            is_dead(thread) &&
+        if (gib_load(&thread->head) == gib_load(&thread->read) && is_dead(thread) &&
             __atomic_compare_exchange_n(&thread->owner, &old, owner, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
             return thread;
@@ -91,7 +90,8 @@ static struct gib_thread *new_block(struct gib_shared *shared, uint64_t owner, u
         __atomic_add_fetch(&shared->unrecorded, 1, __ATOMIC_RELAXED);
         return NULL;
     }
-    thread->open = 0;
+    if (thread->open) /* the thread before ended inside a call */
+        gib_ring_publish_open(shared, thread);
     thread->busy = 0;
     thread->above = 0;
     thread->stack_low = thread->stack_high = 0;

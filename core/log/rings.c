@@ -173,6 +173,15 @@ static void tell_name(struct gib_reader *r, struct gib_ring *ring)
 
 /* ---- reading ---- */
 
+/* What follows in the ring is another thread's. */
+static void begin_thread(struct gib_reader *r, struct gib_ring *ring, int32_t pid, int32_t tid)
+{
+    report_unfinished(r, ring);
+    ring->pid = pid;
+    ring->tid = tid;
+    tell_name(r, ring);
+}
+
 static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
                         struct gib_record *record, size_t size)
 {
@@ -190,11 +199,7 @@ static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t po
         join(r, ring, record, size);
         break;
     case GIB_RECORD_THREAD:
-        report_unfinished(r, ring);
-        ring->pid = (int32_t)record->word[0];
-        ring->tid = (int32_t)record->word[1];
-        ring->latest = record->entered;
-        tell_name(r, ring);
+        begin_thread(r, ring, (int32_t)record->word[0], (int32_t)record->word[1]);
         break;
     default:
         break;
@@ -208,19 +213,24 @@ static void skip_overwritten(struct gib_reader *r, const struct gib_thread *thre
                              struct gib_ring *ring, uint64_t head)
 {
     uint64_t tail, dropped;
+    int32_t pid, tid;
     uint32_t turn;
     int tries = 0;
-    do { /* the two belong together while `overwriting` is even and stays the same; a writer that
+    do { /* these belong together while `overwriting` is even and stays the same; a writer that
             was killed between may have left it odd */
         turn = __atomic_load_n(&thread->overwriting, __ATOMIC_ACQUIRE);
         tail = __atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE);
         dropped = __atomic_load_n(&thread->dropped, __ATOMIC_ACQUIRE);
+        pid = __atomic_load_n(&thread->tail_pid, __ATOMIC_ACQUIRE);
+        tid = __atomic_load_n(&thread->tail_tid, __ATOMIC_ACQUIRE);
         if (tries > 100)
             sched_yield();
     } while (tries++ < 10000 &&
              (turn & 1 || turn != __atomic_load_n(&thread->overwriting, __ATOMIC_ACQUIRE)));
     tail = tail < head ? (tail + GIB_LINE - 1) & ~(uint64_t)(GIB_LINE - 1) : head;
     ring->position = tail > ring->position ? tail : head;
+    if (tid && (tid != ring->tid || pid != ring->pid))
+        begin_thread(r, ring, pid, tid);
     if (dropped <= ring->taken)
         return;
     count_lost(r, dropped - ring->taken);
