@@ -28,12 +28,27 @@ static void tick(void *context)
     pthread_mutex_unlock(&engine->lock);
 }
 
+/* A line about what went wrong in the log's threads, malloc'ed, or NULL; a path in it may hold
+ * anything. */
+static char *problem(struct gib_engine *engine)
+{
+    char *text = gib_log_take_problem(engine->log);
+    struct gib_out line = {0};
+    if (!text)
+        return NULL;
+    gib_out_text(&line, "gibbon: ");
+    gib_escape_message(&line, text, false);
+    gib_out_byte(&line, '\n');
+    free(text);
+    return gib_out_take(&line);
+}
+
 /* The front-end is gone; what it did not show goes where its output went. */
 static void print_rest(struct gib_engine *engine)
 {
-    char *text = gib_log_take_problem(engine->log);
+    char *text = problem(engine);
     if (text)
-        fprintf(stderr, "%s\n", text);
+        fputs(text, stderr);
     free(text);
     while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
         fputs(text, stdout);
@@ -158,22 +173,6 @@ void gib_engine_free(struct gib_engine *engine)
 
 /* ---- printing what the reader found ---- */
 
-/* What went wrong in the log's threads; a path in it may hold anything. */
-static void print_problem(struct gib_engine *engine)
-{
-    char *text = gib_log_take_problem(engine->log);
-    struct gib_out line = {0};
-    if (!text)
-        return;
-    gib_out_text(&line, "gibbon: ");
-    gib_escape_message(&line, text, false);
-    gib_out_byte(&line, '\n');
-    free(text);
-    if ((text = gib_out_take(&line)))
-        engine->ops.print(engine->context, text, GIB_PRINT_LOG);
-    free(text);
-}
-
 void gib_engine_flush(struct gib_engine *engine)
 {
     char *text;
@@ -189,7 +188,9 @@ void gib_engine_flush(struct gib_engine *engine)
             engine->ops.print(engine->context, text, GIB_PRINT_LOG);
         free(text);
     }
-    print_problem(engine);
+    if ((text = problem(engine)))
+        engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+    free(text);
     gib_let_interrupts();
     pthread_mutex_unlock(&engine->flush_lock);
 }
@@ -198,6 +199,7 @@ static void show_log(struct gib_engine *engine)
 {
     gib_log_drain(engine->log);
     gib_engine_flush(engine);
+    gib_log_stream_complete(engine->log);
 }
 
 /* ---- commands and events ---- */

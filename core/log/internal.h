@@ -80,8 +80,6 @@ uint64_t gib_stream_place(const struct gib_log *log);
 bool gib_stream_bounds(const struct gib_log *log);
 /* Whether it is too far behind for more to be read. */
 bool gib_stream_lags(struct gib_log *log);
-/* Waits until the file has all that is in the spool, and completes it; it may go on later. */
-void gib_stream_complete(struct gib_log *log);
 
 /* spool.c. A full disk may be a signal (RLIMIT_FSIZE), as a closed pipe is; either would end the
  * debugger. They are held back, and those that come meanwhile are dropped. */

@@ -133,6 +133,9 @@ struct gib_log_stream_state {
 /* 0 or GIB_E_FILE. Only one at a time: a stream that was on is ended. */
 int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format format, int patch,
                    struct gib_error *error);
+/* Waits until the file has all that is in the spool, and completes it, as a trace needs a bracket
+ * at its end; it may go on later. Returns at once when there is no stream. */
+void gib_log_stream_complete(struct gib_log *log);
 /* Whether there is one; *state may be NULL. */
 bool gib_log_streams(struct gib_log *log, struct gib_log_stream_state *state);
 /* Writes what has come, completes and closes the file. 0, also when there is none; or GIB_E_FILE.

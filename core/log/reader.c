@@ -68,7 +68,7 @@ void gib_log_ended(struct gib_log *log)
 {
     if (log->reader)
         finish(log->reader);
-    gib_stream_complete(log);
+    gib_log_stream_complete(log);
 }
 
 static void *read_rings(void *argument)

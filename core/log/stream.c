@@ -310,6 +310,7 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
         free_stream(s);
         return refuse(error, "%.150s cannot be written: %s.", path, code);
     }
+    gib_log_stream_complete(log);
     return 0;
 }
 
@@ -323,7 +324,7 @@ bool gib_log_streams(struct gib_log *log, struct gib_log_stream_state *state)
     return streams;
 }
 
-void gib_stream_complete(struct gib_log *log)
+void gib_log_stream_complete(struct gib_log *log)
 {
     pthread_mutex_lock(&log->life);
     pthread_mutex_lock(&log->lock);

@@ -63,6 +63,8 @@ static void name_process(struct gib_renderer *renderer, const struct gib_log_vie
         const struct gib_module *module = gib_modules_get(view->modules, i);
         if (module->main) {
             write_name(renderer, view, "process_name", module->name, strlen(module->name));
+            if (view->call->tid == view->call->pid) /* until its own is known, if ever */
+                write_name(renderer, view, "thread_name", module->name, strlen(module->name));
             break;
         }
     }
