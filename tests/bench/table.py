@@ -78,6 +78,17 @@ def load_times(debugger):
     return statistics.median(bare), statistics.median(loaded)
 
 
+def reader_rows():
+    """Without a debugger. Its floor: the records copied into a file by hand; the same bytes written again."""
+    rows = (("one_ring", "records from one ring into the spool", ">= 10 million/s"), ("four_rings", "records from four rings, merged", ">= 10 million/s"),
+            ("text", "calls to a file as text", ""), ("jsonl", "calls to a file as jsonl", ">= 3 million/s"), ("csv", "calls to a file as csv", ""),
+            ("trace", "calls to a file as trace", ""))
+    figures = {words[0]: words[1:] for words in map(str.split, run([os.path.join(build, "tests", "bench", "reader_speed")]).splitlines())}
+    for row, what, goal in rows:
+        rate, floor = map(float, figures[row])
+        print("%-48s" % what + "%44s" % ("%.1f million/s = %.2f x the floor's rate" % (rate, rate / floor)) + "   " + goal)
+
+
 def main():
     debuggers = [d for d in (GDB, LLDB) if d]
     results, logs = {}, {}
@@ -105,6 +116,7 @@ def main():
         slow, logged = own_logging(debugger), results[debugger].get("two_integers")
         cells += "%22s" % ("%.0f us = %.0f x ours" % (slow / 1000, slow / logged) if slow and logged else "-")
     print("%-48s" % "the debugger's own: dprintf, auto-continue" + cells)
+    reader_rows()
     cells = ""
     for debugger in debuggers:
         bare, loaded = load_times(debugger)

@@ -1,6 +1,7 @@
 /*
  * The rings as a hostile target may leave them: the input is a few thread blocks; it is read,
- * joined and rendered in both forms.
+ * joined, rendered in all formats, and streamed to a file. What programs read is checked as far as
+ * it is easy: no control characters, one event a line, quotes in pairs.
  *
  *   byte 0       threads_used
  *   then, for each of two blocks: head, tail, read, dropped, open (2 bytes each, in lines or
@@ -88,6 +89,61 @@ static void fill(struct gib_shared *s, const uint8_t *data, size_t size)
     }
 }
 
+static char *rendered(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out || gib_log_render(log, format, last, patch, out) < 0)
+        abort();
+    fclose(out);
+    return text;
+}
+
+static void check_text(struct gib_log *log)
+{
+    char *text = rendered(log, GIB_LOG_TEXT, 0, 0);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if ((*c < 0x20 && *c != '\n') || *c == 0x7f)
+            abort(); /* an escape reached the terminal */
+    free(text);
+}
+
+/* Each line begins and ends as it must, and its quotes come in pairs. */
+static void check_lines(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
+                        const char *first, const char *final)
+{
+    char *text = rendered(log, format, last, patch);
+    for (const char *line = text; *line;) {
+        size_t size = strcspn(line, "\n"), quotes = 0;
+        if (line[size] != '\n')
+            abort();
+        if (size && (!strchr(first, line[0]) || !strchr(final, line[size - 1])))
+            abort();
+        for (size_t i = 0; i < size; i++) {
+            unsigned char c = (unsigned char)line[i];
+            if (c < 0x20 && !(c == '\r' && i == size - 1))
+                abort();
+            if (c == '\\' && format != GIB_LOG_CSV)
+                i++;
+            else
+                quotes += c == '"';
+        }
+        if (quotes % 2)
+            abort();
+        line += size + 1;
+    }
+    free(text);
+}
+
+static void check_stream(struct gib_log *log, enum gib_log_format format)
+{
+    struct gib_error error;
+    if (gib_log_stream(log, "/dev/null", format, 0, &error) ||
+        gib_log_stream_end(log, NULL, &error))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const declarations[] = {
@@ -118,17 +174,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         add_site(log, i, declarations[i]);
     gib_log_drain(log);
     gib_log_ended(log);
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    gib_log_render(log, GIB_LOG_TEXT, 0, 0, out);
-    gib_log_render(log, GIB_LOG_JSONL, 3, 2, out);
-    gib_log_render(log, GIB_LOG_JSONL, 0, 0, out);
-    fclose(out);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if ((*c < 0x20 && *c != '\n') || *c == 0x7f)
-            abort(); /* an escape reached the terminal */
-    free(text);
+    check_text(log);
+    check_lines(log, GIB_LOG_JSONL, 0, 0, "{", "}");
+    check_lines(log, GIB_LOG_JSONL, 3, 2, "{", "}");
+    check_lines(log, GIB_LOG_TRACE, 0, 0, "[{]", ",}[]");
+    check_lines(log, GIB_LOG_CSV, 0, 0, "ceurlt", "\r");
+    check_stream(log, (enum gib_log_format)(size % 4));
     free(gib_log_next_text(log));
     gib_log_clear(log);
     return 0;

@@ -73,6 +73,15 @@ def test_set_and_show(debugger):
     assert re.match(r"ring-size +1048576 ", result[8]) and re.search(r"^overflow +overwrite ", result[11], re.M) and re.search(r"^pending +on ", result[11], re.M)
 
 
+def test_overflow_setting(debugger):
+    """`wait` is the old name of `block`."""
+    result = debugger.session(None, ["gibbon show overflow", "gibbon set overflow overwrite", "gibbon set overflow block", "gibbon show overflow", "gibbon set overflow overwrite", "gibbon set overflow wait",
+                                     "gibbon show overflow", "!gibbon set overflow never"])
+    for step in (0, 3, 6):
+        assert re.match(r"overflow +block ", result[step]), result.text
+    assert 'overflow is one of block|overwrite, not "never".' in result[7]
+
+
 def test_pending_setting(debugger, target):
     actions = ["break main", "run", "!gibbon wrap nowhere", "gibbon set pending on", "gibbon wrap nowhere", "gibbon set pending off", "!gibbon wrap nowhere2", "gibbon wrap nowhere3 -pending", "gibbon list"]
     result = debugger.session(target("calls"), actions)
