@@ -11,6 +11,8 @@
 #include "agent/layout.h"
 #include "gibbon/relocate.h"
 
+struct gib_condition;
+
 enum gib_thunk_kind {
     GIB_THUNK_CALL_THROUGH, /* enter, call the original, leave */
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
@@ -34,6 +36,10 @@ struct gib_thunk_request {
     uint32_t stack_copy;                           /* as in struct gib_site */
     bool reads_xmm;                                /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87;      /* the result is there */
+    bool keeps_entry;                              /* room for struct gib_kept below the frame */
+    /* Calls for which it is false go to the trampoline at once; NULL: the agent decides, if there
+     * is anything to decide. */
+    const struct gib_condition *condition;
     /* A diverted call leaves all registers as they are but those of the result: callers may have
      * been compiled for what the original changes (gcc's -fipa-ra). */
     bool preserve;
