@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include "layout.h"
 
+/* The image runs at any address: the address of a function is taken relative to the instruction,
+ * not from a table, which the linker would turn into a number. */
+#pragma GCC visibility push(hidden)
+
 /* Linux system calls, man 2 syscall: r10 instead of rcx, rcx and r11 are lost. */
 static inline long gib_syscall(long number, long a, long b, long c, long d)
 {
@@ -190,4 +194,5 @@ static inline bool gib_in_agent(const struct gib_shared *shared, uint64_t pc)
 uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
                        uint32_t depth, bool *cut);
 
+#pragma GCC visibility pop
 #endif
