@@ -69,6 +69,10 @@ enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shar
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
                    size_t *size, struct gib_error *error);
 
+/* Where in the code of a thunk its frame stands: behind the instructions that make it. `size` when
+ * it makes none. */
+size_t gib_thunk_frame(const uint8_t *code, size_t size);
+
 /* The CIE and FDE of an arena of `size` bytes at `address`, GIB_ARENA_HEAD bytes (agent/layout.h).
  */
 void gib_thunk_unwind_entry(uint64_t address, uint64_t size, uint8_t *out);
