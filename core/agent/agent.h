@@ -126,6 +126,14 @@ bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t
 uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
                       const struct gib_frame *frame);
 
+/* condition.c: what struct gib_condition_call gives to the code of a condition; `view` is its
+ * context. */
+uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
+/* A text of a pointer that has no end within 64 KiB makes it fail; so does a search that compares
+ * more than 4 Mi bytes. */
+uint64_t gib_condition_text(void *view, uint64_t operation,
+                            const struct gib_text_operand operand[2]);
+
 /* origin.c */
 /* The return address of the call as the program made it: that of an outer layer's thunk says
  * nothing. */

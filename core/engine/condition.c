@@ -159,15 +159,6 @@ bool gib_condition_on_return(const struct gib_patch *patch)
            (gib_condition_text_uses(patch->condition) & GIB_CONDITION_RETURN) != 0;
 }
 
-/* Whether a thunk has room for it. */
-static bool is_short(const struct gib_condition *condition)
-{
-    uint8_t code[GIB_THUNK_CONDITION];
-    struct emitter e = {code, 0, sizeof code, 0, false};
-    gib_condition_inline(&e, condition, 0);
-    return !e.failed;
-}
-
 /* A thunk can decide by itself for one patch only. */
 const struct gib_condition *gib_layer_decides(const struct gib_layer *layer)
 {
@@ -180,8 +171,7 @@ const struct gib_condition *gib_layer_decides(const struct gib_layer *layer)
         only = &layer->chain[i];
     }
     bool can = only && only->patch->condition && only->condition &&
-               !gib_condition_on_return(only->patch) &&
-               gib_condition_is_plain(only->condition) && is_short(only->condition);
+               !gib_condition_on_return(only->patch) && gib_condition_is_plain(only->condition);
     return can ? only->condition : NULL;
 }
 

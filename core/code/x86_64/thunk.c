@@ -266,7 +266,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     }
     gib_label_here(e, &pass);
     leave_to(e, r->trampoline);
-    if (divert.count) {
+    if (divert.last) {
         gib_label_here(e, &divert);
         if (r->preserve)
             call_preserved(e, r);

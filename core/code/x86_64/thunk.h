@@ -60,8 +60,8 @@ enum gib_result_register {
     GIB_IN_XMM1 = 8,
 };
 
-#define GIB_THUNK_CONDITION 512 /* bytes of a condition that it decides itself */
-#define GIB_THUNK_MAX       (2048 + GIB_THUNK_CONDITION)
+/* With a condition that it decides itself, GIB_CONDITION_INLINE_MAX. */
+#define GIB_THUNK_MAX (2048 + 512)
 
 /* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
 enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);
