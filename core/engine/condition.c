@@ -10,7 +10,6 @@ struct scope {
     struct gib_engine *engine;
     struct gib_process *process;
     const struct gib_site_state *site;
-    bool missing; /* a function that $caller is compared with is in no module */
 };
 
 /* The function's own module, then all others. */
@@ -90,7 +89,6 @@ static size_t function_ranges(void *context, const char *name, struct gib_range 
     }
     gib_found_free(&found);
     gib_location_free(&probe.location);
-    scope->missing |= count == 0;
     return count;
 }
 
@@ -134,7 +132,7 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
                        struct gib_error *error)
 {
     const struct gib_condition_text *text = link->patch->condition;
-    struct scope context = {engine, process, site, false};
+    struct scope context = {engine, process, site};
     struct gib_condition_scope scope = {site->prototype, &site->convention, site->entry,
                                         &context,        file_at,           function_ranges};
     struct gib_error why = {0};
@@ -147,9 +145,9 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
     gib_modules_lock(process->modules);
     failed = gib_condition_check(text, &scope, &link->condition, &why);
     gib_modules_unlock(process->modules);
-    if (failed) /* a function that may come is waited for */
-        return gib_fail(error, context.missing ? GIB_E_WAITING : failed, site->entry,
-                        "The condition does not fit %.60s: %s", site->function, why.message);
+    if (failed)
+        return gib_fail(error, failed, site->entry, "The condition does not fit %.60s: %s",
+                        site->function, why.message);
     return write_code(engine, process, site, link, error);
 }
 
