@@ -123,6 +123,7 @@ static int write_code(struct gib_engine *engine, struct gib_process *process,
     if ((failed = gib_arena_write(engine, process, at, code, size, error)))
         return failed;
     arena->used = ((at + size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, size, GIB_MADE_THUNK);
     link->code = at;
     return 0;
 }

@@ -198,3 +198,13 @@ def test_switched_and_joined(debugger, target):
     assert re.findall(r"called (\d+) times?", result[5]) == ["1", "2"], result.text
     assert re.findall(r"called (\d+) times?", result[8]) == ["2"], result.text
     assert re.findall(r"called (\d+) times?", result[13]) == ["2"], result.text
+
+
+def test_backtrace_from_a_condition(debugger, target):
+    """A stop in what a condition calls: the condition's code, the agent, the thunk, and the program."""
+    where = ("break *'gibbon:gib_condition_read'", "script t = lldb.debugger.GetSelectedTarget(); t.BreakpointCreateByAddress(t.FindSymbols('gibbon:gib_condition_read')[0].GetSymbol().GetStartAddress().GetLoadAddress(t))")
+    result = debugger.session(target("conditions"), ["break main", "run", "gibbon wrap look if p->x == 5", where, "continue", "bt", ("delete", "breakpoint delete -f"), "continue"])
+    names = [name for name in re.findall(r"gibbon:\w+|main", result[5])]
+    assert names[0] == "gibbon:gib_condition_read" and names[1] == "gibbon:look" and "gibbon:gib_enter" in names and names[-1] == "main", result[5]
+    assert names.count("gibbon:look") == 2, result[5]  # the code of the condition, and the thunk
+    assert len(result.calls("look")) > 0
