@@ -86,16 +86,18 @@ void gib_batch_add(struct gib_reader *r, struct gib_ring *ring, enum gib_call_st
     struct gib_batch *b = &r->batch;
     const struct gib_record *head = record;
     uint64_t ended = status == GIB_CALL_DONE ? head->entered + head->duration : head->entered;
+    /* A call that never returned comes last, whenever it began. */
+    if (ended < ring->latest || status == GIB_CALL_UNFINISHED)
+        ended = ring->latest;
+    ring->latest = ended;
+    if (!head->accepted && status != GIB_CALL_LOST && status != GIB_CALL_THREAD)
+        return; /* it was to be decided on return, and nobody wanted it, or it never returned */
     if (!grow((void **)&b->entry, &b->room, b->count + 1, sizeof *b->entry)) {
         pthread_mutex_lock(&r->log->lock);
         r->log->lost++;
         pthread_mutex_unlock(&r->log->lock);
         return;
     }
-    /* A call that never returned comes last, whenever it began. */
-    if (ended < ring->latest || status == GIB_CALL_UNFINISHED)
-        ended = ring->latest;
-    ring->latest = ended;
     b->entry[b->count++] = (struct gib_batch_entry){
         ended,     record,           more,           (uint32_t)size, (uint32_t)more_size, ring->pid,
         ring->tid, (uint16_t)status, (uint16_t)flags};

@@ -120,6 +120,7 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
     if (front) {
         memcpy(front, open + 1, used);
         front->duration = back->duration - front->entered;
+        front->accepted = back->accepted; /* some were decided on return */
         front->result = back->result;
         gib_batch_add(r, ring, GIB_CALL_DONE, front, used, (const char *)back + chunks,
                       size - chunks, 0);
