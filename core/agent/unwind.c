@@ -124,10 +124,13 @@ uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uin
                 *cut = true;
                 break;
             }
-            out[count++] = c.pc;
+            out[count++] = c.pc | (c.exact ? GIB_FRAME_EXACT : 0);
         }
+        bool interrupted = c.exact;
         if (!step(view, &c))
             break;
+        if (c.exact && !interrupted && count)
+            out[count - 1] |= GIB_FRAME_SIGNAL;
     }
     return count;
 }

@@ -181,6 +181,8 @@ bool gib_hash_next(const struct gib_hash *hash, uint32_t key, size_t *cursor, ui
 struct gib_cu *gib_elf_cu_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
 /* The DW_TAG_subprogram whose entry is vaddr. */
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
+/* The DW_TAG_subprogram that covers vaddr, anywhere. */
+bool gib_elf_subprogram_around(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
 
 /* dwarf_inlines.c */
 void gib_inlines_free(struct gib_inlines *inlines);
