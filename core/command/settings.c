@@ -133,7 +133,7 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
     if (!strcmp(setting->name, "follow"))
         s->follow = choice == 0;
     else if (!strcmp(setting->name, "indent"))
-        gib_log_style(engine->log, s->indent = choice == 0, false);
+        gib_log_indent(engine->log, s->indent = choice == 0);
     else if (!strcmp(setting->name, "on-detach"))
         s->keep_on_detach = choice == 1;
     else if (!strcmp(setting->name, "overflow"))

@@ -33,7 +33,7 @@ struct gib_log {
     uint64_t spool_size, printed;         /* file and buffer; what has been shown */
     uint64_t calls, lost;
     struct gib_reader *reader;
-    bool indent, marks;
+    bool indent;
     struct gib_nesting nesting; /* of what has been printed */
 };
 

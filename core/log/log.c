@@ -254,10 +254,8 @@ static bool make_view(struct gib_log *log, const struct gib_call *call, struct g
     struct gib_log_process *process = &log->process[call->process - 1];
     if (process->names_changed)
         find_ambiguous(process);
-    *view = (struct gib_log_view){.call = call,
-                                  .record = (const struct gib_record *)(call + 1),
-                                  .modules = process->modules,
-                                  .marks = log->marks};
+    *view = (struct gib_log_view){
+        .call = call, .record = (const struct gib_record *)(call + 1), .modules = process->modules};
     if (call->status == GIB_CALL_LOST)
         return true;
     uint32_t index = view->record->site & 0xffffff;
@@ -314,6 +312,7 @@ static unsigned render_call(struct rendering *r, struct gib_log_view *view)
             continue;
         }
         view->patch = number;
+        view->marks = r->format == GIB_LOG_MARKED;
         render_line(r, view);
         written++;
     }
@@ -322,7 +321,7 @@ static unsigned render_call(struct rendering *r, struct gib_log_view *view)
     return begun ? 0 : written;
 }
 
-char *gib_log_next_text(struct gib_log *log)
+static char *next_text(struct gib_log *log, enum gib_log_format format)
 {
     enum { ENOUGH = 64 << 10 };
     char *text = NULL;
@@ -333,7 +332,7 @@ char *gib_log_next_text(struct gib_log *log)
         FILE *out = open_memstream(&text, &size);
         struct cursor cursor = {.offset = log->printed};
         const struct gib_call *call;
-        struct rendering rendering = {.format = GIB_LOG_TEXT,
+        struct rendering rendering = {.format = format,
                                       .print = true,
                                       .nesting = log->indent ? &log->nesting : NULL,
                                       .out = out};
@@ -356,6 +355,16 @@ char *gib_log_next_text(struct gib_log *log)
     return text;
 }
 
+char *gib_log_next_text(struct gib_log *log)
+{
+    return next_text(log, GIB_LOG_TEXT);
+}
+
+char *gib_log_next_marked(struct gib_log *log)
+{
+    return next_text(log, GIB_LOG_MARKED);
+}
+
 void gib_log_skip(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);
@@ -365,13 +374,12 @@ void gib_log_skip(struct gib_log *log)
     pthread_mutex_unlock(&log->lock);
 }
 
-void gib_log_style(struct gib_log *log, bool indent, bool marks)
+void gib_log_indent(struct gib_log *log, bool on)
 {
     pthread_mutex_lock(&log->lock);
-    if (!indent)
+    if (!on)
         gib_nesting_free(&log->nesting);
-    log->indent = indent;
-    log->marks = marks;
+    log->indent = on;
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -407,7 +415,7 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
                                   .patch = patch,
                                   .skip = last && lines > last ? lines - last : 0,
                                   .nesting =
-                                      log->indent && format == GIB_LOG_TEXT ? &nesting : NULL,
+                                      log->indent && format != GIB_LOG_JSONL ? &nesting : NULL,
                                   .out = out};
     int64_t written = 0;
     struct cursor cursor = {.offset = 0};

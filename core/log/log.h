@@ -18,7 +18,11 @@
 #include "elf/modules.h"
 #include "prototypes/prototype.h"
 
-enum gib_log_format { GIB_LOG_TEXT, GIB_LOG_JSONL };
+enum gib_log_format {
+    GIB_LOG_TEXT,
+    GIB_LOG_JSONL,
+    GIB_LOG_MARKED = 16, /* text with marks (marks.h), to be shown */
+};
 
 /* What rendering needs to know of a site. Kept as long as the log: a deleted patch's calls can
  * still be shown. */
@@ -84,13 +88,14 @@ bool gib_log_process_gone(struct gib_log *log);
  * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
-/* How text is shown. `indent`: calls inside others are indented; from now on the reader keeps what
- * that needs. `marks`: pieces are marked (marks.h). */
-void gib_log_style(struct gib_log *log, bool indent, bool marks);
+/* Whether text shows calls inside others indented; from now on the reader keeps what that needs. */
+void gib_log_indent(struct gib_log *log, bool on);
 
 /* Text of the calls that came since the last call of this function and are to be printed;
  * malloc'ed, NULL when there is none. At most about 64 KiB at once: call again. */
 char *gib_log_next_text(struct gib_log *log);
+/* The same with marks. */
+char *gib_log_next_marked(struct gib_log *log);
 /* Goes on from here: what was collected so far is not printed. */
 void gib_log_skip(struct gib_log *log);
 
