@@ -287,7 +287,7 @@ uint32_t gib_elf_pthread_tid_offset(struct gib_elf *elf);
  * a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.
  */
 enum gib_unwind_kind {
-    GIB_UNWIND_NONE,          /* no information from here on: stop */
+    GIB_UNWIND_NONE,          /* no information from here on */
     GIB_UNWIND_CFA_RSP,       /* CFA = rsp + cfa_offset */
     GIB_UNWIND_CFA_RBP,       /* CFA = rbp + cfa_offset */
     GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n;

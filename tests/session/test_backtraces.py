@@ -104,3 +104,53 @@ def test_json(debugger, target, tmp_path):
         assert call["caller"]["symbol"] == frames[0]["symbol"] and call["caller"]["inlined"] is True
         around = frames[inlined.index(False)]
         assert call["caller"]["in"] == around["symbol"] and call["caller"]["address"] == around["address"]
+
+
+PASS = ("handle SIGUSR1 SIGILL nostop noprint pass", "process handle SIGUSR1 SIGILL -s false -n false -p true")
+NO_TABLES = "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_frame_pointers_without_tables(debugger, target, cc):
+    program = target("inlined", cc=cc, opt="-O2", flags=NO_TABLES + ("-fno-omit-frame-pointer",))
+    result = debugger.session(program, ["gibbon wrap leaf -backtrace", "run"])
+    assert [f[0] for f in logged_frames(result.text, "leaf")[:4]] == ["inner", "middle", "outer", "main"]
+
+
+def test_neither_tables_nor_frame_pointers(debugger, target):
+    """The caller is known; what follows, if anything, are frames there are."""
+    result = debugger.session(target("inlined", opt="-O2", flags=NO_TABLES + ("-fomit-frame-pointer",)), ["gibbon wrap leaf -backtrace", "run"])
+    names = [f[0] for f in logged_frames(result.text, "leaf")]
+    assert names[:3] == ["inner", "middle", "outer"] and set(names[3:]) <= {"main", "__libc_start_call_main", "__libc_start_main", "_start"}, result.text
+    assert result.out == "sum 23\n"
+
+
+@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+def test_signals_and_threads(debugger, target, opt):
+    result = debugger.session(target("interrupted", opt=opt), ["break main", "run", PASS, "gibbon wrap leaf -backtrace", "continue"])
+    calls = re.findall(r"^gibbon: \[\d+\] \S+ leaf\(n=(\d+)\).*\n((?:    #.*\n)+)", result.text, re.M)
+    frames = {int(number): [re.sub(r"^ *#\d+ ", "", line) for line in text.splitlines()] for number, text in calls}
+    user, trap, thread = frames[10], frames[4], frames[1]
+    assert user[0].startswith("on_signal+") and user[1] == "<signal handler called>" and any(f.startswith("interrupted+") for f in user[2:6])
+    assert [re.split(r"\+| ", f)[0] for f in (trap[0], *trap[2:5])] == ["on_trap", "traps", "interrupted", "main"] and trap[1] == user[1]
+    assert re.match(r"traps \(", trap[2])  # at its first instruction: not what lies before it
+    assert thread[0].startswith("run+") and len(thread) == 3  # start_thread, clone
+
+
+def test_stripped_static_program(debugger, target):
+    named = target("interrupted", opt="-O1", debug=False, static=True)
+    program = target("interrupted", opt="-O1", debug=False, static=True, strip=True)
+    symbols = {line.split()[2]: int(line.split()[0], 16) for line in subprocess.run(["nm", named], capture_output=True, text=True).stdout.splitlines() if len(line.split()) == 3}
+    result = debugger.session(program, ["starti", PASS, "gibbon wrap *0x%x -backtrace" % symbols["leaf"], "continue"])
+    first = re.search(r"^gibbon: .*\n((?:    #.*\n)+)", result.text[result.text.index("*0x%x(" % symbols["leaf"]) - 60:], re.M)[1].splitlines()
+    assert first[1] == "    #1 <signal handler called>"
+    inside = [int(re.match(r" +#\d+ 0x([0-9a-f]+) \(interrupted\+0x", line)[1], 16) for line in first[:1] + first[2:]]
+    starts = sorted(symbols.values())
+    around = [max(s for s in starts if s < address) for address in inside]
+    assert symbols["on_signal"] in around[:1] and symbols["interrupted"] in around and symbols["main"] in around
+
+
+def test_depth(debugger, target):
+    """Frames of the stack are counted; copies come in addition."""
+    result = debugger.session(target("inlined", opt="-O2"), ["gibbon wrap leaf -backtrace 1", "run"])
+    assert re.search(r"leaf\(n=2\).*\n    #0 inner .*\n    #1 middle .*\n    #2 outer.*\n    \(more frames follow\)\n", result.text)
