@@ -61,7 +61,7 @@ def test_live_lines(interactive, nested):
 def test_addresses_and_errors(interactive, target):
     session = Session(interactive, target("errors"))
     session.do(COLOUR[session.name])
-    session.do("break main")
+    session.do(session.one.debugger.words("break main"))
     session.one.send("run")
     session.one.expect(r"at (\S*/)?errors\.c:\d+")
     session.one.prompt()

@@ -103,12 +103,12 @@ def test_threads_do_not_mix(debugger, nested):
                            for n in (10, 20, 30, 40))
 
 
-def test_calls_that_never_return(debugger, nested):
-    jumps = debugger.session(nested, ["gibbon set indent on", "gibbon wrap catches leaves inner", "run", "gibbon log"], args=["jumps"])
-    assert lines(jumps[3]) == ("catches(n=1) {\n  leaves(n=1) {\n    inner(n=1) = 1\n    inner(n=1) = 1\n} catches = 1\ninner(n=5) = 5\n"
+def test_calls_that_never_return(debugger, nested, tmp_path):
+    debugger.session(nested, ["gibbon set indent on", "gibbon wrap catches leaves inner", "run", "gibbon log -save jumps"], args=["jumps"])
+    assert lines((tmp_path / "jumps").read_text()) == ("catches(n=1) {\n  leaves(n=1) {\n    inner(n=1) = 1\n    inner(n=1) = 1\n} catches = 1\ninner(n=5) = 5\n"
                                  "leaves(n=1) <unfinished ...>\n")
-    ends = debugger.session(nested, ["gibbon set indent on", "gibbon wrap last ends inner libc.so.6!exit", "run", "gibbon log"], args=["ends"])
-    assert lines(ends[3]) == ("last(n=1) {\n  inner(n=1) = 1\n  ends(n=2) {\n    inner(n=2) = 2\n    exit(status=0)\n"
+    debugger.session(nested, ["gibbon set indent on", "gibbon wrap last ends inner libc.so.6!exit", "run", "gibbon log -save ends"], args=["ends"])
+    assert lines((tmp_path / "ends").read_text()) == ("last(n=1) {\n  inner(n=1) = 1\n  ends(n=2) {\n    inner(n=2) = 2\n    exit(status=0)\n"
                                 "  } ends <unfinished ...>\n} last <unfinished ...>\n")
 
 
