@@ -223,7 +223,7 @@ bool gib_elf_subprogram_around(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *d
         return true;
     /* A part of a function that lies elsewhere, or a function without a symbol. */
     struct gib_cu *cu = gib_elf_cu_at(elf, vaddr, &unit);
-    Dwarf *dwarf = cu ? follow_split(&unit) : NULL;
+    Dwarf *dwarf = cu ? gib_elf_follow_split(&unit) : NULL;
     if (cu)
         gib_elf_subprogram(elf, vaddr, die); /* reads them, if that was not done */
     for (size_t i = 0; cu && i < cu->function_count; i++)
