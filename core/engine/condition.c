@@ -123,8 +123,44 @@ static int write_code(struct gib_engine *engine, struct gib_process *process,
     if ((failed = gib_arena_write(engine, process, at, code, size, error)))
         return failed;
     arena->used = ((at + size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, size, GIB_MADE_THUNK);
     link->code = at;
     return 0;
+}
+
+/* A site for the function, planned and not used; NULL: there is no one function of this name. */
+static struct gib_site_state *plan_one(struct gib_engine *engine, const char *location)
+{
+    struct gib_patch probe = {0};
+    struct gib_found_list found = {NULL, 0};
+    struct gib_site_state *site = NULL;
+    struct gib_relocation copy;
+    struct gib_error ignored;
+    if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_STOPPED &&
+        !gib_location_parse(location, &probe.location, &ignored) &&
+        !gib_location_resolve(engine, &probe, 0, &found, &ignored) && found.count == 1 &&
+        gib_site_plan(engine, engine->process, &found.item[0], &probe, &site, &copy, 0, &ignored))
+        site = NULL;
+    gib_found_free(&found);
+    gib_location_free(&probe.location);
+    return site;
+}
+
+void gib_condition_words(struct gib_engine *engine, const char *location,
+                         void (*visit)(void *context, const char *word), void *context)
+{
+    struct gib_site_state *site = plan_one(engine, location);
+    struct scope names = {engine, engine->process, site};
+    struct gib_condition_scope scope = {.context = &names};
+    if (site) {
+        scope = (struct gib_condition_scope){site->prototype, &site->convention, site->entry,
+                                             &names,          file_at,           function_ranges};
+        gib_modules_lock(engine->process->modules);
+    }
+    gib_condition_names(&scope, visit, context);
+    if (site)
+        gib_modules_unlock(engine->process->modules);
+    gib_site_free(site);
 }
 
 int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
