@@ -116,7 +116,8 @@ static int show(struct gib_engine *engine, enum gib_log_format format, uint64_t 
 {
     /* A long log is shown in pieces, not built in memory. */
     FILE *spool = tmpfile();
-    int64_t written = spool ? gib_log_render(engine->log, format, last, patch, spool) : -1;
+    enum gib_log_format shown = format == GIB_LOG_TEXT ? GIB_LOG_MARKED : format;
+    int64_t written = spool ? gib_log_render(engine->log, shown, last, patch, spool) : -1;
     int code = errno;
     if (spool)
         rewind(spool);
@@ -125,7 +126,7 @@ static int show(struct gib_engine *engine, enum gib_log_format format, uint64_t 
     while (spool && (size = fread(piece, 1, sizeof piece - 1, spool)) > 0) {
         piece[size] = '\0';
         drop_returns(piece);
-        gib_show_text(engine, piece, GIB_PRINT_PLAIN);
+        gib_show_marked(engine, piece, GIB_PRINT_PLAIN);
     }
     if (spool)
         fclose(spool);

@@ -85,7 +85,7 @@ static void make_head(const struct gib_log_view *view, uint64_t ignored, struct 
     gib_out_printf(out, ",%u,%d,%d,", call->process, call->pid, call->tid);
 }
 
-static void make_address(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
+static void make_caller(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
 {
     char text[600];
     gib_log_describe(view, address, text);
@@ -129,18 +129,21 @@ static void write_arguments(struct gib_renderer *renderer, const struct gib_log_
     }
 }
 
+static void write_frame(const struct gib_frame_text *frame, uint64_t address, struct gib_out *out)
+{
+    char text[600];
+    gib_log_describe_frame(frame, text);
+    gib_escape_name(out, text);
+}
+
 /* Innermost first, with semicolons between. */
 static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
     for (uint32_t i = 0; chunk && i < chunk->size / 8; i++) {
-        uint64_t address;
-        char text[600];
-        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
-        gib_log_describe(view, address, text);
         if (i)
             gib_out_text(&renderer->scratch, "; ");
-        gib_escape_name(&renderer->scratch, text);
+        gib_log_each_frame(view, gib_log_frame(chunk, i), "; ", write_frame, &renderer->scratch);
     }
     write_scratch(renderer);
 }
@@ -165,7 +168,7 @@ void gib_log_csv(struct gib_renderer *renderer, const struct gib_log_view *view)
     gib_cached_site(renderer, view, make_site);
     write_result(renderer, view);
     gib_out_text(out, view->site->mocked ? "true," : ",");
-    gib_cached_address(renderer, view, view->record->caller, make_address);
+    gib_cached_caller(renderer, view, make_caller);
     gib_out_text(out, ",,");
     write_arguments(renderer, view);
     gib_out_byte(out, ',');

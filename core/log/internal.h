@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include "log/log.h"
+#include "log/nesting.h"
 #include "log/spool.h"
 
 /* One process whose calls are in the spool. */
@@ -51,12 +52,17 @@ struct gib_log {
 
     pthread_mutex_t life; /* who starts and ends streams */
     struct gib_reader *reader;
+    _Atomic bool indent;
+    pthread_mutex_t show;       /* who prints; taken before the others */
+    struct gib_nesting nesting; /* of what has been printed; with `show` */
 };
 
 /* render.c */
 struct gib_renderer;
 struct gib_renderer *gib_renderer_new(enum gib_log_format format);
 void gib_renderer_free(struct gib_renderer *renderer);
+/* Indents text; `nesting`: of the caller's, NULL: the renderer's own. */
+void gib_renderer_indent(struct gib_renderer *renderer, struct gib_nesting *nesting);
 /* Where the text goes; whoever takes bytes away may empty it between two calls. */
 struct gib_out *gib_renderer_out(struct gib_renderer *renderer);
 /* What stands before the first call and behind the last one. */

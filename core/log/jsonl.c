@@ -67,14 +67,42 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
     }
 }
 
-static void make_address(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
+/* One frame's object, without its end. */
+static void begin_frame(const struct gib_frame_text *frame, uint64_t address, struct gib_out *out)
 {
     char text[600];
-    gib_log_describe(view, address, text);
+    gib_log_describe_frame(frame, text);
     gib_out_text(out, "{\"address\":\"");
     gib_out_hex(out, address);
     gib_out_text(out, "\",\"symbol\":");
     gib_json_string(out, text);
+    if (frame && frame->inlined)
+        gib_out_text(out, ",\"inlined\":true");
+}
+
+static void write_frame(const struct gib_frame_text *frame, uint64_t address, struct gib_out *out)
+{
+    begin_frame(frame, address, out);
+    gib_out_byte(out, '}');
+}
+
+static void make_frame(const struct gib_log_view *view, uint64_t frame, struct gib_out *out)
+{
+    gib_log_each_frame(view, frame, ",", write_frame, out);
+}
+
+static void make_caller(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
+{
+    size_t count;
+    gib_modules_lock(view->modules);
+    const struct gib_frame_text *frames = gib_modules_frames(view->modules, address, true, &count);
+    begin_frame(frames, address, out);
+    if (count > 1) {
+        char text[600];
+        gib_frame_describe(&frames[count - 1], text, sizeof text);
+        write_string_field(out, "in", text);
+    }
+    gib_modules_unlock(view->modules);
     gib_out_byte(out, '}');
 }
 
@@ -127,11 +155,9 @@ static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_
         return;
     gib_out_text(&renderer->out, ",\"backtrace\":[");
     for (uint32_t i = 0; i < chunk->size / 8; i++) {
-        uint64_t address;
-        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
         if (i)
             gib_out_byte(&renderer->out, ',');
-        gib_cached_address(renderer, view, address, make_address);
+        gib_cached_frame(renderer, view, gib_log_frame(chunk, i), make_frame);
     }
     gib_out_text(&renderer->out, chunk->flags & GIB_CHUNK_CUT ? "],\"more_frames\":true" : "]");
 }
@@ -169,7 +195,7 @@ void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *vie
     if (view->site->mocked)
         gib_out_text(out, ",\"mocked\":true");
     gib_out_text(out, ",\"caller\":");
-    gib_cached_address(renderer, view, view->record->caller, make_address);
+    gib_cached_caller(renderer, view, make_caller);
     write_backtrace(renderer, view);
     gib_out_text(out, "}\n");
 }

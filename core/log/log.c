@@ -15,6 +15,7 @@ struct gib_log *gib_log_new(void (*wake)(void *context), void (*tick)(void *cont
     log->wake_context = context;
     pthread_mutex_init(&log->lock, NULL);
     pthread_mutex_init(&log->life, NULL);
+    pthread_mutex_init(&log->show, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -58,6 +59,8 @@ void gib_log_free(struct gib_log *log)
     pthread_cond_destroy(&log->grown);
     pthread_mutex_destroy(&log->lock);
     pthread_mutex_destroy(&log->life);
+    pthread_mutex_destroy(&log->show);
+    gib_nesting_free(&log->nesting);
     free(log);
 }
 
@@ -115,6 +118,23 @@ const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_
         at += sizeof *chunk + ((chunk->size + 7) & ~7u);
     }
     return NULL;
+}
+
+uint64_t gib_log_frame(const struct gib_chunk *backtrace, uint32_t index)
+{
+    uint64_t frame;
+    memcpy(&frame, gib_log_chunk_bytes(backtrace) + index * 8ull, 8);
+    return frame;
+}
+
+const struct gib_frame_text *gib_log_frames(const struct gib_log_view *view, uint64_t frame,
+                                            uint64_t *address, size_t *count)
+{
+    *address = frame & ~(GIB_FRAME_EXACT | GIB_FRAME_SIGNAL);
+    *count = 1;
+    return frame & GIB_FRAME_SIGNAL
+               ? NULL
+               : gib_modules_frames(view->modules, *address, !(frame & GIB_FRAME_EXACT), count);
 }
 
 static bool is_patched(const struct gib_log_site *site)
@@ -196,7 +216,7 @@ bool gib_log_view_make(const struct gib_log *log, const struct gib_call *call,
         return true;
     uint32_t index = view->record->site & 0xffffff;
     view->site = index < process->site_count ? process->site[index] : NULL;
-    if (!view->site || call->status > GIB_CALL_THREAD)
+    if (!view->site || call->status > GIB_CALL_BEGUN)
         return false;
     uint64_t needed = offsetof(struct gib_record, word) + 8ull * fixed_words(view);
     if (call->size - sizeof *call < needed)
@@ -240,7 +260,7 @@ void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *v
     free(cursor.block);
 }
 
-char *gib_log_next_text(struct gib_log *log)
+static char *next_text(struct gib_log *log, enum gib_log_format format)
 {
     enum { ENOUGH = 64 << 10 };
     pthread_mutex_lock(&log->lock);
@@ -249,8 +269,10 @@ char *gib_log_next_text(struct gib_log *log)
     pthread_mutex_unlock(&log->lock);
     if (cursor.place >= end)
         return NULL;
-    struct gib_renderer *renderer = gib_renderer_new(GIB_LOG_TEXT);
+    struct gib_renderer *renderer = gib_renderer_new(format);
     uint64_t none = 0;
+    if (renderer && log->indent)
+        gib_renderer_indent(renderer, &log->nesting);
     while (renderer && gib_renderer_out(renderer)->used < ENOUGH && cursor.place < end &&
            fill(log, &cursor)) {
         const struct gib_call *call;
@@ -276,11 +298,41 @@ char *gib_log_next_text(struct gib_log *log)
     return text;
 }
 
+static char *next_shown(struct gib_log *log, enum gib_log_format format)
+{
+    pthread_mutex_lock(&log->show);
+    char *text = next_text(log, format);
+    pthread_mutex_unlock(&log->show);
+    return text;
+}
+
+char *gib_log_next_text(struct gib_log *log)
+{
+    return next_shown(log, GIB_LOG_TEXT);
+}
+
+char *gib_log_next_marked(struct gib_log *log)
+{
+    return next_shown(log, GIB_LOG_MARKED);
+}
+
 void gib_log_skip(struct gib_log *log)
 {
+    pthread_mutex_lock(&log->show);
+    gib_nesting_free(&log->nesting);
     pthread_mutex_lock(&log->lock);
     log->printed = log->spool.end;
     pthread_mutex_unlock(&log->lock);
+    pthread_mutex_unlock(&log->show);
+}
+
+void gib_log_indent(struct gib_log *log, bool on)
+{
+    pthread_mutex_lock(&log->show);
+    if (!on)
+        gib_nesting_free(&log->nesting);
+    log->indent = on;
+    pthread_mutex_unlock(&log->show);
 }
 
 struct lines {
@@ -292,7 +344,8 @@ struct lines {
 static bool count_lines(const struct gib_log_view *view, void *context)
 {
     struct lines *lines = context;
-    for (int i = 0; view->site && i < GIB_MAX_ACTIONS; i++) {
+    bool is_call = view->site && view->call->status != GIB_CALL_BEGUN;
+    for (int i = 0; is_call && i < GIB_MAX_ACTIONS; i++) {
         int number = view->site->action[i].patch;
         lines->count += (view->record->accepted & 1u << i) && number &&
                         (!lines->patch || number == lines->patch);
@@ -342,6 +395,8 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
     if (last)
         gib_log_each(log, count_lines, &lines);
     r.skip = last && lines.count > last ? lines.count - last : 0;
+    if (log->indent)
+        gib_renderer_indent(r.renderer, NULL);
     struct gib_quiet_signals held;
     gib_hold_signals(&held);
     gib_renderer_begin(r.renderer);
@@ -375,11 +430,14 @@ uint64_t gib_log_streamed_away(struct gib_log *log)
 void gib_log_clear(struct gib_log *log)
 {
     gib_log_drain(log);
+    pthread_mutex_lock(&log->show);
+    gib_nesting_free(&log->nesting);
     pthread_mutex_lock(&log->lock);
     log->printed = log->spool.end;
     log->lost = 0;
     gib_spool_clear(&log->spool, gib_stream_place(log));
     pthread_mutex_unlock(&log->lock);
+    pthread_mutex_unlock(&log->show);
 }
 
 /* ---- problems ---- */

@@ -25,7 +25,13 @@
 #include "prototypes/prototype.h"
 
 /* In the order of GIB_LOG_FORMATS. */
-enum gib_log_format { GIB_LOG_TEXT, GIB_LOG_JSONL, GIB_LOG_CSV, GIB_LOG_TRACE };
+enum gib_log_format {
+    GIB_LOG_TEXT,
+    GIB_LOG_JSONL,
+    GIB_LOG_CSV,
+    GIB_LOG_TRACE,
+    GIB_LOG_MARKED = 16, /* text with marks (marks.h), to be shown */
+};
 #define GIB_LOG_FORMATS "text|jsonl|csv|trace"
 
 /* What rendering needs to know of a site. Kept as long as the log: a deleted patch's calls can
@@ -53,6 +59,8 @@ enum gib_call_status {
     GIB_CALL_LOST,       /* not a call: word[0] records were lost, word[1]: enum gib_lost */
     GIB_CALL_THREAD, /* not a call: a thread was seen first; word[0..1] is its name, not ended by
                         a NUL when it has 16 bytes */
+    GIB_CALL_BEGUN,  /* not a call: others were recorded inside one; its end follows, or does not.
+                        Only kept for lines that are indented */
 };
 enum gib_lost {
     GIB_LOST_READING, /* the target was faster than the reader, or a record made no sense */
@@ -100,9 +108,14 @@ bool gib_log_process_gone(struct gib_log *log);
  * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
+/* Whether text shows calls inside others indented; from now on the reader keeps what that needs. */
+void gib_log_indent(struct gib_log *log, bool on);
+
 /* Text of the calls that came since the last call of this function and are to be printed;
  * malloc'ed, NULL when there is none. At most about 64 KiB at once: call again. */
 char *gib_log_next_text(struct gib_log *log);
+/* The same with marks. */
+char *gib_log_next_marked(struct gib_log *log);
 /* Goes on from here: what was collected so far is not printed. */
 void gib_log_skip(struct gib_log *log);
 
@@ -142,9 +155,9 @@ bool gib_log_streams(struct gib_log *log, struct gib_log_stream_state *state);
  * *written: how many calls it has. */
 int gib_log_stream_end(struct gib_log *log, uint64_t *written, struct gib_error *error);
 
-/* Calls `each` for every entry of the spool, LOST and THREAD too, from the oldest on; until it
- * returns false. What it is given is valid during the call. It may not call functions of the log.
- * The rings are read meanwhile; entries that come later are not seen. */
+/* Calls `each` for every entry of the spool, LOST, THREAD and BEGUN too, from the oldest on; until
+ * it returns false. What it is given is valid during the call. It may not call functions of the
+ * log. The rings are read meanwhile; entries that come later are not seen. */
 struct gib_log_view;
 void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *view, void *context),
                   void *context);
@@ -161,12 +174,21 @@ struct gib_log_view { /* what a renderer sees of one call */
     double nanoseconds;       /* of one tick of the time stamps */
     uint64_t first;           /* time stamp of the first record of the process */
     int patch;                /* the accepted patch that the renderer writes a line for */
+    bool marks;
+    unsigned depth; /* of indentation */
+    bool closes;    /* the call's opening line was shown */
 };
 
 /* A chunk of the record, with its bytes; NULL when there is none. Checked against the record's
  * size. */
 const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type,
                                       int index);
+/* Frame `index` of a backtrace, as recorded. */
+uint64_t gib_log_frame(const struct gib_chunk *backtrace, uint32_t index);
+/* Its address, and as gib_modules_frames what is there; NULL for the kernel's frame below a signal
+ * handler. With the modules locked. */
+const struct gib_frame_text *gib_log_frames(const struct gib_log_view *view, uint64_t frame,
+                                            uint64_t *address, size_t *count);
 static inline const char *gib_log_chunk_bytes(const struct gib_chunk *chunk)
 {
     return (const char *)(chunk + 1);

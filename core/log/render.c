@@ -18,7 +18,7 @@ struct gib_renderer *gib_renderer_new(enum gib_log_format format)
     if (!renderer)
         return NULL;
     renderer->format = format;
-    if (format == GIB_LOG_TEXT)
+    if (format == GIB_LOG_TEXT || format == GIB_LOG_MARKED)
         return renderer;
     renderer->site = calloc(GIB_CACHED_SITES, sizeof *renderer->site);
     renderer->names = calloc(GIB_CACHED_SITES, sizeof *renderer->names);
@@ -42,7 +42,14 @@ void gib_renderer_free(struct gib_renderer *renderer)
     free(renderer->address);
     gib_out_free(&renderer->out);
     gib_out_free(&renderer->scratch);
+    gib_nesting_free(&renderer->own_nesting);
     free(renderer);
+}
+
+void gib_renderer_indent(struct gib_renderer *renderer, struct gib_nesting *nesting)
+{
+    if (renderer->format == GIB_LOG_TEXT || renderer->format == GIB_LOG_MARKED)
+        renderer->nesting = nesting ? nesting : &renderer->own_nesting;
 }
 
 struct gib_out *gib_renderer_out(struct gib_renderer *renderer)
@@ -109,11 +116,23 @@ const char *gib_cached_names(struct gib_renderer *renderer, const struct gib_log
     return text ? text : "";
 }
 
-void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
-                        uint64_t address, gib_make_text *make)
+static void write_address(struct gib_renderer *renderer, const struct gib_log_view *view,
+                          uint64_t key, uint64_t kind, gib_make_text *make)
 {
-    struct gib_cached *place = &renderer->address[(address ^ address >> 12) % GIB_CACHED_ADDRESSES];
-    write_cached(renderer, find(place, address, view->call->process, view, make));
+    struct gib_cached *place = &renderer->address[(key ^ key >> 12) % GIB_CACHED_ADDRESSES];
+    write_cached(renderer, find(place, key, kind << 32 | view->call->process, view, make));
+}
+
+void gib_cached_caller(struct gib_renderer *renderer, const struct gib_log_view *view,
+                       gib_make_text *make)
+{
+    write_address(renderer, view, view->record->caller, 0, make);
+}
+
+void gib_cached_frame(struct gib_renderer *renderer, const struct gib_log_view *view,
+                      uint64_t frame, gib_make_text *make)
+{
+    write_address(renderer, view, frame, 1, make);
 }
 
 /* ---- what the formats show ---- */
@@ -172,12 +191,38 @@ void gib_log_describe(const struct gib_log_view *view, uint64_t address, char te
     gib_modules_describe(view->modules, address, true, text, 600);
 }
 
+void gib_log_describe_frame(const struct gib_frame_text *frame, char text[600])
+{
+    if (frame)
+        gib_frame_describe(frame, text, 600);
+    else
+        strcpy(text, "<signal handler called>");
+}
+
+void gib_log_each_frame(const struct gib_log_view *view, uint64_t frame, const char *between,
+                        void (*write)(const struct gib_frame_text *frame, uint64_t address,
+                                      struct gib_out *out),
+                        struct gib_out *out)
+{
+    uint64_t address;
+    size_t count;
+    gib_modules_lock(view->modules);
+    const struct gib_frame_text *frames = gib_log_frames(view, frame, &address, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            gib_out_text(out, between);
+        write(frames ? &frames[i] : NULL, address, out);
+    }
+    gib_modules_unlock(view->modules);
+}
+
 /* ---- one entry of the spool ---- */
 
 static void render_one(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     switch (renderer->format) {
     case GIB_LOG_TEXT:
+    case GIB_LOG_MARKED:
         gib_log_text(view, &renderer->out);
         break;
     case GIB_LOG_JSONL:
@@ -196,6 +241,7 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
                     uint64_t *skip)
 {
     unsigned written = 0;
+    bool begun = view->call->status == GIB_CALL_BEGUN;
     uint64_t changes = gib_modules_changes();
     if (changes != renderer->described) { /* an address may be something else now */
         forget(renderer->address, GIB_CACHED_ADDRESSES);
@@ -207,6 +253,13 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
             render_one(renderer, view);
         return 0;
     }
+    if (begun && (!renderer->nesting || *skip))
+        return 0;
+    if (renderer->nesting) {
+        view->closes = !begun && gib_nesting_end(renderer->nesting, view->call);
+        view->depth = gib_nesting_depth(renderer->nesting, view->call);
+    }
+    view->marks = renderer->format == GIB_LOG_MARKED;
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
         int number = view->site->action[i].patch;
         if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
@@ -220,5 +273,7 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
         render_one(renderer, view);
         written++;
     }
-    return written;
+    if (begun && written)
+        gib_nesting_begin(renderer->nesting, view->call);
+    return begun ? 0 : written;
 }

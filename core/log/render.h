@@ -5,7 +5,7 @@
 #ifndef GIBBON_LOG_RENDER_H
 #define GIBBON_LOG_RENDER_H
 
-#include "log/log.h"
+#include "log/nesting.h"
 
 /* A text that was made once for a key. */
 struct gib_cached {
@@ -24,6 +24,7 @@ enum {
 struct gib_renderer {
     enum gib_log_format format;
     struct gib_out out;
+    struct gib_nesting *nesting, own_nesting;  /* NULL: without indentation */
     bool begun;                                /* there is an event before the next one: TRACE */
     struct gib_cached *site, *names, *address; /* GIB_CACHED_...; NULL: TEXT */
     struct gib_cached thread[GIB_CACHED_THREADS];
@@ -46,9 +47,17 @@ void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *v
 /* The same, but gives it: texts for the site's arguments, each with a NUL behind it. */
 const char *gib_cached_names(struct gib_renderer *renderer, const struct gib_log_view *view,
                              gib_make_text *make);
-/* ... of an address in the view's process. */
-void gib_cached_address(struct gib_renderer *renderer, const struct gib_log_view *view,
-                        uint64_t address, gib_make_text *make);
+/* ... of the view's caller, and of a frame of its backtrace as recorded. */
+void gib_cached_caller(struct gib_renderer *renderer, const struct gib_log_view *view,
+                       gib_make_text *make);
+void gib_cached_frame(struct gib_renderer *renderer, const struct gib_log_view *view,
+                      uint64_t frame, gib_make_text *make);
+/* Writes each of the frames at what was recorded, innermost first, with `between` between. `write`
+ * gets NULL for the kernel's frame below a signal handler. */
+void gib_log_each_frame(const struct gib_log_view *view, uint64_t frame, const char *between,
+                        void (*write)(const struct gib_frame_text *frame, uint64_t address,
+                                      struct gib_out *out),
+                        struct gib_out *out);
 
 /* One argument of a call. */
 struct gib_log_argument {
@@ -82,7 +91,9 @@ void gib_log_csv_header(struct gib_out *out);
 void gib_log_csv(struct gib_renderer *renderer, const struct gib_log_view *view);
 void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *view);
 
-/* "main+0x2f (guide.c:30)", at most 600 bytes; `caller`: of a return address. */
+/* "main+0x2f (guide.c:30)" of the innermost frame at a return address. */
 void gib_log_describe(const struct gib_log_view *view, uint64_t address, char text[600]);
+/* The same of a frame; NULL: as of gib_log_frames. */
+void gib_log_describe_frame(const struct gib_frame_text *frame, char text[600]);
 
 #endif

@@ -133,18 +133,23 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
 
 static void report_unfinished(struct gib_reader *r, struct gib_ring *ring)
 {
-    struct gib_open_call *oldest = NULL;
-    while (ring->open) { /* the list has the newest first */
+    struct gib_open_call *first = NULL;
+    while (ring->open &&
+           !r->log->indent) { /* the list has the newest first, as indentation wants it */
         struct gib_open_call *open = ring->open;
         ring->open = open->next;
-        open->next = oldest;
-        oldest = open;
+        open->next = first;
+        first = open;
     }
-    while (oldest) {
-        struct gib_open_call *open = oldest;
+    if (r->log->indent) {
+        first = ring->open;
+        ring->open = NULL;
+    }
+    while (first) {
+        struct gib_open_call *open = first;
         const struct gib_record *record = (const struct gib_record *)(open + 1);
         bool inside = !open->next && record->entered >= ring->latest;
-        oldest = open->next;
+        first = open->next;
         void *copy = gib_batch_room(r, open->size);
         if (copy)
             gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
@@ -195,6 +200,8 @@ static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t po
         break;
     case GIB_RECORD_OPEN:
         remember_open(r, ring, position, record, size);
+        if (r->log->indent)
+            gib_batch_add(r, ring, GIB_CALL_BEGUN, record, size, NULL, 0, 0);
         break;
     case GIB_RECORD_RETURN:
         join(r, ring, record, size);

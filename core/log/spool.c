@@ -123,7 +123,7 @@ uint64_t gib_spool_add(struct gib_spool *spool, const struct gib_call *call, con
                        size_t size, const void *more, size_t more_size)
 {
     enum { SPARE = sizeof(struct gib_call) + sizeof(struct gib_record) };
-    bool counts = call->status != GIB_CALL_LOST && call->status != GIB_CALL_THREAD;
+    bool counts = call->status < GIB_CALL_LOST;
     uint64_t lost = 0;
     if ((!spool->buffer && !(spool->buffer = malloc(BUFFER))) || call->size > BUFFER - SPARE) {
         spool->lost += counts;

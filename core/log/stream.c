@@ -293,6 +293,8 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
     s->state.format = format;
     s->state.patch = patch;
     snprintf(s->state.path, sizeof s->state.path, "%s", path);
+    if (log->indent)
+        gib_renderer_indent(s->renderer, NULL);
     gib_renderer_begin(s->renderer);
     sigset_t all, before;
     sigfillset(&all);

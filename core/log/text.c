@@ -3,6 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 #include "log/log.h"
+#include "log/marks.h"
+
+static void mark(const struct gib_log_view *view, struct gib_out *out, enum gib_mark mark)
+{
+    if (view->marks)
+        gib_out_byte(out, mark);
+}
 
 void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out)
 {
@@ -23,7 +30,9 @@ void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out
             break;
         }
         if (parameter->name) {
+            mark(view, out, GIB_MARK_VARIABLE);
             gib_escape_name(out, parameter->name);
+            mark(view, out, GIB_MARK_END);
             gib_out_byte(out, '=');
         }
         int first = site->convention.parameter[i].first,
@@ -54,10 +63,13 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
         const char *name = strerrorname_np(number), *text = strerrordesc_np(number);
         /* -1 also for MAP_FAILED and for results that C calls unsigned. */
         gib_out_text(out, word[0] ? "-1" : "NULL");
+        gib_out_byte(out, ' ');
+        mark(view, out, GIB_MARK_HIGHLIGHT);
         if (name)
-            gib_out_printf(out, " %s (%s)", name, text);
+            gib_out_printf(out, "%s (%s)", name, text);
         else
-            gib_out_printf(out, " errno %d", number);
+            gib_out_printf(out, "errno %d", number);
+        mark(view, out, GIB_MARK_END);
         return;
     }
     if (prototype && prototype->result.kind == GIB_TYPE_STRING) {
@@ -74,18 +86,29 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
     gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
 }
 
+/* A word of Gibbon's about the call. */
+static void write_note(const struct gib_log_view *view, const char *note, struct gib_out *out)
+{
+    gib_out_byte(out, ' ');
+    mark(view, out, GIB_MARK_METADATA);
+    gib_out_text(out, note);
+    mark(view, out, GIB_MARK_END);
+}
+
 /* Three significant digits in the unit that suits. */
-static void write_duration(double seconds, struct gib_out *out)
+static void write_duration(const struct gib_log_view *view, struct gib_out *out)
 {
     static const struct {
         double unit;
         const char *name;
     } units[] = {{1, "s>"}, {1e-3, "ms>"}, {1e-6, "us>"}, {1e-9, "ns>"}};
     size_t i = 0;
-    while (i < 3 && seconds < units[i].unit)
+    while (i < 3 && view->duration < units[i].unit)
         i++;
-    double value = seconds / units[i].unit;
-    gib_out_text(out, " <");
+    double value = view->duration / units[i].unit;
+    gib_out_byte(out, ' ');
+    mark(view, out, GIB_MARK_METADATA);
+    gib_out_byte(out, '<');
     if (i == 3 || value >= 100)
         gib_out_signed(out, (int64_t)(value < 1e18 ? value + .5 : 1e18));
     else if (value >= 10)
@@ -93,34 +116,102 @@ static void write_duration(double seconds, struct gib_out *out)
     else
         gib_out_fixed(out, (int64_t)(value * 100 + .5), 2);
     gib_out_text(out, units[i].name);
+    mark(view, out, GIB_MARK_END);
+}
+
+static void indent(const struct gib_log_view *view, struct gib_out *out)
+{
+    for (unsigned i = 0; i < view->depth; i++)
+        gib_out_text(out, "  ");
+}
+
+/* As gib_frame_describe, with marks. NULL: see gib_log_frames. */
+static void write_frame(const struct gib_log_view *view, const struct gib_frame_text *frame,
+                        struct gib_out *out)
+{
+    if (!frame) {
+        gib_out_text(out, "<signal handler called>");
+        return;
+    }
+    mark(view, out, frame->function ? GIB_MARK_FUNCTION : GIB_MARK_ADDRESS);
+    if (frame->function)
+        gib_escape_name(out, frame->function);
+    else
+        gib_out_printf(out, "0x%" PRIx64, frame->address);
+    mark(view, out, GIB_MARK_END);
+    if (frame->function && frame->offset && !frame->inlined)
+        gib_out_printf(out, "+0x%" PRIx64, frame->offset);
+    if (!frame->module)
+        return;
+    gib_out_text(out, " (");
+    mark(view, out, GIB_MARK_FILE);
+    gib_escape_name(out, frame->file ? frame->file : frame->module);
+    mark(view, out, GIB_MARK_END);
+    if (frame->file) {
+        gib_out_byte(out, ':');
+        mark(view, out, GIB_MARK_LINE);
+        gib_out_printf(out, "%u", frame->line);
+        mark(view, out, GIB_MARK_END);
+    } else if (!frame->function) {
+        gib_out_printf(out, "+0x%" PRIx64, frame->offset);
+    }
+    gib_out_byte(out, ')');
+    if (frame->inlined)
+        write_note(view, "[inlined]", out);
 }
 
 static void write_backtrace(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    unsigned number = 0;
     if (!chunk)
         return;
-    uint32_t count = chunk->size / 8;
-    for (uint32_t i = 0; i < count; i++) {
+    gib_modules_lock(view->modules);
+    for (uint32_t i = 0; i < chunk->size / 8; i++) {
         uint64_t address;
-        char text[600];
-        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
-        gib_modules_describe(view->modules, address, true, text, sizeof text);
-        gib_out_printf(out, "    #%u ", i);
-        gib_escape_name(out, text);
-        gib_out_byte(out, '\n');
+        size_t count;
+        const struct gib_frame_text *frames =
+            gib_log_frames(view, gib_log_frame(chunk, i), &address, &count);
+        for (size_t k = 0; k < count; k++) {
+            indent(view, out);
+            gib_out_printf(out, "    #%u ", number++);
+            write_frame(view, frames ? &frames[k] : NULL, out);
+            gib_out_byte(out, '\n');
+        }
     }
-    if (chunk->flags & GIB_CHUNK_CUT)
+    gib_modules_unlock(view->modules);
+    if (chunk->flags & GIB_CHUNK_CUT) {
+        indent(view, out);
         gib_out_text(out, "    (more frames follow)\n");
+    }
 }
 
 static void write_function(const struct gib_log_view *view, struct gib_out *out)
 {
+    mark(view, out, GIB_MARK_FUNCTION);
     if (view->site->ambiguous) {
         gib_escape_name(out, view->site->module);
         gib_out_byte(out, '!');
     }
     gib_escape_name(out, view->site->function);
+    mark(view, out, GIB_MARK_END);
+}
+
+static void write_end(const struct gib_log_view *view, struct gib_out *out)
+{
+    bool done = view->call->status == GIB_CALL_DONE;
+    if (done || view->call->status == GIB_CALL_RESUMED) {
+        write_result(view, out);
+        if (view->site->mocked)
+            write_note(view, "(mocked)", out);
+    }
+    if (done)
+        write_duration(view, out);
+    else if (view->call->status == GIB_CALL_UNFINISHED)
+        write_note(view, "<unfinished ...>", out);
+    else if (view->call->status == GIB_CALL_BEGUN)
+        gib_out_text(out, " {");
+    gib_out_byte(out, '\n');
 }
 
 void gib_log_text(const struct gib_log_view *view, struct gib_out *out)
@@ -136,34 +227,33 @@ void gib_log_text(const struct gib_log_view *view, struct gib_out *out)
                              "set ring-size)");
         return;
     }
+    /* The end of what has begun in a line of its own has its own time, too. */
+    bool ends_later = view->closes && call->status == GIB_CALL_DONE;
+    int64_t time = view->began + (ends_later ? view->lasted : 0);
+    int64_t microseconds = (time + (time < 0 ? -500 : 500)) / 1000;
     gib_out_text(out, "gibbon: [");
     gib_out_signed(out, call->tid);
-    int64_t microseconds = (view->began + (view->began < 0 ? -500 : 500)) / 1000;
     gib_out_text(out, microseconds < 0 ? "] " : "] +");
     gib_out_fixed(out, microseconds, 6);
     gib_out_byte(out, ' ');
+    indent(view, out);
+    if (view->closes) {
+        gib_out_text(out, "} ");
+        write_function(view, out);
+        write_end(view, out);
+        return;
+    }
     if (call->status == GIB_CALL_RESUMED) {
         gib_out_text(out, "<... ");
         write_function(view, out);
         gib_out_text(out, " resumed>");
-        write_result(view, out);
-        if (view->site->mocked)
-            gib_out_text(out, " (mocked)");
-        gib_out_byte(out, '\n');
+        write_end(view, out);
         return;
     }
     write_function(view, out);
     gib_out_byte(out, '(');
     gib_log_text_arguments(view, out);
     gib_out_byte(out, ')');
-    if (call->status == GIB_CALL_DONE) {
-        write_result(view, out);
-        if (view->site->mocked)
-            gib_out_text(out, " (mocked)");
-        write_duration(view->duration, out);
-    } else if (call->status == GIB_CALL_UNFINISHED) {
-        gib_out_text(out, " <unfinished ...>");
-    }
-    gib_out_byte(out, '\n');
+    write_end(view, out);
     write_backtrace(view, out);
 }

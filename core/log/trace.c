@@ -89,11 +89,23 @@ static void make_site(const struct gib_log_view *view, uint64_t ignored, struct 
     gib_json_string(out, view->site->module);
 }
 
-static void make_address(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
+static void make_caller(const struct gib_log_view *view, uint64_t address, struct gib_out *out)
 {
     char text[600];
     gib_log_describe(view, address, text);
     gib_json_string(out, text);
+}
+
+static void write_frame(const struct gib_frame_text *frame, uint64_t address, struct gib_out *out)
+{
+    char text[600];
+    gib_log_describe_frame(frame, text);
+    gib_json_string(out, text);
+}
+
+static void make_frame(const struct gib_log_view *view, uint64_t frame, struct gib_out *out)
+{
+    gib_log_each_frame(view, frame, ",", write_frame, out);
 }
 
 static void write_phase(struct gib_out *out, const char *phase, int64_t began)
@@ -131,11 +143,9 @@ static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_
         return;
     gib_out_text(&renderer->out, ",\"backtrace\":[");
     for (uint32_t i = 0; i < chunk->size / 8; i++) {
-        uint64_t address;
-        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
         if (i)
             gib_out_byte(&renderer->out, ',');
-        gib_cached_address(renderer, view, address, make_address);
+        gib_cached_frame(renderer, view, gib_log_frame(chunk, i), make_frame);
     }
     gib_out_byte(&renderer->out, ']');
 }
@@ -204,7 +214,7 @@ void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *vie
     if (view->site->mocked)
         gib_out_text(out, ",\"mocked\":true");
     gib_out_text(out, ",\"caller\":");
-    gib_cached_address(renderer, view, view->record->caller, make_address);
+    gib_cached_caller(renderer, view, make_caller);
     write_backtrace(renderer, view);
     gib_out_text(out, "}}");
 }

@@ -172,8 +172,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     for (uint32_t i = 0; i < sizeof declarations / sizeof *declarations; i++)
         add_site(log, i, declarations[i]);
+    gib_log_indent(log, size % 2);
     gib_log_drain(log);
     gib_log_ended(log);
+    free(gib_log_next_marked(log));
     check_text(log);
     check_lines(log, GIB_LOG_JSONL, 0, 0, "{", "}");
     check_lines(log, GIB_LOG_JSONL, 3, 2, "{", "}");
