@@ -214,7 +214,12 @@ char *gib_not_found(struct gib_engine *engine, const struct gib_location *locati
             free(nearest);
             nearest = NULL;
         }
-        hint = suggestion(nearest);
+        char *clones = gib_location_clones(engine, location);
+        hint =
+            clones ? gib_format(" Only clones of it are there: %s.", clones) : suggestion(nearest);
+        if (clones)
+            free(nearest);
+        free(clones);
         sentence = location->module
                        ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
                                     location->module, hint ? hint : "")
