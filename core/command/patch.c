@@ -309,6 +309,18 @@ static void show_during(struct gib_engine *engine, const struct gib_patch *patch
                   mark->location.text, mark->delay.message);
 }
 
+/* A name that is waited for may be misspelt. */
+static void suggest_with(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    const char *with = patch->with.function;
+    char *nearest = with && !patch->package && patch->delayed && patch->delay.code == GIB_E_WAITING
+                        ? gib_location_nearest(engine, with)
+                        : NULL;
+    if (nearest && strcmp(nearest, with))
+        gib_print(engine, "  Did you mean %.60s?\n", nearest);
+    free(nearest);
+}
+
 void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -333,6 +345,7 @@ void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch
                   patch->thread);
     gib_summarize_refusals(engine, patch, "  ");
     gib_show_delay(engine, patch, "  ");
+    suggest_with(engine, patch);
 }
 
 int gib_patch_place(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)
