@@ -37,6 +37,22 @@ bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #include "agent/condition.c"
 
+/* The agent's code has no vector registers, this program's has. What a call may change is changed.
+ */
+uint64_t keeping_read(void *, uint64_t, void *, uint64_t);
+uint64_t keeping_text(void *, uint64_t, const struct gib_text_operand *);
+#define KEEPING(name, function)                                                                    \
+    name ":\n"                                                                                     \
+         "    push %rbp\n mov %rsp, %rbp\n sub $576, %rsp\n and $-64, %rsp\n"                      \
+         "    test $15, %bpl\n jne 1f\n"                                                           \
+         "    fxsave (%rsp)\n call " function "\n fxrstor (%rsp)\n"                                \
+         "    mov $0x7777, %ecx\n mov %rcx, %rdx\n mov %rcx, %rsi\n mov %rcx, %rdi\n"              \
+         "    mov %rcx, %r8\n mov %rcx, %r9\n mov %rcx, %r10\n mov %rcx, %r11\n"                   \
+         "    leave\n ret\n"                                                                       \
+         "1:  ud2\n"
+__asm__(".text\n" KEEPING("keeping_read", "gib_condition_read")
+            KEEPING("keeping_text", "gib_condition_text"));
+
 /* ---- what is kept over a call ---- */
 
 /* Not static: the assembler code below has them by their names. */
@@ -90,8 +106,8 @@ enum gib_verdict condition_run(const struct gib_condition *condition,
     /* Anywhere: at an odd address, too. Only the thread's own registers may tell it where. */
     uint8_t *at = page() + 3;
     memcpy(at, code, size);
-    copy.read = gib_condition_read;
-    copy.text = gib_condition_text;
+    copy.read = keeping_read;
+    copy.text = keeping_text;
     uint64_t verdict = condition_call(at, &copy);
     if (verdict > GIB_VERDICT_FAILED)
         fail_msg("verdict %llu", (unsigned long long)verdict);

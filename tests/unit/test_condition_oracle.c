@@ -341,7 +341,7 @@ static void generate_real(struct pair *out, int depth)
 {
     static const char *const leaves[] = {
         "f",         "d",         "r->f",     "r->d",      "1.5",          "0.0",      "2.5f",
-        "1e10",      "(-0.5)",      "0x1p-3",   "r->uf",     "3.f",          ".25",      "(double)ul",
+        "1e10",      "(-0.5)",    "0x1p-3",   "r->uf",     "3.f",          ".25",      "(double)ul",
         "(float)ul", "(double)l", "(float)i", "(double)u", "(float)r->us", "(float)sc"};
     static const char *const operators[] = {" + ", " - ", " * ", " / "};
     static const char *const casts[] = {"((float)", "((double)"};
@@ -462,7 +462,7 @@ static bool own_file(void *context, size_t index, struct gib_condition_file *out
     return index == 0;
 }
 
-static void compile(struct side *side, struct pair *pairs, size_t count)
+static void compile(struct side *side, const char *compiler, struct pair *pairs, size_t count)
 {
     char source[64], command[400];
     snprintf(source, sizeof source, "/tmp/gibbon-condition-%d.c", getpid());
@@ -474,8 +474,8 @@ static void compile(struct side *side, struct pair *pairs, size_t count)
         fprintf(file, "int e%zu(ARGUMENTS) { return !!(%s); }\n", i, pairs[i].c);
     fclose(file);
     snprintf(command, sizeof command,
-             "%s -std=gnu2x -Dtrue=1 -w -O0 -g -fwrapv -ffp-contract=off -fPIC -shared -o %s %s",
-             GIBBON_CC, side->path, source);
+             "%s -std=gnu2x -Dtrue=1 -w -g -fwrapv -ffp-contract=off -fPIC -shared -o %s %s",
+             compiler, side->path, source);
     assert_int_equal(system(command), 0);
     unlink(source);
     struct gib_error error;
@@ -611,12 +611,13 @@ static void compare(const struct side *side, size_t number, const struct pair *p
         memcpy(call.xmm, words.xmm, sizeof call.xmm);
         int verdict = condition_run(condition, &call);
         if (verdict != expected)
-            fail_msg("verdict %d, gcc says %d: %s", verdict, expected, pair->condition);
+            fail_msg("verdict %d, the compiler says %d: %s", verdict, expected, pair->condition);
         if (!gib_condition_is_plain(condition))
             continue;
         bool inlined = condition_run_inline(condition, &words);
         if (inlined != (expected == GIB_VERDICT_TRUE))
-            fail_msg("inline verdict %d, gcc says %d: %s", inlined, expected, pair->condition);
+            fail_msg("inline verdict %d, the compiler says %d: %s", inlined, expected,
+                     pair->condition);
     }
 }
 
@@ -626,16 +627,17 @@ static unsigned long number_of(const char *name, unsigned long otherwise)
     return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-static void test_random(void **unused)
+static void compare_with(const char *compiler)
 {
-    size_t count = number_of("CONDITION_COUNT", 1500), plain = 0;
-    state = number_of("CONDITION_SEED", 20240117) | 1;
+    size_t count = number_of("CONDITION_COUNT", 500), plain = 0;
+    static uint64_t seeds = 20240117;
+    state = number_of("CONDITION_SEED", seeds += 2) | 1;
     struct side side = {.handle = NULL};
     struct pair *pairs = calloc(count, sizeof *pairs);
     assert_non_null(pairs);
     for (size_t i = 0; i < count; i++)
         generate_truth(&pairs[i], 1 + (int)below(5));
-    compile(&side, pairs, count);
+    compile(&side, compiler, pairs, count);
     for (size_t i = 0; i < count; i++) {
         struct gib_error error;
         struct gib_condition_text *text;
@@ -664,8 +666,27 @@ static void test_random(void **unused)
     unlink(side.path);
 }
 
+static void test_gcc(void **unused)
+{
+    compare_with(GIBBON_CC);
+}
+
+static void test_gcc_optimised(void **unused)
+{
+    compare_with(GIBBON_CC " -O2 -fno-strict-aliasing -gdwarf-4");
+}
+
+static void test_clang(void **unused)
+{
+    if (system("clang --version >/dev/null 2>&1"))
+        skip();
+    compare_with("clang");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gcc),
+                                       cmocka_unit_test(test_gcc_optimised),
+                                       cmocka_unit_test(test_clang)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
