@@ -270,8 +270,8 @@ bool gib_condition_type_follows(struct gib_condition_parser *p, bool alone)
     if (p->types && p->types->is_type(p->types->context, type->name))
         return true;
     /* As long as nobody knows, the second parenthesis is no call. */
-    bool open = !p->types && !ahead.failed && ahead.word.kind == GIB_WORD_MARK &&
-                ahead.word.mark == '(';
+    bool open =
+        !p->types && !ahead.failed && ahead.word.kind == GIB_WORD_MARK && ahead.word.mark == '(';
     return !alone && !ahead.failed && (open || starts_operand(&ahead));
 }
 

@@ -307,7 +307,8 @@ static const char *last_part(const char *name, size_t *length)
  * one may begin inside of another. */
 static bool may_have(Dwarf *dwarf, const char *name)
 {
-    static const char *const sections[] = {".debug_str", ".debug_info", ".debug_line_str"};
+    static const char *const sections[] = {".debug_str", ".debug_info", ".debug_types",
+                                           ".debug_line_str"};
     size_t length, strings;
     const char *part = last_part(name, &length);
     Elf *elf = dwarf_getelf(dwarf);
@@ -317,6 +318,8 @@ static bool may_have(Dwarf *dwarf, const char *name)
     for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));) {
         Elf64_Shdr *header = elf64_getshdr(section);
         const char *own = header ? elf_strptr(elf, strings, header->sh_name) : NULL;
+        if (own && !strcmp(own, ".debug_addr"))
+            return true; /* the strings are in .dwo files */
         for (size_t i = 0; own && i < GIB_COUNT(sections); i++) {
             if (strcmp(own, sections[i]))
                 continue;
@@ -331,19 +334,17 @@ static bool may_have(Dwarf *dwarf, const char *name)
     return !any;
 }
 
+/* Type units included, and units of .dwo files. */
 static bool look_in_units(struct wanted *wanted, Dwarf *dwarf, const char *name)
 {
-    size_t header_size;
-    Dwarf_Off next;
-    for (Dwarf_Off at = 0; dwarf && !dwarf_nextcu(dwarf, at, &next, &header_size, NULL, NULL, NULL);
-         at = next) {
-        if (next <= at)
-            break;
-        if (!dwarf_offdie(dwarf, at + header_size, &wanted->unit))
-            continue;
-        gib_elf_follow_split(&wanted->unit);
+    Dwarf_CU *unit = NULL;
+    Dwarf_Die split; /* of a type unit, the type */
+    uint8_t kind;
+    while (!dwarf_get_units(dwarf, unit, &unit, NULL, &kind, &wanted->unit, &split)) {
+        if (kind == DW_UT_skeleton && split.addr)
+            wanted->unit = split;
         wanted->budget = budget_of_unit;
-        if (look(wanted, &wanted->unit, name, 0))
+        if (wanted->unit.addr && look(wanted, &wanted->unit, name, 0))
             return true;
     }
     return false;
