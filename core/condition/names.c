@@ -89,7 +89,8 @@ static bool anywhere(struct gib_checker *c, const char *name, unsigned what, str
     for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &one.file); i++)
         for (size_t j = i ? c->prefixes - 1 : 0; j < c->prefixes; j++) {
             const char *full = prefixed(c, j, name);
-            if (!full || !gib_elf_name_anywhere(one.file.elf, full, what, &one.name))
+            if (!full || !one.file.elf ||
+                !gib_elf_name_anywhere(one.file.elf, full, what, &one.name))
                 continue;
             bool whole = one.name.what == GIB_DEBUG_VARIABLE
                              ? one.name.storage != GIB_DEBUG_UNLOCATED
@@ -187,8 +188,8 @@ static bool symbol_address(struct gib_checker *c, const char *symbol, uint64_t *
     struct gib_elf_definition definition;
     for (int program = 1; program >= 0; program--)
         for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &file); i++) {
-            const struct gib_elf_info *info = gib_elf_info(file.elf);
-            if ((info->has_interpreter || !info->is_dynamic_object) != program ||
+            const struct gib_elf_info *info = file.elf ? gib_elf_info(file.elf) : NULL;
+            if (!info || (info->has_interpreter || !info->is_dynamic_object) != program ||
                 !gib_elf_definition(file.elf, symbol, NULL, &definition) ||
                 definition.thread_local_variable || definition.ifunc)
                 continue;

@@ -375,6 +375,26 @@ static void test_locale(void **unused)
     free(before);
 }
 
+static bool no_elf(void *context, size_t index, struct gib_condition_file *out)
+{
+    *out = (struct gib_condition_file){NULL, 0};
+    return index < 2;
+}
+
+/* A function in no file. */
+static void test_no_file(void **unused)
+{
+    struct gib_error error;
+    struct gib_condition_text *text;
+    struct gib_condition *condition;
+    struct gib_convention convention;
+    gib_convention_make(NULL, &convention);
+    struct gib_condition_scope scope = {.convention = &convention, .file = no_elf};
+    assert_int_equal(gib_condition_parse("x == 1 && (y) - 1", &text, &error), 0);
+    assert_int_equal(gib_condition_check(text, &scope, &condition, &error), GIB_E_NOT_FOUND);
+    gib_condition_text_free(text);
+}
+
 static void visit(void *context, const char *name)
 {
     strcat(context, name);
@@ -420,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_uses),        cmocka_unit_test(test_inline_size),
         cmocka_unit_test(test_text_bounds), cmocka_unit_test(test_divisions),
         cmocka_unit_test(test_locale),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_no_file),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
 }
