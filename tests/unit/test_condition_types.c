@@ -197,6 +197,7 @@ static const struct row rows[] = {
     {METHOD, "pair.second == 31 && pairs.first.second == 'q'", NULL},
     /* the names around it */
     {METHOD, "total == 1000 && Thing::total == 1000 && LIMIT == 99 && Other::INNER == 17", NULL},
+    {METHOD, "INNER == 17 && LIMIT + INNER == 116 && total == 1000", NULL},
     {METHOD, "counter == 42 && inner::counter == 42 && outer::inner::counter == 42", NULL},
     {METHOD, "hidden == 43 && fixed == 44 && kept == 8 && anonymous == 6 && in_inline == 5", NULL},
     {METHOD, "outer::v1::in_inline == 5 && ::outer::in_inline == 5", NULL},
@@ -254,7 +255,7 @@ static const struct row rows[] = {
     {"gives_float", "$ret == 4 && f == 1.5f", NULL},
     {"nothing", "$ret == 0", "returns nothing"},
     {"nothing", "k == 7 && p == 0xabc8 && $errno == 2 && $tid == 99 && $calls == 5", NULL},
-    {"nothing", "old->o == 1 || sizeof(outer::Old) == 4", "NULL is read"},
+    {"nothing", "old->o == 1 || sizeof(outer::v1::Old) == 4", "NULL is read"},
 };
 
 static void check_rows(struct program *program)
@@ -333,6 +334,7 @@ static void test_gcc(void **unused)
 static void test_gcc_optimised(void **unused)
 {
     with(GIBBON_CXX " -O2 -g -gdwarf-4 -fdebug-types-section");
+    with(GIBBON_CXX " -O1 -g -gdwarf-5 -fdebug-types-section");
 }
 
 static void test_split(void **unused)
