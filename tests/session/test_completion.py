@@ -56,7 +56,7 @@ def test_values(gdb, target):
     """Behind a setting or an option comes what it can be, and nothing else."""
     lines = {"gibbon set follow ": ["off", "on"], "gibbon set ov b": ["block"], "set gibbon pending o": ["off", "on"], "gibbon set ring-size ": [], "gibbon set follow on ": [], "gibbon show follow ": [],
              "gibbon wrap work -thread ": ["1"], "gibbon wrap work -after ": [], "gibbon wrap work -prototype ": [], "gibbon wrap work -from libc": ["libc.so.6"], "gibbon wrap -from=libc": ["-from=libc.so.6"],
-             "gibbon wrap -fr libc.so.6 betw": ["between"], "gibbon wrap -backtrace betw": ["between"], "gibbon log -follow ": ["off", "on"], "gibbon log --form ": ["csv", "jsonl", "text", "trace"], "gibbon log -format=t": ["-format=text"],
+             "gibbon wrap -fr libc.so.6 betw": ["between"], "gibbon wrap -backtrace betw": ["between"], "gibbon log -follow ": ["off", "on"], "gibbon log --form ": ["csv", "jsonl", "text", "trace"], "gibbon log -format=te": ["-format=text"],
              "gibbon explain work ": [], "gibbon help wrap ": [], "gibbon version ": [], "gibbon wrap work between -quie": ["-quiet"], "info gibbon ": ["1"], "gibbon log 1 ": [], "gibbon enable ": ["1"]}
     found = completions(gdb, target("calls"), *lines, before=["break main", "run", ("gibbon wrap work -quiet", "")])
     for (line, words), got in zip(lines.items(), found):
