@@ -84,8 +84,9 @@ static int make_room(struct preview *p, struct gib_site_state *site, struct gib_
 {
     struct gib_process *planned = &p->planned;
     uint64_t counters =
-        planned->counters + 2ull * (planned->site_count - p->engine->process->site_count);
-    if (planned->site_count == GIB_MAX_SITES || counters + 2 > GIB_MAX_COUNTERS)
+        planned->counters +
+        (uint64_t)GIB_COUNTER_WORDS * (planned->site_count - p->engine->process->site_count);
+    if (planned->site_count == GIB_MAX_SITES || counters + GIB_COUNTER_WORDS > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
                         "This process has had %d patches on functions, as many as one can have; "
                         "the next run, or detach and attach, begins anew.",

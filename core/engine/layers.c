@@ -116,7 +116,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                    struct gib_layer_change *out, struct gib_error *error)
 {
     memset(out, 0, sizeof *out);
-    if (process->counters + 2 > GIB_MAX_COUNTERS)
+    if (process->counters + GIB_COUNTER_WORDS > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
                         "This process has had %d patches on functions, as many as one can have; "
                         "the next run, or detach and attach, begins anew.",
@@ -150,7 +150,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
     out->layer = layer;
     out->before = *layer;
     layer->chain[place] = (struct gib_chain_link){patch, process->counters};
-    process->counters += 2;
+    process->counters += GIB_COUNTER_WORDS;
     layer->kind = gib_layer_kind(site, layer);
     patch->only_jumps |= layer->kind == GIB_THUNK_JUMP;
     if (!out->added && layer->kind == out->before.kind)

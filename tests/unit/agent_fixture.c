@@ -71,7 +71,8 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     uint64_t ring = options->ring_size ? options->ring_size : 1 << 20;
     s->sites = page_up(sizeof *s);
     s->unwind = page_up(s->sites + sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES);
-    s->threads = s->unwind + GIB_UNWIND_SIZE;
+    s->histograms = page_up(s->unwind + GIB_UNWIND_SIZE);
+    s->threads = s->histograms + sizeof(struct gib_histogram) * (uint64_t)GIB_MAX_HISTOGRAMS;
     s->counters_offset = PAGE;
     s->ring_offset = page_up(PAGE + 8ull * GIB_MAX_COUNTERS);
     s->ring_size = ring;
@@ -98,7 +99,8 @@ void agent_open(struct agent *a, struct agent_options options)
     memset(a, 0, sizeof *a);
     uint64_t ring = options.ring_size ? options.ring_size : 1 << 20;
     a->size = page_up(sizeof(struct gib_shared)) +
-              sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES + PAGE + GIB_UNWIND_SIZE +
+              sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES + 2 * PAGE + GIB_UNWIND_SIZE +
+              sizeof(struct gib_histogram) * (uint64_t)GIB_MAX_HISTOGRAMS +
               (ring + 2 * PAGE + 8ull * GIB_MAX_COUNTERS) * GIB_MAX_THREADS;
     a->fd = memfd_create("gibbon", MFD_CLOEXEC);
     assert_true(a->fd >= 0);
@@ -210,7 +212,7 @@ static void fill_action(struct agent *a, struct gib_action *action,
             a->shared->range[a->shared->range_count++] = options->from[i];
     }
     a->patches++;
-    a->counters += 2;
+    a->counters += GIB_COUNTER_WORDS;
 }
 
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
