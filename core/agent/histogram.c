@@ -20,9 +20,15 @@ static struct gib_histogram *take(struct gib_shared *shared)
     return taken;
 }
 
-static void add(struct gib_histogram *times, uint64_t ticks)
+/* The call before this one goes into its bucket. */
+static void add(struct gib_histogram *times, uint64_t last)
 {
     enum { LEAST = 1 << GIB_HISTOGRAM_FINE };
+    uint64_t ticks = times->last;
+    times->last = last;
+    /* Two processors' counters may be apart by more than a short call takes. */
+    if ((int64_t)ticks < 0)
+        ticks = 0;
     if (ticks < times->least)
         times->least = ticks < LEAST ? LEAST : ticks;
     if (ticks > times->most)
@@ -34,20 +40,20 @@ static void add(struct gib_histogram *times, uint64_t ticks)
 void gib_time_call(struct gib_shared *shared, struct gib_thread *thread,
                    const struct gib_site *site, uint32_t accepted, uint64_t ticks)
 {
-    /* Two processors' counters may be apart by more than a short call takes. */
-    if ((int64_t)ticks < 0)
-        ticks = 0;
     for (uint32_t i = 0; i < site->actions; i++) {
         if (!(accepted & 1u << i))
             continue;
         uint64_t *counter = gib_thread_counter(shared, thread, site->action[i].counter);
         struct gib_histogram *times = (struct gib_histogram *)counter[GIB_COUNTER_HISTOGRAM];
-        if (gib_unlikely(!times) && (times = take(shared)))
-            counter[GIB_COUNTER_HISTOGRAM] = (uint64_t)times;
-        if (times)
+        if (gib_likely(times)) {
             add(times, ticks);
-        else
+        } else if ((times = take(shared))) {
+            times->last = ticks;
+            gib_barrier();
+            counter[GIB_COUNTER_HISTOGRAM] = (uint64_t)times;
+        } else {
             ++counter[GIB_COUNTER_UNTIMED];
+        }
     }
 }
 

@@ -150,7 +150,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
     out->layer = layer;
     out->before = *layer;
     layer->chain[place] = (struct gib_chain_link){patch, process->counters};
-    process->counters += GIB_COUNTER_WORDS;
+    process->counters = gib_next_counters(process->counters);
     layer->kind = gib_layer_kind(site, layer);
     patch->only_jumps |= layer->kind == GIB_THUNK_JUMP;
     if (!out->added && layer->kind == out->before.kind)

@@ -225,8 +225,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
     process->pid = pid;
     process->fd = process->memory_fd = -1;
     process->shadow_stacks = gib_will_have_shadow_stacks(pid);
-    /* The first are nobody's: those of actions that never were. */
-    process->counters = GIB_COUNTER_WORDS;
+    process->counters = GIB_FIRST_COUNTERS; /* those before are of actions that never were */
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;

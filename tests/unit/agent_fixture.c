@@ -121,6 +121,7 @@ void agent_open(struct agent *a, struct agent_options options)
     a->entry = (uint64_t)a->arena;
     a->arena_used = (image + 63) & ~(size_t)63;
     fill_shared(a, &options);
+    a->counters = GIB_FIRST_COUNTERS;
     if (!options.no_reader)
         agent_attach(a);
 }
@@ -212,7 +213,7 @@ static void fill_action(struct agent *a, struct gib_action *action,
             a->shared->range[a->shared->range_count++] = options->from[i];
     }
     a->patches++;
-    a->counters += GIB_COUNTER_WORDS;
+    a->counters = gib_next_counters(a->counters);
 }
 
 static void *make_thunk(struct agent *a, uint32_t index, void *original,

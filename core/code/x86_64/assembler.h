@@ -44,7 +44,7 @@ void gib_immediate(struct emitter *e, int reg, uint64_t value);
 
 void gib_jump(struct emitter *e, uint64_t target);
 /* The second byte of a conditional jump 0f 8x, or 0xe9 for an unconditional one. */
-enum { JB = 0x82, JE = 0x84, JNE = 0x85, JA = 0x87, JS = 0x88, JMP = 0xe9 };
+enum { JB = 0x82, JAE, JE, JNE, JBE, JA, JNS = 0x89, JMP = 0xe9 };
 void gib_jump_label(struct emitter *e, uint8_t condition, struct label *label);
 void gib_jump_if(struct emitter *e, uint8_t condition, uint64_t target);
 void gib_label_here(struct emitter *e, const struct label *label);

@@ -338,8 +338,8 @@ static void find_record(struct emitter *e, const struct gib_thunk_request *r,
  *      sub rax, [frame entered] ; mov [rcx + duration], rax
  *      mov rax, [frame rax] ; mov [rcx + result], rax     or movq [rcx + result], xmm0
  *      mov byte [rcx + kind], CALL
- *      mov rax, [rcx + duration]
  *      mov [r11 + open], 0
+ *      mov rax, [rcx + duration]
  *      add rdx, size - 1                                  or, with texts:
  *      movzx ecx, word [rcx + lines] ; shl ecx, 6 ; lea rdx, [rdx + rcx - 1]
  *      mov [r11 + head], rdx                              published
@@ -354,10 +354,11 @@ static void write_return(struct emitter *e, const struct gib_site *shape)
     } else {
         reload(e, RAX, rax);
         gib_memory(e, STORE, RAX, RCX, IN_RECORD(result));
-        gib_memory(e, LOAD, RAX, RCX, IN_RECORD(duration));
     }
     BYTES(e, 0xc6, 0x41, offsetof(struct gib_record, kind), GIB_RECORD_CALL);
     store_zero(e, R11, IN_THREAD(open));
+    if (shape->result != GIB_RESULT_XMM0)
+        gib_memory(e, LOAD, RAX, RCX, IN_RECORD(duration));
     if (shape->strings) {
         BYTES(e, 0x0f, 0xb7, 0x49, offsetof(struct gib_record, lines));
         BYTES(e, 0xc1, 0xe1, 6, 0x48, 0x8d, 0x54, 0x0a, 0xff);
@@ -369,72 +370,82 @@ static void write_return(struct emitter *e, const struct gib_site *shape)
 }
 
 /*
- *  What gib_time_call() does, with rax = ticks:
+ *  What gib_time_call() does, with rax = the duration, of the call before this one:
  *      mov rdx, [frame histogram]
- *      cmp rax, [rdx + least] ; jb fewer
- *      cmp rax, [rdx + most] ; ja more
+ *      mov rcx, [rdx + last] ; mov [rdx + last], rax
+ *      cmp rcx, [rdx + least] ; jb seldom
+ *      cmp rcx, [rdx + most] ; ja seldom
  *  known:
- *      add [rdx + total], rax
- *      bsr rcx, rax ; sub ecx, FINE ; shr rax, cl         no less than 1 << FINE here
- *      lea eax, [rax + rcx * 8]                           gib_histogram_index()
+ *      add [rdx + total], rcx
+ *      mov rax, rcx ; bsr rcx, rcx ; sub ecx, FINE        no less than 1 << FINE here
+ *      shr rax, cl ; lea ecx, [rax + rcx * 8]             gib_histogram_index()
  *  tiny:
- *      inc qword [rdx + rax * 8 + bucket]
+ *      inc qword [rdx + rcx * 8 + bucket]
  *      mov [r11 + busy], 0
- *      ...                                                its end: time_seldom() goes behind that
+ *
+ *  Not of this call: that would cost 7 ns and not 1. Which bucket it is depends on the time stamp
+ *  just taken, and AMD's processors let no load pass a store whose address they do not know yet:
+ *  everything up to the next time stamp would wait for this one. (bsr waits for the old value of
+ *  its destination, too.)
  */
 struct seldom {
-    struct label fewer, more;
-    uint64_t known, tiny; /* addresses */
+    struct label here;
+    uint64_t known, tiny; /* addresses it goes back to */
 };
 static void time_call(struct emitter *e, struct seldom *seldom)
 {
     _Static_assert(1 << GIB_HISTOGRAM_FINE == 8, "the scale of lea");
     reload(e, RDX, histogram);
-    gib_memory(e, CMP, RAX, RDX, IN_HISTOGRAM(least));
-    gib_jump_label(e, JB, &seldom->fewer);
-    gib_memory(e, CMP, RAX, RDX, IN_HISTOGRAM(most));
-    gib_jump_label(e, JA, &seldom->more);
+    gib_memory(e, LOAD, RCX, RDX, IN_HISTOGRAM(last));
+    gib_memory(e, STORE, RAX, RDX, IN_HISTOGRAM(last));
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(least));
+    gib_jump_label(e, JB, &seldom->here);
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(most));
+    gib_jump_label(e, JA, &seldom->here);
     seldom->known = e->address + e->at;
-    gib_memory(e, ADD_TO, RAX, RDX, IN_HISTOGRAM(total));
-    BYTES(e, 0x48, 0x0f, 0xbd, 0xc8, 0x83, 0xe9, GIB_HISTOGRAM_FINE, 0x48, 0xd3, 0xe8);
-    BYTES(e, 0x8d, 0x04, 0xc8);
+    gib_memory(e, ADD_TO, RCX, RDX, IN_HISTOGRAM(total));
+    BYTES(e, 0x48, 0x89, 0xc8, 0x48, 0x0f, 0xbd, 0xc9, 0x83, 0xe9, GIB_HISTOGRAM_FINE);
+    BYTES(e, 0x48, 0xd3, 0xe8, 0x8d, 0x0c, 0xc8);
     seldom->tiny = e->address + e->at;
-    BYTES(e, 0x48, 0xff, 0x84, 0xc2);
+    BYTES(e, 0x48, 0xff, 0x84, 0xca);
     gib_put32(e, (uint32_t)offsetof(struct gib_histogram, bucket));
     store_zero(e, R11, IN_THREAD(busy));
 }
 
 /*
- *  more:
- *      test rax, rax ; js backwards                       the processors' counters are apart
- *      mov [rdx + most], rax ; jmp known
- *  fewer:
- *      cmp rax, 1 << FINE ; jb few
- *      mov [rdx + least], rax ; jmp known
- *  backwards:
- *      xor eax, eax
+ *  seldom:
+ *      test rcx, rcx ; jns later
+ *      xor ecx, ecx                                       the processors' counters are apart
+ *  later:
+ *      cmp rcx, [rdx + most] ; jbe no_more ; mov [rdx + most], rcx
+ *  no_more:
+ *      cmp rcx, 1 << FINE ; jb few
+ *      cmp rcx, [rdx + least] ; jae known ; mov [rdx + least], rcx ; jmp known
  *  few:
- *      mov qword [rdx + least], 1 << FINE ; add [rdx + total], rax ; jmp tiny
+ *      mov qword [rdx + least], 1 << FINE ; add [rdx + total], rcx ; jmp tiny
  */
 static void time_seldom(struct emitter *e, const struct seldom *seldom)
 {
-    struct label backwards = {0}, few = {0};
-    gib_label_here(e, &seldom->more);
-    BYTES(e, 0x48, 0x85, 0xc0);
-    gib_jump_label(e, JS, &backwards);
-    gib_memory(e, STORE, RAX, RDX, IN_HISTOGRAM(most));
-    gib_jump(e, seldom->known);
-    gib_label_here(e, &seldom->fewer);
-    BYTES(e, 0x48, 0x83, 0xf8, 1 << GIB_HISTOGRAM_FINE);
+    struct label later = {0}, no_more = {0}, few = {0};
+    gib_label_here(e, &seldom->here);
+    BYTES(e, 0x48, 0x85, 0xc9);
+    gib_jump_label(e, JNS, &later);
+    BYTES(e, 0x31, 0xc9);
+    gib_label_here(e, &later);
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(most));
+    gib_jump_label(e, JBE, &no_more);
+    gib_memory(e, STORE, RCX, RDX, IN_HISTOGRAM(most));
+    gib_label_here(e, &no_more);
+    BYTES(e, 0x48, 0x83, 0xf9, 1 << GIB_HISTOGRAM_FINE);
     gib_jump_label(e, JB, &few);
-    gib_memory(e, STORE, RAX, RDX, IN_HISTOGRAM(least));
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(least));
+    gib_jump_if(e, JAE, seldom->known);
+    gib_memory(e, STORE, RCX, RDX, IN_HISTOGRAM(least));
     gib_jump(e, seldom->known);
-    gib_label_here(e, &backwards);
-    BYTES(e, 0x31, 0xc0);
     gib_label_here(e, &few);
     gib_memory(e, 0xc7, 0, RDX, IN_HISTOGRAM(least));
     gib_put32(e, 1 << GIB_HISTOGRAM_FINE);
-    gib_memory(e, ADD_TO, RAX, RDX, IN_HISTOGRAM(total));
+    gib_memory(e, ADD_TO, RCX, RDX, IN_HISTOGRAM(total));
     gib_jump(e, seldom->tiny);
 }
 
