@@ -352,7 +352,21 @@ uint64_t agent_calls(struct agent *a, uint32_t site)
 
 uint64_t agent_failures(struct agent *a, uint32_t site)
 {
-    return sum(a, a->site[site].counter + 1);
+    return sum(a, a->site[site].counter + GIB_COUNTER_FAILURES);
+}
+
+void agent_times(struct agent *a, uint32_t site, struct gib_times *times)
+{
+    memset(times, 0, sizeof *times);
+    for (uint32_t i = 0; i < a->shared->threads_used; i++) {
+        const uint64_t *counter =
+            (uint64_t *)((char *)agent_block(a, i) + a->shared->counters_offset) +
+            a->site[site].counter;
+        times->calls += counter[GIB_COUNTER_CALLS];
+        times->untimed += counter[GIB_COUNTER_UNTIMED];
+        if (counter[GIB_COUNTER_HISTOGRAM])
+            gib_times_sum(times, (const struct gib_histogram *)counter[GIB_COUNTER_HISTOGRAM]);
+    }
 }
 
 uint64_t agent_records(struct agent *a, uint32_t block)

@@ -24,7 +24,13 @@ static bool has_plain_result(const struct gib_site *site)
            (site->result <= GIB_RESULT_RAX || site->result == GIB_RESULT_XMM0);
 }
 
-/* Without texts. */
+/* Whether chunks may follow the words: texts, errno, or what the agent adds to a result. */
+static bool may_grow(const struct gib_site *site)
+{
+    return site->strings || site->errno_rule || !has_plain_result(site);
+}
+
+/* Without chunks. */
 static uint32_t record_lines(const struct gib_site *site)
 {
     size_t words = site->words > 3 ? site->words : 3;
@@ -177,7 +183,7 @@ static void fetch_ahead(struct emitter *e, uint32_t lines)
  *      cmp [r11 + busy], 0 ; jne enter ; mov [r11 + busy], rsp
  *      cmp [r11 + open], 0 ; jne enter_claimed
  *      mov rcx, [r11 + head]
- *      lea rax, [rcx + size]                              or, with texts, the longest:
+ *      lea rax, [rcx + size]                              or the longest, if more may follow:
  *      mov eax, [rdx + lines] ; shl eax, 6 ; add rax, rcx
  *      cmp rax, [r11 + limit] ; ja enter_claimed
  *      mov [frame position], rcx ; add rcx, [r11 + base]
@@ -190,7 +196,7 @@ static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_
     compare_with_zero(e, R11, IN_THREAD(open));
     gib_jump_label(e, JNE, &exits->enter_claimed);
     gib_memory(e, LOAD, RCX, R11, IN_THREAD(head));
-    if (shape->strings) {
+    if (may_grow(shape)) {
         gib_memory32(e, LOAD, RAX, RDX, IN_SITE(lines));
         BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc8);
     } else {
