@@ -2,7 +2,6 @@
 #include "command/stats.h"
 
 #include <inttypes.h>
-#include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,19 +39,31 @@ static void add_row(struct gib_engine *engine, struct gib_table *table,
 
 /* ---- the histogram ---- */
 
-/* A terminal that shows blocks. The debugger may not have called setlocale(): then the environment
- * says what the user's terminal is. */
+/* Whether the terminal shows blocks: what the user's locale says. Neither nl_langinfo(3) nor
+ * getenv(3) tell that in a process with Python in it, which changes C to C.UTF-8 (PEP 538); the
+ * environment as the debugger was given it does. */
 static bool shows_blocks(void)
 {
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    if (!strcmp(nl_langinfo(CODESET), "UTF-8"))
-        return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value)
-            return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
-    }
-    return false;
+    static const char *const names[] = {"LC_ALL=", "LC_CTYPE=", "LANG="};
+    int found[] = {-1, -1, -1};
+    char *text = NULL;
+    size_t room = 0;
+    bool shows = false;
+    FILE *environment = fopen("/proc/self/environ", "re");
+    if (!environment)
+        return false;
+    while (getdelim(&text, &room, '\0', environment) > 0)
+        for (size_t i = 0; i < 3; i++) {
+            size_t length = strlen(names[i]);
+            if (!strncmp(text, names[i], length) && text[length])
+                found[i] = strcasestr(text, "utf-8") || strcasestr(text, "utf8");
+        }
+    for (size_t i = 3; i-- > 0;)
+        if (found[i] >= 0)
+            shows = found[i];
+    free(text);
+    fclose(environment);
+    return shows;
 }
 
 /* A bar of `share` of the width; whatever is there at all is seen. */
@@ -109,7 +120,7 @@ static struct rows choose_rows(const struct gib_times *t)
 }
 
 static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t row, uint64_t count,
-                     uint64_t highest)
+                     uint64_t highest, bool blocks)
 {
     uint32_t from = (r->first + row) * r->each, to = from + r->each;
     char begins[GIB_DURATION_TEXT], ends[GIB_DURATION_TEXT], *bar = NULL;
@@ -120,7 +131,7 @@ static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t r
     gib_log_duration(seconds_of(engine, (double)gib_histogram_from(to)), ends);
     FILE *out = open_memstream(&bar, &size);
     if (out && count)
-        write_bar(out, (double)count / (double)highest, shows_blocks());
+        write_bar(out, (double)count / (double)highest, blocks);
     if (out)
         fclose(out);
     gib_print(engine, "  %6s - %6s %10" PRIu64 "%s%s\n", begins, ends, count,
@@ -133,6 +144,7 @@ static void show_histogram(struct gib_engine *engine, const struct gib_patch *pa
 {
     struct rows r = choose_rows(t);
     uint64_t highest = 1;
+    bool blocks = shows_blocks();
     for (uint32_t row = 0; row < r.count; row++)
         highest = row_count(&r, t, row) > highest ? row_count(&r, t, row) : highest;
     gib_print(engine, "\nPatch %d, %s:\n", patch->number, patch->location.text);
@@ -142,7 +154,7 @@ static void show_histogram(struct gib_engine *engine, const struct gib_patch *pa
             gib_print(engine, "       ...\n");
             row += gap - 1;
         } else {
-            show_row(engine, &r, row, row_count(&r, t, row), highest);
+            show_row(engine, &r, row, row_count(&r, t, row), highest, blocks);
         }
     }
 }

@@ -2,6 +2,7 @@
  * up, never trusted for anything else. */
 #include "engine/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engine/internal.h"
@@ -49,14 +50,15 @@ void gib_times_sum(struct gib_times *times, const struct gib_histogram *from)
 
 double gib_times_share(const struct gib_times *times, double share)
 {
-    uint64_t wanted = (uint64_t)(share * (double)times->timed), below = 0;
+    double rank = ceil(share * (double)times->timed);
+    uint64_t wanted = rank < 1 ? 1 : (uint64_t)rank, below = 0;
     if (!times->timed)
         return 0;
-    if (wanted >= times->timed)
-        wanted = times->timed - 1;
+    if (wanted > times->timed)
+        wanted = times->timed;
     for (uint32_t i = 0; i < GIB_HISTOGRAM_BUCKETS; i++) {
         below += times->bucket[i];
-        if (below <= wanted)
+        if (below < wanted)
             continue;
         /* The middle of the bucket; of its part that there were times in. */
         double from = (double)gib_histogram_from(i);

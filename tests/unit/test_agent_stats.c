@@ -2,6 +2,7 @@
  * How often and how long: the histograms that thunks and the agent keep, against the durations in
  * the records of the same calls, call by call.
  */
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -63,8 +64,8 @@ static void check_shares(const struct gib_times *t, uint64_t *list, size_t count
     static const double shares[] = {0, 0.01, 0.5, 0.9, 0.99, 0.999, 1};
     qsort(list, count, sizeof *list, by_value);
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-        size_t at = (size_t)(shares[i] * (double)count);
-        double right = (double)list[at < count ? at : count - 1];
+        size_t at = (size_t)ceil(shares[i] * (double)count);
+        double right = (double)list[at ? at - 1 : 0];
         double got = gib_times_share(t, shares[i]);
         if (got > right * 17 / 16 || got < right * 15 / 16)
             fail_msg("%f of %zu calls: %f, not %f", shares[i], count, got, right);
