@@ -146,6 +146,7 @@ void gib_patch_remember(struct gib_engine *engine, struct gib_patch *patch)
         gib_patch_times(engine, patch, times);
     patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
     patch->earlier_unknown = gib_patch_unknown(engine, patch);
+    patch->earlier_undecided = gib_patch_undecided(engine, patch);
     if (!times)
         return;
     free(patch->earlier_times);
@@ -158,7 +159,8 @@ void gib_patch_remember(struct gib_engine *engine, struct gib_patch *patch)
 
 void gib_patch_forget_counts(struct gib_patch *patch)
 {
-    patch->earlier_calls = patch->earlier_failures = patch->earlier_unknown = 0;
+    patch->earlier_calls = patch->earlier_failures = 0;
+    patch->earlier_unknown = patch->earlier_undecided = 0;
     free(patch->earlier_times);
     patch->earlier_times = NULL;
 }
