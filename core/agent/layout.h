@@ -232,7 +232,7 @@ enum gib_counter {
     GIB_COUNTER_WORDS,
 };
 
-#define GIB_FIRST_COUNTERS 8                              /* those before are nobody's */
+#define GIB_FIRST_COUNTERS 8                                 /* those before are nobody's */
 #define GIB_MAX_COUNTERS   ((GIB_MAX_SITES / 126 + 1) * 512) /* 126 of GIB_COUNTER_WORDS a page */
 /*
  * The index of the counters to give away next. The first 64 bytes of a page are left out: so far
@@ -432,10 +432,11 @@ struct gib_frame {
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
     uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
     /* From here on an eight-bit displacement from rbp is enough. */
-    uint64_t wide;          /* 112 address of the XSAVE area of a call that preserves registers */
+    uint64_t wide; /* 112 address of the XSAVE area of a call that preserves registers */
     union {
         uint64_t histogram; /* 120 address; only of the fast part of a thunk */
-        uint64_t undecided; /* a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
+        uint64_t
+            undecided; /* a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
     };
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */

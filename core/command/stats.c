@@ -112,7 +112,7 @@ static struct rows choose_rows(const struct gib_times *t)
     for (uint32_t each = 1;; each *= 2) {
         struct rows r = {each, first / each, last / each - first / each + 1};
         uint32_t shown = 0;
-        for (uint32_t row = 0, gap; row < r.count; row += gap > 1 ? gap : 1, shown++)
+        for (uint32_t row = 0, gap; row<r.count; row += gap> 1 ? gap : 1, shown++)
             gap = gap_at(&r, t, row);
         if (shown <= MOST)
             return r;
@@ -198,9 +198,8 @@ static void show_missing(struct gib_engine *engine, const struct missing *m, con
 static void show_lost(struct gib_engine *engine)
 {
     uint64_t lost = gib_log_lost(engine->log);
-    uint64_t unseen = engine->process && engine->process->installed
-                          ? engine->process->shared->unrecorded
-                          : 0;
+    uint64_t unseen =
+        engine->process && engine->process->installed ? engine->process->shared->unrecorded : 0;
     if (lost)
         gib_print(engine,
                   "%" PRIu64
@@ -225,8 +224,8 @@ static int show(struct gib_engine *engine, struct gib_patch *const *patches, siz
     bool each = named || count <= FEW;
     struct missing all = {0, 0, 0};
     struct gib_times *times = calloc(each ? count : 1, sizeof *times);
-    if (!times || !gib_table_begin(
-                      &table, "Num Calls Failed Total Min Mean p50 p90 p99 Max What", "")) {
+    if (!times ||
+        !gib_table_begin(&table, "Num Calls Failed Total Min Mean p50 p90 p99 Max What", "")) {
         free(times);
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }

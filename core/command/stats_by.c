@@ -21,7 +21,7 @@ struct group {
 struct groups {
     const struct gib_stats_by *by;
     int patch;
-    int32_t pid; /* of the first call in the log: threads of others are told with theirs */
+    int32_t pid;         /* of the first call in the log: threads of others are told with theirs */
     struct group *group; /* open addressing: hash 0 is free */
     size_t count, room;  /* room: a power of two */
     struct group rest;   /* calls for which there was no room */

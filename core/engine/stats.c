@@ -97,12 +97,11 @@ static const uint64_t *counters_of(const struct gib_process *process, uint32_t t
                                    uint32_t counter)
 {
     const struct gib_shared *shared = process->shared;
-    uint64_t at = shared->threads + thread * shared->thread_size + shared->counters_offset +
-                  8ull * counter;
+    uint64_t at =
+        shared->threads + thread * shared->thread_size + shared->counters_offset + 8ull * counter;
     uint64_t end = process->size - (uint64_t)GIB_MAX_ARENAS * GIB_ARENA_SIZE;
-    return at + 8ull * GIB_COUNTER_WORDS <= end
-               ? (const uint64_t *)((const char *)shared + at)
-               : NULL;
+    return at + 8ull * GIB_COUNTER_WORDS <= end ? (const uint64_t *)((const char *)shared + at)
+                                                : NULL;
 }
 
 void gib_patch_times(const struct gib_engine *engine, const struct gib_patch *patch,

@@ -267,7 +267,8 @@ NOT_INLINED static void leap(int away)
 static void test_longjmp(void **state)
 {
     struct agent *a = *state;
-    __typeof__(&leap) thunk = agent_patch(a, leap, "void leap(int away)", (struct patch_options){0});
+    __typeof__(&leap) thunk =
+        agent_patch(a, leap, "void leap(int away)", (struct patch_options){0});
     for (volatile int i = 0; i < 30; i++)
         if (!setjmp(out))
             thunk(i % 3 == 0);

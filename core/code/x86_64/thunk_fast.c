@@ -78,11 +78,8 @@ static const struct {
         {R11, IN_FRAME(r11)},
 },
   others[] = {
-      {RDI, IN_FRAME(gpr[0])},
-      {RSI, IN_FRAME(gpr[1])},
-      {R8, IN_FRAME(gpr[4])},
-      {R9, IN_FRAME(gpr[5])},
-      {R10, IN_FRAME(r10)},
+      {RDI, IN_FRAME(gpr[0])}, {RSI, IN_FRAME(gpr[1])}, {R8, IN_FRAME(gpr[4])},
+      {R9, IN_FRAME(gpr[5])},  {R10, IN_FRAME(r10)},
 };
 static void move_used(struct emitter *e, uint8_t opcode)
 {
