@@ -16,7 +16,8 @@ def ns(text):
 
 def rows(text):
     """By the number of the patch: calls, failures, seven times, name."""
-    return {int(cells[0]): cells[1:] for cells in (line.split() for line in text.split("\n")) if len(cells) >= 11 and line[0].isdigit()}
+    found = [line.split() for line in text.split("\n") if line[:1].isdigit()]
+    return {int(cells[0]): cells[1:] for cells in found if len(cells) >= 11}
 
 
 def groups(text):
