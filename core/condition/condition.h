@@ -46,8 +46,11 @@ struct gib_condition_file {
 
 /* What names mean. The callbacks get `context`. */
 struct gib_condition_scope {
-    const struct gib_prototype
-        *prototype; /* of the function; NULL: only $arg1 to $arg6, as words */
+    const char *name; /* of the function, for messages; NULL: the prototype's */
+    /* Of the function; NULL: only $arg1 to $arg6, as words. */
+    const struct gib_prototype *prototype;
+    /* The same with the names of its manual page; NULL: there is none. */
+    const struct gib_prototype *manual;
     const struct gib_convention *convention;
     uint64_t entry; /* address of the function */
     void *context;

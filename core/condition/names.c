@@ -275,14 +275,33 @@ static void visit_names(struct gib_checker *c, void (*visit)(void *context, cons
         gib_elf_names_near(file.elf, c->scope->entry - file.bias, visit, context);
 }
 
+/* " (fd, buf, count)", as far as there is room; "" when they have no names. */
+static void list_arguments(const struct gib_checker *c, char *out, size_t size)
+{
+    const struct gib_prototype *prototype = c->scope->prototype;
+    size_t used = 0;
+    *out = '\0';
+    for (size_t i = 0; prototype && i < prototype->parameter_count; i++) {
+        const char *name = prototype->parameters[i].name;
+        if (!name || used + strlen(name) + 8 > size)
+            continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : " (", name);
+    }
+    if (used)
+        strcpy(out + used, ")");
+}
+
 static struct gib_operand not_found(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     struct guess g = {.name = syntax->name, .distance = strlen(syntax->name) < 5 ? 2 : 3};
+    char arguments[100];
     visit_names(c, guess, &g);
-    return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                          "\"%.*s\" is no argument of %.60s, no variable and no enumerator.%s%s%s",
-                          GIB_SHOWN(c, syntax), gib_check_function(c),
-                          g.best ? " Did you mean " : "", g.best ? g.best : "", g.best ? "?" : "");
+    list_arguments(c, arguments, sizeof arguments);
+    return gib_check_fail(
+        c, GIB_E_NOT_FOUND, syntax,
+        "\"%.*s\" is no argument of %.60s%s, no variable and no enumerator.%s%s%s",
+        GIB_SHOWN(c, syntax), gib_check_function(c), g.best ? "" : arguments,
+        g.best ? " Did you mean " : "", g.best ? g.best : "", g.best ? "?" : "");
 }
 
 static struct gib_operand keyword(struct gib_checker *c, const struct gib_syntax *syntax)

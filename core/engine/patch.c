@@ -26,6 +26,7 @@ void gib_patch_free(struct gib_patch *patch)
     free(patch->options);
     free(patch->from);
     free(patch->prototype_text);
+    gib_patch_forget_counts(patch);
     free(patch->condition_text);
     gib_condition_text_free(patch->condition);
     free(patch);

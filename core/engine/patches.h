@@ -105,7 +105,8 @@ struct gib_patch {
     size_t delayed;              /* sites that can be when a thread has left them */
     struct gib_error delay;      /* of the first of them */
     uint64_t earlier_calls, earlier_failures, earlier_unknown,
-        earlier_undecided; /* of the process that ended last */
+        earlier_undecided;           /* of the process that ended last */
+    struct gib_times *earlier_times; /* likewise; NULL: none. Owned */
 };
 
 #endif

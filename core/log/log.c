@@ -411,6 +411,35 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
     return r.error || ferror(out) ? -1 : r.written;
 }
 
+struct visit {
+    bool (*visit)(const struct gib_log_view *, void *);
+    void *context;
+    uint32_t process;
+};
+
+static bool visit_call(const struct gib_log_view *view, void *context)
+{
+    const struct visit *v = context;
+    uint32_t status = view->call->status;
+    return view->call->process != v->process || status == GIB_CALL_THREAD ||
+           status == GIB_CALL_BEGUN || v->visit(view, v->context);
+}
+
+void gib_log_visit(struct gib_log *log, bool (*visit)(const struct gib_log_view *, void *),
+                   void *context)
+{
+    struct visit v = {visit, context, log->process_count};
+    gib_log_each(log, visit_call, &v);
+}
+
+double gib_log_rate(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    double rate = log->ticks_per_second;
+    pthread_mutex_unlock(&log->lock);
+    return rate;
+}
+
 uint64_t gib_log_lost(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);

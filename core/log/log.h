@@ -126,6 +126,8 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
 uint64_t gib_log_lost(struct gib_log *log);
 /* Calls that `log` has no more, since a stream has written them to its file. */
 uint64_t gib_log_streamed_away(struct gib_log *log);
+/* Ticks of the time stamp counter in a second; 0 before the first process. */
+double gib_log_rate(struct gib_log *log);
 void gib_log_clear(struct gib_log *log);
 /* A sentence that the user should see, from another thread: malloc'ed, NULL when there is none. */
 char *gib_log_take_problem(struct gib_log *log);
@@ -178,6 +180,17 @@ struct gib_log_view { /* what a renderer sees of one call */
     unsigned depth; /* of indentation */
     bool closes;    /* the call's opening line was shown */
 };
+/* Shows `visit` every call of the process that was attached last, in order, and where records were
+ * lost (view->site is NULL then), until it says false; as gib_log_each. */
+void gib_log_visit(struct gib_log *log, bool (*visit)(const struct gib_log_view *, void *),
+                   void *context);
+/* Parts of a line: one argument without its name, by its number among the site's parameters (of the
+ * words, where there is no prototype); the result behind its `=`, nothing for void. */
+void gib_log_text_argument(const struct gib_log_view *view, size_t index, struct gib_out *out);
+void gib_log_text_result(const struct gib_log_view *view, struct gib_out *out);
+/* Three significant digits in the unit that suits: "14.2us". */
+enum { GIB_DURATION_TEXT = 32 };
+void gib_log_duration(double seconds, char out[GIB_DURATION_TEXT]);
 
 /* A chunk of the record, with its bytes; NULL when there is none. Checked against the record's
  * size. */

@@ -11,6 +11,23 @@ static void mark(const struct gib_log_view *view, struct gib_out *out, enum gib_
         gib_out_byte(out, mark);
 }
 
+void gib_log_text_argument(const struct gib_log_view *view, size_t index, struct gib_out *out)
+{
+    const struct gib_log_site *site = view->site;
+    const struct gib_prototype *prototype = site->prototype;
+    if (!prototype || prototype->unspecified) {
+        gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[index], 1, NULL);
+        return;
+    }
+    int first = site->convention.parameter[index].first,
+        count = site->convention.parameter[index].count;
+    uint64_t word[2] = {0, 0};
+    memcpy(word, &gib_record_words(view->record)[first],
+           sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
+    gib_value_write(out, GIB_VALUE_TEXT, &prototype->parameters[index].type, word, count,
+                    gib_log_chunk(view, GIB_CHUNK_STRING, first));
+}
+
 void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_log_site *site = view->site;
@@ -18,7 +35,7 @@ void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out
     if (!prototype || prototype->unspecified) {
         for (int i = 0; i < site->convention.words; i++) {
             gib_out_text(out, i ? ", " : "");
-            gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[i], 1, NULL);
+            gib_log_text_argument(view, (size_t)i, out);
         }
         return;
     }
@@ -35,18 +52,12 @@ void gib_log_text_arguments(const struct gib_log_view *view, struct gib_out *out
             mark(view, out, GIB_MARK_END);
             gib_out_byte(out, '=');
         }
-        int first = site->convention.parameter[i].first,
-            count = site->convention.parameter[i].count;
-        uint64_t word[2] = {0, 0};
-        memcpy(word, &gib_record_words(view->record)[first],
-               sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
-        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count,
-                        gib_log_chunk(view, GIB_CHUNK_STRING, first));
+        gib_log_text_argument(view, i, out);
     }
     gib_variadic_write(view, GIB_VALUE_TEXT, out);
 }
 
-static void write_result(const struct gib_log_view *view, struct gib_out *out)
+void gib_log_text_result(const struct gib_log_view *view, struct gib_out *out)
 {
     const struct gib_prototype *prototype = view->site->prototype;
     uint64_t word[2] = {view->record->result, 0};
@@ -56,7 +67,6 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
         memcpy(&word[1], gib_log_chunk_bytes(second), 8);
     if (prototype && prototype->result.kind == GIB_TYPE_VOID)
         return;
-    gib_out_text(out, " = ");
     if (code) {
         int32_t number;
         memcpy(&number, gib_log_chunk_bytes(code), 4);
@@ -86,6 +96,15 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
     gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
 }
 
+static void write_result(const struct gib_log_view *view, struct gib_out *out)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    if (prototype && prototype->result.kind == GIB_TYPE_VOID)
+        return;
+    gib_out_text(out, " = ");
+    gib_log_text_result(view, out);
+}
+
 /* A word of Gibbon's about the call. */
 static void write_note(const struct gib_log_view *view, const char *note, struct gib_out *out)
 {
@@ -95,20 +114,16 @@ static void write_note(const struct gib_log_view *view, const char *note, struct
     mark(view, out, GIB_MARK_END);
 }
 
-/* Three significant digits in the unit that suits. */
-static void write_duration(const struct gib_log_view *view, struct gib_out *out)
+static void put_duration(double seconds, struct gib_out *out)
 {
     static const struct {
         double unit;
         const char *name;
-    } units[] = {{1, "s>"}, {1e-3, "ms>"}, {1e-6, "us>"}, {1e-9, "ns>"}};
+    } units[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
     size_t i = 0;
-    while (i < 3 && view->duration < units[i].unit)
+    while (i < 3 && seconds < units[i].unit)
         i++;
-    double value = view->duration / units[i].unit;
-    gib_out_byte(out, ' ');
-    mark(view, out, GIB_MARK_METADATA);
-    gib_out_byte(out, '<');
+    double value = seconds / units[i].unit;
     if (i == 3 || value >= 100)
         gib_out_signed(out, (int64_t)(value < 1e18 ? value + .5 : 1e18));
     else if (value >= 10)
@@ -116,6 +131,22 @@ static void write_duration(const struct gib_log_view *view, struct gib_out *out)
     else
         gib_out_fixed(out, (int64_t)(value * 100 + .5), 2);
     gib_out_text(out, units[i].name);
+}
+
+void gib_log_duration(double seconds, char out[GIB_DURATION_TEXT])
+{
+    struct gib_out text = {out, 0, GIB_DURATION_TEXT - 1, false}; /* it is always long enough */
+    put_duration(seconds, &text);
+    out[text.used] = '\0';
+}
+
+static void write_duration(const struct gib_log_view *view, struct gib_out *out)
+{
+    gib_out_byte(out, ' ');
+    mark(view, out, GIB_MARK_METADATA);
+    gib_out_byte(out, '<');
+    put_duration(view->duration, out);
+    gib_out_byte(out, '>');
     mark(view, out, GIB_MARK_END);
 }
 

@@ -196,7 +196,7 @@ void gib_emit_integer_of_real(struct gib_condition_emitter *g, const struct gib_
                             RAX, &accumulator);
 }
 
-enum { JAE = 0x83, JP = 0x8a, JNP = 0x8b };
+enum { JP = 0x8a, JNP = 0x8b };
 
 /* After a comparison: ZF and PF, both set when it is unordered. */
 static void jump_equal(struct gib_condition_emitter *g, struct label *label, bool when)
