@@ -12,8 +12,11 @@ import sys
 import tempfile
 import time
 
+from rows import markdown
+
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 GOALS = {"gdb": 0.5, "lldb": 1.0}  # seconds for 10,000
+COUNTS = (1000, 10000, 50000)
 
 
 def inside(own):
@@ -72,28 +75,34 @@ def run(debugger, program, own, library):
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(os.environ, GIBBON_LIBRARY=library), timeout=900)
     found = {name: float(value) for name, value in re.findall(r"^figure (\w+) ([\d.]+)$", done.stdout, re.M)}
     if "delete" not in found:
-        print(done.stdout[-2000:] + done.stderr[-2000:])
+        raise SystemExit("many: %s did not finish:\n%s%s" % (debugger, done.stdout[-2000:], done.stderr[-2000:]))
     return found
+
+
+def table(library, counts=COUNTS):
+    """Markdown."""
+    folder = tempfile.mkdtemp()
+    lines = [["many functions at once", "wrap", "disable", "delete", "floor", "own breakpoints", "goal", "met"]]
+    try:
+        for debugger, program_name in (("gdb", "gdb"), ("lldb", "lldb-19")):
+            if not shutil.which(program_name):
+                continue
+            for count in counts:
+                program = make(folder, count)
+                runs = [run(debugger, program, turn == 0 and (debugger == "lldb" or count <= 10000), library) for turn in range(3)]
+                best = {name: min(r[name] for r in runs) for name in ("wrap", "disable", "delete", "floor")}
+                own, goal = runs[0].get("own"), GOALS[debugger] if count == 10000 else None
+                lines.append(["%s, %d" % (debugger.upper(), count)] + ["%.2f s" % best[name] for name in ("wrap", "disable", "delete", "floor")]
+                             + ["%.1f s" % own if own else "-", "<= %.1f s" % goal if goal else "", "" if not goal else "yes" if best["wrap"] <= goal else "no"])
+    finally:
+        shutil.rmtree(folder)
+    return markdown(lines, right=range(1, 6))
 
 
 def main():
     words = sys.argv[1:]
     build = words.pop(0) if words and not words[0].isdigit() else os.path.join(ROOT, "build")
-    counts = [int(word) for word in words] or [1000, 10000, 50000]
-    folder = tempfile.mkdtemp()
-    print("%-6s %9s %9s %9s %9s %9s %9s   %s" % ("", "functions", "wrap", "disable", "delete", "floor", "own", "wrap / floor, own / wrap, wrap for each"))
-    try:
-        for debugger in [d for d in ("gdb", "lldb") if shutil.which({"lldb": "lldb-19"}.get(d, d))]:
-            for count in counts:
-                program = make(folder, count)
-                runs = [run(debugger, program, turn == 0 and (debugger == "lldb" or count <= 10000), os.path.join(build, "libgibbon.so")) for turn in range(3)]
-                best = {name: min(r[name] for r in runs if name in r) for name in ("wrap", "disable", "delete", "floor")}
-                own = runs[0].get("own")
-                print("%-6s %9d %7.3f s %7.3f s %7.3f s %7.3f s %9s   %4.1f, %s, %.0f us%s"
-                      % (debugger, count, best["wrap"], best["disable"], best["delete"], best["floor"], "%.2f s" % own if own else "-", best["wrap"] / best["floor"], "%.0f" % (own / best["wrap"]) if own else "-",
-                         best["wrap"] / count * 1e6, "   goal <= %.1f s" % GOALS[debugger] if count == 10000 else ""), flush=True)
-    finally:
-        shutil.rmtree(folder)
+    print(table(os.path.join(build, "libgibbon.so"), [int(word) for word in words] or COUNTS))
 
 
 if __name__ == "__main__":
