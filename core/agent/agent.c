@@ -14,78 +14,6 @@ __asm__(".pushsection .head, \"a\"\n"
         "ffi_go_closure_unix64, ffi_go_closure_unix64_sse, gib_image_size\n"
         ".popsection\n");
 
-/* Whether the call counts for an action that has filters. */
-static bool passes_filters(struct gib_shared *shared, const struct gib_site *site,
-                           const struct gib_action *action, struct gib_thread *thread,
-                           const struct gib_frame *frame)
-{
-    if ((action->flags & GIB_ACTION_THREAD) && thread->tid != action->thread)
-        return false;
-    if ((action->flags & GIB_ACTION_DURING) &&
-        !gib_is_inside(shared, action, thread, (uint64_t)frame))
-        return false;
-    if ((action->flags & GIB_ACTION_FROM) && !gib_comes_from(shared, site, action, thread, frame))
-        return false;
-    if (action->flags & GIB_ACTION_LIMITS) {
-        struct gib_patch_state *patch = &shared->patch[action->patch];
-        uint64_t number = __atomic_fetch_add(&patch->seen, 1, __ATOMIC_RELAXED);
-        if (number < patch->after)
-            return false;
-        if (patch->every && (number - patch->after + 1) % patch->every)
-            return false;
-        if (patch->times &&
-            __atomic_fetch_add(&patch->accepted, 1, __ATOMIC_RELAXED) >= patch->times)
-            return false;
-    }
-    return true;
-}
-
-/* What the actions of a site want of one call. */
-struct decision {
-    uint32_t accepted; /* a bit for each action that wants a record */
-    uint32_t depth;    /* of its backtrace, 0: none */
-    bool divert;
-};
-
-/* Counts the call for each action that it concerns. */
-static struct decision decide(struct gib_shared *shared, const struct gib_site *site,
-                              struct gib_thread *thread, const struct gib_frame *frame)
-{
-    const uint32_t filters =
-        GIB_ACTION_THREAD | GIB_ACTION_FROM | GIB_ACTION_DURING | GIB_ACTION_LIMITS;
-    struct decision d = {0, 0, false};
-    /* A handler is C code: it may need the thread's control block, as libffi does. */
-    if (gib_unlikely((site->flags & GIB_SITE_HANDLER) && thread->owner == 1))
-        return d;
-    for (uint32_t i = 0; i < site->actions; i++) {
-        const struct gib_action *action = &site->action[i];
-        uint32_t flags = action->flags;
-        if (!(flags & GIB_ACTION_ENABLED))
-            continue;
-        if ((flags & filters) && !passes_filters(shared, site, action, thread, frame))
-            continue;
-        ++*gib_thread_counter(shared, thread, action->counter);
-        d.divert |= (flags & GIB_ACTION_DIVERT) != 0;
-        if (flags & GIB_ACTION_RECORD)
-            d.accepted |= 1u << i;
-        if ((flags & GIB_ACTION_BACKTRACE) && action->depth > d.depth)
-            d.depth = action->depth;
-    }
-    return d;
-}
-
-/* The same for a thread that has no block: nothing can be counted for it. */
-static bool diverts_uncounted(struct gib_shared *shared, const struct gib_site *site,
-                              struct gib_thread *nobody, const struct gib_frame *frame)
-{
-    const struct gib_action *action = &site->action[0];
-    const uint32_t wanted = GIB_ACTION_ENABLED | GIB_ACTION_DIVERT;
-    if ((site->flags & GIB_SITE_HANDLER) && gib_thread_pointer(site->thread_pointer) == 1)
-        return false;
-    return site->actions == 1 && (action->flags & wanted) == wanted &&
-           passes_filters(shared, site, action, nobody, frame);
-}
-
 static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth,
                                char *end)
 {
@@ -98,7 +26,7 @@ static char *capture_backtrace(struct gib_view *view, const struct gib_frame *fr
     return end + sizeof *chunk + count * 8ul;
 }
 
-static int32_t target_errno(const struct gib_shared *shared)
+int32_t gib_target_errno(const struct gib_shared *shared)
 {
     int32_t *(*location)(void) = (int32_t * (*)(void)) shared->errno_location;
     return *location();
@@ -136,40 +64,23 @@ static uint64_t divert(struct gib_shared *shared, const struct gib_site *site,
     return GIB_ENTER_DIVERT;
 }
 
-/* The result is an enum gib_enter_answer. */
-uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
+/* Writes the record of a call that is about to be made, but for its end. */
+static void record_call(struct gib_shared *shared, const struct gib_site *site,
+                        struct gib_thread *thread, struct gib_frame *frame,
+                        const struct gib_decision *decision, bool entry_only)
 {
-    struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
-    if (!thread) {
-        struct gib_thread nobody = {0};
-        return diverts_uncounted(shared, site, &nobody, frame)
-                   ? divert(shared, site, &nobody, frame)
-                   : GIB_ENTER_PASS;
-    }
-    struct decision decision = decide(shared, site, thread, frame);
-    uint64_t unrecorded = decision.divert ? divert(shared, site, thread, frame) : GIB_ENTER_PASS;
-    if (!decision.accepted)
-        return unrecorded;
-    if (gib_unlikely(thread->busy) && !(thread = gib_thread_above(shared, thread, (uint64_t)frame)))
-        return unrecorded;
     struct gib_view view;
+    uint32_t accepted = decision->recorded & ~decision->undecided;
     struct gib_record *record = begin_record(shared, thread, site, frame, &view);
     record->site = site->index;
-    record->accepted = (uint8_t)decision.accepted;
+    record->accepted = (uint8_t)accepted;
     record->caller = gib_real_caller(&view, shared, frame);
     char *end = gib_capture_arguments(&view, site, frame, record);
-    if (decision.depth)
-        end = capture_backtrace(&view, frame, decision.depth, end);
+    if (decision->depth)
+        end = capture_backtrace(&view, frame, decision->depth, end);
     gib_capture_finish(record, end);
-    bool entry_only = site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
-    if (!entry_only)
-        frame->copy = gib_copyable(&view, site, frame);
-    if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
-        frame->errno_before = (uint64_t)target_errno(shared);
-    frame->thread = (uint64_t)thread;
     frame->position = thread->head;
-    frame->generation = thread->generation | (!entry_only && frame->deep ? GIB_GENERATION_DEEP : 0);
-    frame->header = (uint64_t)decision.accepted << 56;
+    frame->header = (uint64_t)accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
     record->entered = gib_ticks();
     if (entry_only)
@@ -178,6 +89,48 @@ uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct 
         thread->open = thread->head + 1;
     gib_barrier();
     thread->busy = 0;
+}
+
+/* The result is an enum gib_enter_answer. */
+uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
+{
+    struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
+    if (!thread) {
+        struct gib_thread nobody = {0};
+        return gib_diverts_uncounted(shared, site, &nobody, frame)
+                   ? divert(shared, site, &nobody, frame)
+                   : GIB_ENTER_PASS;
+    }
+    struct gib_decision decision = gib_decide(shared, site, thread, frame);
+    uint64_t unrecorded = decision.divert ? divert(shared, site, thread, frame) : GIB_ENTER_PASS;
+    if (!decision.recorded && !decision.undecided)
+        return unrecorded;
+    bool seen = !thread->busy || (thread = gib_thread_above(shared, thread, (uint64_t)frame));
+    bool entry_only =
+        !seen || site->flags & GIB_SITE_ENTRY_ONLY || !gib_depth_enter(thread, site, frame);
+    if (entry_only && decision.undecided) {
+        gib_leave_undecided(shared, site, decision.undecided);
+        decision.recorded &= ~decision.undecided;
+        decision.undecided = 0;
+    }
+    if (!seen || (!decision.recorded && !decision.undecided))
+        return unrecorded;
+    frame->thread = (uint64_t)thread;
+    frame->position = GIB_NO_RECORD;
+    frame->header = 0;
+    frame->undecided = decision.undecided;
+    frame->generation = thread->generation |
+                        (!entry_only && frame->deep ? GIB_GENERATION_DEEP : 0) |
+                        (decision.undecided ? GIB_GENERATION_UNDECIDED : 0);
+    if (site->errno_rule >= GIB_ERRNO_MINUS_ONE_CHANGED && shared->errno_location)
+        frame->errno_before = (uint64_t)gib_target_errno(shared);
+    if (!entry_only) {
+        struct gib_view view;
+        gib_view_open(&view, shared, thread, (uint64_t)frame);
+        frame->copy = gib_copyable(&view, site, frame);
+    }
+    if (decision.recorded)
+        record_call(shared, site, thread, frame, &decision, entry_only);
     return entry_only ? unrecorded : GIB_ENTER_CALL;
 }
 
@@ -219,7 +172,7 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site,
     }
     if (gib_unlikely(has_failed(site, frame->rax))) {
         const struct gib_shared *shared = view->shared;
-        int32_t code = shared->errno_location ? target_errno(shared) : 0;
+        int32_t code = shared->errno_location ? gib_target_errno(shared) : 0;
         bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
         if (!always && code == (int32_t)frame->errno_before)
             return end; /* "no more", not a failure */
@@ -262,33 +215,73 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     thread->busy = 0;
 }
 
+/* Whether the call's record is still the last one, unpublished, of this thread in this process. If
+ * so, the thread's block is claimed. */
+static bool claim_open(const struct gib_site *site, const struct gib_frame *frame,
+                       const struct gib_hash *hash, struct gib_thread *thread)
+{
+    if (gib_unlikely(hash->generation != frame->generation ||
+                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy))
+        return false;
+    /* Claimed first, looked at afterwards: a signal handler between the two would publish the
+     * record itself. */
+    thread->busy = (uint64_t)frame;
+    gib_barrier();
+    if (gib_likely(thread->open == frame->position + 1))
+        return true;
+    thread->busy = 0;
+    return false;
+}
+
+/* The actions that waited for the result. False: there is nothing left to do. */
+static bool decide_late(struct gib_shared *shared, const struct gib_site *site,
+                        struct gib_frame *frame, const struct gib_hash *hash)
+{
+    struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
+    uint32_t accepted = 0;
+    if (thread)
+        accepted = gib_decide_on_return(shared, site, thread, frame, (uint32_t)frame->undecided);
+    if (frame->position == GIB_NO_RECORD)
+        return false;
+    for (uint32_t i = 0; i < site->actions; i++)
+        if (site->action[i].flags & GIB_ACTION_RECORD)
+            frame->header |= (uint64_t)(accepted & 1u << i) << 56;
+    if (frame->header >> 56)
+        return true;
+    /* Nobody wants the record. If others followed it, the reader is told. */
+    thread = (struct gib_thread *)frame->thread;
+    if (!claim_open(site, frame, hash, thread))
+        return true;
+    thread->open = 0;
+    gib_barrier();
+    thread->busy = 0;
+    return false;
+}
+
 void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
     uint64_t now = gib_ticks();
     struct gib_thread *thread = (struct gib_thread *)frame->thread;
     const struct gib_hash *hash = (const struct gib_hash *)shared->hash;
+    bool late = frame->generation & GIB_GENERATION_UNDECIDED;
     if (gib_unlikely(frame->generation & GIB_GENERATION_DEEP)) {
         frame->generation &= ~GIB_GENERATION_DEEP;
-        if (hash->generation == frame->generation)
+        if (hash->generation == (frame->generation & ~GIB_GENERATION_UNDECIDED))
             gib_depth_leave(thread, frame);
     }
-    if (gib_unlikely(hash->generation != frame->generation ||
-                     thread->owner != gib_thread_pointer(site->thread_pointer) || thread->busy)) {
-        record_return(shared, site, frame, now);
-        return;
+    if (gib_unlikely(late)) {
+        frame->generation &= ~GIB_GENERATION_UNDECIDED;
+        if (!decide_late(shared, site, frame, hash))
+            return;
     }
-    /* Claimed first, looked at afterwards: a signal handler between the two would publish the
-     * record itself. */
-    thread->busy = (uint64_t)frame;
-    gib_barrier();
-    if (gib_unlikely(thread->open != frame->position + 1)) {
-        thread->busy = 0;
+    if (gib_unlikely(!claim_open(site, frame, hash, thread))) {
         record_return(shared, site, frame, now);
         return;
     }
     struct gib_record *record = gib_ring_at(shared, thread, frame->position);
     record->duration = now - record->entered;
     record->kind = GIB_RECORD_CALL;
+    record->accepted = (uint8_t)(frame->header >> 56);
     struct gib_view view;
     gib_view_open(&view, shared, thread, (uint64_t)frame);
     if (gib_likely(!site->result_string && !site->errno_rule && site->result <= GIB_RESULT_RAX)) {

@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include "layout.h"
 
+/* The image runs at any address: the address of a function is taken relative to the instruction,
+ * not from a table, which the linker would turn into a number. */
+#pragma GCC visibility push(hidden)
+
 /* Linux system calls, man 2 syscall: r10 instead of rcx, rcx and r11 are lost. */
 static inline long gib_syscall(long number, long a, long b, long c, long d)
 {
@@ -122,6 +126,14 @@ bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t
 uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
                       const struct gib_frame *frame);
 
+/* condition.c: what struct gib_condition_call gives to the code of a condition; `view` is its
+ * context. */
+uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
+/* A text of a pointer that has no end within 64 KiB makes it fail; so does a search that compares
+ * more than 4 Mi bytes. */
+uint64_t gib_condition_text(void *view, uint64_t operation,
+                            const struct gib_text_operand operand[2]);
+
 /* origin.c */
 /* The return address of the call as the program made it: that of an outer layer's thunk says
  * nothing. */
@@ -132,6 +144,34 @@ uint64_t gib_real_caller(struct gib_view *view, const struct gib_shared *shared,
 bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
                     const struct gib_action *action, struct gib_thread *thread,
                     const struct gib_frame *frame);
+
+/* condition.c: struct gib_condition_call.read and .text; `view` is a struct gib_view. */
+uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
+uint64_t gib_condition_text(void *view, uint64_t operation,
+                            const struct gib_text_operand operand[2]);
+
+/* filter.c: which calls an action is about. */
+/* What the actions of a site want of one call. */
+struct gib_decision {
+    uint32_t accepted;  /* a bit for each action that the call is for */
+    uint32_t undecided; /* for those that will be decided on return */
+    uint32_t recorded;  /* of both: those that want a record */
+    uint32_t depth;     /* of its backtrace, 0: none */
+    bool divert;
+};
+/* At the entry. Counts the call for each action that accepts it. */
+struct gib_decision gib_decide(struct gib_shared *shared, const struct gib_site *site,
+                               struct gib_thread *thread, struct gib_frame *frame);
+/* When the function has returned: the bits of `undecided` that are accepted; counts them. */
+uint32_t gib_decide_on_return(struct gib_shared *shared, const struct gib_site *site,
+                              struct gib_thread *thread, struct gib_frame *frame,
+                              uint32_t undecided);
+/* Nobody sees the return of a call that was to be decided then. */
+void gib_leave_undecided(struct gib_shared *shared, const struct gib_site *site,
+                         uint32_t undecided);
+/* Whether a thread without a block diverts the call; nothing can be counted for it. */
+bool gib_diverts_uncounted(struct gib_shared *shared, const struct gib_site *site,
+                           struct gib_thread *nobody, struct gib_frame *frame);
 
 /* mark.c: whether the thread is inside the function of -during; `at` is an address on its stack. */
 bool gib_is_inside(struct gib_shared *shared, const struct gib_action *action,
@@ -153,6 +193,7 @@ struct gib_record *gib_texts(struct gib_record *record, const struct gib_site *s
 void gib_capture_finish(struct gib_record *record, char *end);
 
 /* agent.c */
+int32_t gib_target_errno(const struct gib_shared *shared);
 static inline bool gib_in_agent(const struct gib_shared *shared, uint64_t pc)
 {
     return pc >= shared->agent_start && pc < shared->agent_end;
@@ -161,4 +202,5 @@ static inline bool gib_in_agent(const struct gib_shared *shared, uint64_t pc)
 uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
                        uint32_t depth, bool *cut);
 
+#pragma GCC visibility pop
 #endif

@@ -77,6 +77,8 @@ bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
     bool own = at >= thread->stack_base && at < thread->stack_top;
     uint64_t limit = own ? thread->deep_limit : OTHER_STACK;
     uint64_t cost = sizeof *frame + 8 + ((site->stack_copy + 63ull) & ~63ull);
+    if (site->flags & GIB_SITE_ON_RETURN)
+        cost += sizeof(struct gib_kept);
     /* Frames left by longjmp or an exception never gave back what they took: there cannot be more
      * than fits between here and the outermost of them. */
     if (at >= thread->deep_from || thread->deep_from - at > LOST) {

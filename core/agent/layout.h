@@ -141,6 +141,10 @@ enum gib_action_flags {
     GIB_ACTION_ENABLED = 32,
     GIB_ACTION_DIVERT = 64,  /* an accepted call goes to the thunk's callee, not to what is below */
     GIB_ACTION_DURING = 128, /* only inside a call of the function that has `mark` */
+    GIB_ACTION_CONDITION = 256, /* only when the code at `condition` says so; about to be called */
+    GIB_ACTION_ON_RETURN = 512, /* the same, when it has returned; instead of the one above */
+    GIB_ACTION_ERRNO = 1024,    /* the condition looks at errno */
+    GIB_ACTION_NUMBERED = 2048, /* the condition looks at the number of the call */
 };
 struct gib_action {
     uint32_t flags;
@@ -148,9 +152,10 @@ struct gib_action {
     uint32_t counter; /* index into a thread's counters: calls; the next one: failures */
     int32_t thread;
     uint16_t from, from_count;
-    uint16_t depth;  /* of the backtrace */
-    uint16_t mark;   /* DURING, and of the thunk of such a function: place in gib_mark_slot */
-    uint32_t serial; /* of that mark: no other ever has it */
+    uint16_t depth;     /* of the backtrace */
+    uint16_t mark;      /* DURING, and of the thunk of such a function: place in gib_mark_slot */
+    uint32_t serial;    /* of that mark: no other ever has it */
+    uint64_t condition; /* address of its code, in an arena */
 };
 
 enum gib_site_flags {
@@ -158,8 +163,9 @@ enum gib_site_flags {
     GIB_SITE_OPEN =
         2, /* the last named argument is open flags: record the mode when there is one */
     GIB_SITE_ENTRY_ONLY = 4,
-    GIB_SITE_PRESERVE = 8, /* a diverted call is a call: it needs its stack arguments again */
-    GIB_SITE_HANDLER = 16, /* diverted calls run a handler: not before the thread has its TLS */
+    GIB_SITE_PRESERVE = 8,   /* a diverted call is a call: it needs its stack arguments again */
+    GIB_SITE_HANDLER = 16,   /* diverted calls run a handler: not before the thread has its TLS */
+    GIB_SITE_ON_RETURN = 32, /* an action may be decided on return: struct gib_kept */
 };
 
 /* The word a thunk looks at first. */
@@ -204,6 +210,8 @@ struct gib_patch_state {
     uint64_t seen;                /* calls that passed the other filters; agent */
     uint64_t accepted;            /* of those, calls that -after and -every let through; agent */
     uint64_t unknown;             /* calls that may have come from the -from module; agent */
+    uint64_t numbered;            /* calls that a condition was asked about; agent */
+    uint64_t undecided;           /* of those, calls of which it could say nothing; agent */
     uint64_t after, every, times; /* engine; every and times 0: no limit */
 };
 
@@ -357,7 +365,8 @@ struct gib_frame {
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
     uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
     uint64_t wide;          /* 112 address of the XSAVE area of a call that preserves registers */
-    uint64_t reserved;      /* 120 */
+    uint64_t
+        undecided; /* 120 a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
     /* From here on an eight-bit displacement from rbp is enough. */
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
@@ -370,9 +379,24 @@ struct gib_frame {
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
 _Static_assert(offsetof(struct gib_frame, rbp) == GIB_FRAME_SIZE, "struct gib_frame");
+/*
+ * What a condition that is decided on return needs of the entry; right below the frame of a thunk
+ * whose site has GIB_SITE_ON_RETURN.
+ */
+struct gib_kept {
+    uint64_t gpr[6], xmm[8];          /* as in gib_frame, which holds other values by then */
+    uint64_t number[GIB_MAX_ACTIONS]; /* $calls of each action */
+    uint64_t reserved[2];
+};
+_Static_assert(sizeof(struct gib_kept) % 64 == 0, "the frame's alignment");
+/* In gib_frame.position of a call that has no record. */
+#define GIB_NO_RECORD UINT64_MAX
+
 /* In gib_frame.generation of a call that counts against gib_thread.deep_limit. The fast part of a
  * thunk leaves `deep` unset. */
 #define GIB_GENERATION_DEEP (1ull << 63)
+/* The same: `undecided` is set. */
+#define GIB_GENERATION_UNDECIDED (1ull << 62)
 
 /* The search table of .eh_frame_hdr as linkers write it: 1b 03 3b (DWARF's encodings), then these,
  * 12 bytes behind its start, sorted; distances from its start. */

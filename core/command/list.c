@@ -41,9 +41,12 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     /* A handler that was typed is among the options. */
     bool typed = patch->type == GIB_PATCH_HANDLER && !patch->package;
     char *effect = typed ? NULL : gib_patch_effect(patch);
-    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s%s\n", patch->number, gib_patch_verb(patch),
-              patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n",
-              address, what ? what : "", effect ? effect : "", patch->options);
+    const char *condition = patch->condition_text;
+    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s%s%s%s\n", patch->number,
+              gib_patch_verb(patch), patch->temporary ? "del" : "keep",
+              patch->enabled && !patch->spent ? "y" : "n", address, what ? what : "",
+              effect ? effect : "", patch->options, condition ? " if " : "",
+              condition ? condition : "");
     free(effect);
     free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
@@ -65,6 +68,13 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
                   unknown, unknown == 1 ? " was" : "s were",
                   unknown == 1 ? "a tail call" : "tail calls", patch->from,
                   unknown == 1 ? "it came" : "they came");
+    uint64_t undecided = gib_patch_undecided(engine, patch);
+    if (undecided)
+        gib_print(engine,
+                  "        %" PRIu64
+                  " call%s left out as the condition could not be decided: memory that cannot be "
+                  "read, or a division by zero\n",
+                  undecided, undecided == 1 ? " was" : "s were");
     const struct gib_site_state *over;
     size_t overwritten = gib_patch_overwritten(engine, patch, &over);
     if (overwritten)
@@ -199,6 +209,25 @@ static void write_words(FILE *out, const struct gib_patch *patch)
         fprintf(out, " %s", patch->value);
 }
 
+/* The location comes first, as people type it, unless it looks like an option; the condition
+ * last. */
+static void write_command(FILE *out, const struct gib_patch *patch)
+{
+    bool dash = patch->location.text[0] == '-';
+    fprintf(out, "gibbon %s ", gib_patch_verb(patch));
+    if (!dash)
+        write_words(out, patch);
+    fprintf(out, "%s%s -pending", patch->options, patch->enabled ? "" : " -disabled");
+    if (dash) {
+        if (patch->condition_text)
+            gib_write_word((fputs(" -if ", out), out), patch->condition_text);
+        write_words((fputs(" -- ", out), out), patch);
+    } else if (patch->condition_text) {
+        fprintf(out, " if %s", patch->condition_text);
+    }
+    fputc('\n', out);
+}
+
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
@@ -223,16 +252,7 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
             fputs(patch->enabled ? "\n" : " -disabled\n", out);
             continue;
         }
-        /* The location comes first, as people type it, unless it looks like an option. */
-        bool dash = patch->location.text[0] == '-';
-        fprintf(out, "gibbon %s ", gib_patch_verb(patch));
-        if (!dash)
-            write_words(out, patch);
-        fprintf(out, "%s%s -pending%s", patch->options, patch->enabled ? "" : " -disabled",
-                dash ? " -- " : "");
-        if (dash)
-            write_words(out, patch);
-        fputc('\n', out);
+        write_command(out, patch);
     }
     bool bad = ferror(out);
     if (fclose(out) || bad)

@@ -105,6 +105,40 @@ static int check_declared(const struct gib_location *location, const char *decla
     return failed;
 }
 
+/* The text behind `if`, or the option's. */
+static int fill_condition(const struct gib_arguments *arguments, struct gib_patch *p,
+                          struct gib_error *error)
+{
+    const char *text = gib_argument_text(arguments, "if");
+    struct gib_error why;
+    if (text && arguments->condition)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "There are two conditions, one behind -if and one behind \"if\"; join them "
+                        "with &&.");
+    if (!text)
+        text = arguments->condition;
+    if (!text)
+        return 0;
+    if (!text[strspn(text, " \t\n")])
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "A condition is missing behind \"if\": if fd == 3.");
+    if (gib_condition_parse(text, &p->condition, &why))
+        return gib_fail(error, why.code, why.address, "In the condition, %s", why.message);
+    p->condition_text = strdup(text);
+    bool late = gib_condition_on_return(p);
+    if (late && p->type != GIB_PATCH_WRAP && p->type != GIB_PATCH_HANDLER)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "$ret and $errno are known when the function has returned; \"gibbon %s\" "
+                        "decides before it is called.",
+                        gib_patch_verb(p));
+    if (late && p->type == GIB_PATCH_HANDLER)
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "$ret and $errno are known when the function has returned; whether the "
+                        "handler gets the call is decided before.");
+    return p->condition_text ? 0
+                             : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+}
+
 static int fill_options(struct gib_engine *engine, const struct gib_arguments *arguments,
                         struct gib_patch *p, struct gib_error *error)
 {
@@ -164,6 +198,8 @@ static int fill_options(struct gib_engine *engine, const struct gib_arguments *a
                         "-errno takes the name or number of an error, as in -errno EACCES, not "
                         "\"%.40s\".",
                         code);
+    if ((failed = fill_condition(arguments, p, error)))
+        return failed;
     p->options = write_options(p);
     return p->options ? 0 : gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
 }
@@ -380,7 +416,8 @@ static const struct gib_patch *find_same(const struct gib_engine *engine,
             !(p->temporary && p->spent) && same_text(p->location.text, patch->location.text) &&
             is_constant(&p->location) && same_text(p->with.text, patch->with.text) &&
             same_text(p->library, patch->library) && same_text(p->value, patch->value) &&
-            same_text(p->options, patch->options))
+            same_text(p->options, patch->options) &&
+            same_text(p->condition_text, patch->condition_text))
             return p;
     }
     return NULL;
@@ -400,10 +437,6 @@ int gib_define_patches(struct gib_engine *engine, const struct gib_arguments *ar
                        size_t locations, gib_fill_patch *fill, struct gib_error *error)
 {
     struct gib_process *process;
-    if (arguments->condition)
-        return gib_fail(
-            error, GIB_E_UNSUPPORTED, 0,
-            "Conditions are not supported yet; -from, -thread, -after, -every and -times are.");
     int failed = gib_process_ready(engine, &process, error);
     struct gib_patch *made[256] = {NULL};
     const struct gib_patch *same[256] = {NULL};

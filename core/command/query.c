@@ -33,6 +33,10 @@ char *gib_patch_line(struct gib_engine *engine, const struct gib_patch *patch)
                                                    : patch->with.text);
     fputc('\t', out);
     write_field(out, patch->options + strspn(patch->options, " "));
+    if (patch->condition_text) {
+        fputs(*patch->options ? " if " : "if ", out);
+        write_field(out, patch->condition_text);
+    }
     fclose(out);
     return text;
 }

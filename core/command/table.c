@@ -19,8 +19,10 @@
         {"after", GIB_TAKES_NUMBER, "N", "skip the first N calls"},                                \
         {"every", GIB_TAKES_NUMBER, "N", "of the calls left, every N-th only"},                    \
         {"times", GIB_TAKES_NUMBER, "N", "N calls, then off"},                                     \
+        {"temporary", GIB_TAKES_NOTHING, NULL, "delete the patch after its first call"},           \
     {                                                                                              \
-        "temporary", GIB_TAKES_NOTHING, NULL, "delete the patch after its first call"              \
+        "if", GIB_TAKES_TEXT, "'EXPR'",                                                            \
+            "only calls for which EXPR is true; the same as \"if EXPR\" at the end"                \
     }
 #define PROTOTYPE                                                                                  \
     {                                                                                              \

@@ -59,6 +59,11 @@ struct gib_condition_scope {
     size_t (*function)(void *context, const char *name, struct gib_range *ranges, size_t room);
 };
 
+/* Calls `visit` for names that can stand in a condition of this function: arguments, members of
+ * `this`, enumerators, variables, and the words that begin with a $. Some may come twice. */
+void gib_condition_names(const struct gib_condition_scope *scope,
+                         void (*visit)(void *context, const char *name), void *context);
+
 /* The typed tree. */
 struct gib_condition;
 /* 0 and *out, or GIB_E_SYNTAX (types do not fit), GIB_E_NOT_FOUND (a name), GIB_E_UNSUPPORTED. */

@@ -353,8 +353,10 @@ static int prepare_patch(struct gib_engine *engine, struct gib_patch *patch, siz
     struct gib_process *process = engine->process;
     if (!patch->state) {
         patch->state = ++process->patches;
-        process->shared->patch[patch->state] = (struct gib_patch_state){
-            0, 0, 0, patch->after, patch->every, patch->temporary ? 1 : patch->times};
+        process->shared->patch[patch->state] =
+            (struct gib_patch_state){.after = patch->after,
+                                     .every = patch->every,
+                                     .times = patch->temporary ? 1 : patch->times};
     }
     gib_update_agent(engine, process);
     struct gib_error why = {0};

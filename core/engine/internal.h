@@ -85,6 +85,8 @@ int gib_patch_delete(struct gib_engine *engine, struct gib_patch *patch, struct 
 char *gib_patch_name(const struct gib_engine *engine, const struct gib_patch *patch);
 /* Calls that may be tail calls of the -from module. */
 uint64_t gib_patch_unknown(struct gib_engine *engine, const struct gib_patch *patch);
+/* condition.c: calls of which the condition could say nothing. */
+uint64_t gib_patch_undecided(struct gib_engine *engine, const struct gib_patch *patch);
 
 /* Takes it off, or switches it off while the program runs; then it goes at the next stop. */
 void gib_patch_drop(struct gib_engine *engine, struct gib_patch *patch);

@@ -60,6 +60,13 @@ int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
+void gib_layer_free(struct gib_layer *layer)
+{
+    for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
+        gib_condition_free(layer->chain[i].condition);
+    free(layer);
+}
+
 void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer)
 {
     size_t kept = 0;
@@ -67,7 +74,7 @@ void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer)
         if (site->layer[i] != layer)
             site->layer[kept++] = site->layer[i];
     site->layers = kept;
-    free(layer);
+    gib_layer_free(layer);
 }
 
 static bool is_empty(const struct gib_layer *layer)
@@ -111,6 +118,15 @@ static bool only_records(const struct gib_layer *layer)
     return !layer->callee;
 }
 
+/* Stands for one that is freed, but still in a thunk: no other has its address. */
+static const char no_condition;
+static const struct gib_condition *const forgotten = (const struct gib_condition *)&no_condition;
+
+static bool is_same_thunk(const struct gib_layer *a, const struct gib_layer *b)
+{
+    return a->kind == b->kind && a->decided == b->decided && a->keeps_entry == b->keeps_entry;
+}
+
 int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_patch *patch,
                    struct gib_layer_change *out, struct gib_error *error)
@@ -147,24 +163,41 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
         return gib_fail(error, GIB_E_SPACE, site->entry,
                         "%.60s has %d patches already, as many as one function can have.",
                         site->function, GIB_MAX_ACTIONS);
+    struct gib_chain_link *link = &layer->chain[place];
+    struct gib_condition *old =
+        link->condition; /* of a deleted patch; the thunk may be made of it */
     out->layer = layer;
     out->before = *layer;
-    layer->chain[place] = (struct gib_chain_link){patch, process->counters};
+    *link = (struct gib_chain_link){patch, process->counters, NULL, 0};
     process->counters += 2;
-    layer->kind = gib_layer_kind(site, layer);
-    patch->only_jumps |= layer->kind == GIB_THUNK_JUMP;
-    if (!out->added && layer->kind == out->before.kind)
-        return 0;
-    int failed = gib_layer_thunk(engine, process, site, layer, error);
-    if (failed)
+    int failed = gib_link_condition(engine, process, site, link, error);
+    if (!failed) {
+        layer->kind = gib_layer_kind(site, layer);
+        layer->decided = gib_layer_decides(layer);
+        layer->keeps_entry = gib_layer_keeps_entry(layer);
+        patch->only_jumps |= layer->kind == GIB_THUNK_JUMP;
+        if (out->added || !is_same_thunk(layer, &out->before))
+            failed = gib_layer_thunk(engine, process, site, layer, error);
+    }
+    if (failed) {
         gib_layer_undo(site, out);
-    return failed;
+        return failed;
+    }
+    out->before.chain[place].condition = NULL;
+    if (old && out->before.decided == old)
+        out->before.decided = forgotten;
+    gib_condition_free(old);
+    return 0;
 }
 
 void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *change)
 {
     if (change->added)
         gib_layer_drop(site, change->layer);
-    else if (change->layer)
+    else if (change->layer) {
+        for (size_t i = 0; i < GIB_MAX_ACTIONS; i++)
+            if (change->layer->chain[i].condition != change->before.chain[i].condition)
+                gib_condition_free(change->layer->chain[i].condition);
         *change->layer = change->before;
+    }
 }

@@ -25,6 +25,8 @@ void gib_patch_free(struct gib_patch *patch)
     free(patch->options);
     free(patch->from);
     free(patch->prototype_text);
+    free(patch->condition_text);
+    gib_condition_text_free(patch->condition);
     free(patch);
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include "condition/condition.h"
 #include "elf/modules.h"
 #include "gibbon/engine.h"
 #include "package/package.h"
@@ -81,9 +82,11 @@ struct gib_patch {
     char *from;               /* module, NULL: any */
     struct gib_patch *during; /* MARK of the function inside which calls count, NULL: none */
     /* MARK */
-    unsigned users;  /* patches with -during */
-    uint16_t mark;   /* place in struct gib_mark_slot */
-    uint32_t serial; /* no other mark of this engine has or had it */
+    unsigned users;                       /* patches with -during */
+    uint16_t mark;                        /* place in struct gib_mark_slot */
+    uint32_t serial;                      /* no other mark of this engine has or had it */
+    char *condition_text;                 /* as typed; NULL: none */
+    struct gib_condition_text *condition; /* of that */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */
@@ -100,7 +103,8 @@ struct gib_patch {
     struct gib_refusals refused; /* functions that cannot be patched */
     size_t delayed;              /* sites that can be when a thread has left them */
     struct gib_error delay;      /* of the first of them */
-    uint64_t earlier_calls, earlier_failures, earlier_unknown; /* of the process that ended last */
+    uint64_t earlier_calls, earlier_failures, earlier_unknown,
+        earlier_undecided; /* of the process that ended last */
 };
 
 #endif

@@ -111,7 +111,7 @@ void gib_site_free(struct gib_site_state *site)
     free(site->function);
     gib_prototype_free(site->prototype);
     for (size_t i = 0; i < site->layers; i++)
-        free(site->layer[i]);
+        gib_layer_free(site->layer[i]);
     free(site);
 }
 

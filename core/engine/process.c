@@ -235,6 +235,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->placed = patch->given_up = false;
         patch->tid = 0;
         patch->earlier_calls = patch->earlier_failures = patch->earlier_unknown = 0;
+        patch->earlier_undecided = 0;
         if (!patch->temporary)
             patch->spent = false;
     }
@@ -260,6 +261,7 @@ void gib_process_end(struct gib_engine *engine)
         struct gib_patch *patch = engine->patch[i];
         patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
         patch->earlier_unknown = gib_patch_unknown(engine, patch);
+        patch->earlier_undecided = gib_patch_undecided(engine, patch);
     }
     gib_return_breakpoints(engine, 0);
     free(process->moved);

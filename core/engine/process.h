@@ -25,6 +25,8 @@ struct gib_arena {
 struct gib_chain_link {
     struct gib_patch *patch; /* NULL: deleted; the place is free */
     uint32_t counter;
+    struct gib_condition *condition; /* of the patch, for this function; owned; NULL: none */
+    uint64_t code;                   /* address of its code for the agent; 0: none */
 };
 
 /*
@@ -44,6 +46,8 @@ struct gib_layer {
     uint64_t link;   /* address of eight bytes: the thunk of the layer below; 0: there is none */
     uint64_t callee; /* address of the code that runs in place of what is below; 0: none */
     uint64_t with;   /* REPLACE: address of the function that callee leads to */
+    const struct gib_condition *decided; /* the thunk decides this one, of the only patch */
+    bool keeps_entry;                    /* the thunk has room for struct gib_kept */
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
 #define GIB_MAX_LAYERS 8
@@ -103,7 +107,8 @@ enum { GIB_STUB_SIZE = GIB_DETOUR_SIZE };
 struct gib_made_code {
     uint64_t address;
     uint32_t size;
-    uint32_t site; /* index */
+    uint32_t frame; /* of a thunk: from here on it has a frame with a frame pointer */
+    uint32_t site;  /* index */
     enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_UNDO, GIB_MADE_TRAMPOLINE } kind;
 };
 

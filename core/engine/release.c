@@ -71,6 +71,7 @@ void gib_release(struct gib_engine *engine)
         struct gib_patch *patch = engine->patch[i];
         patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
         patch->earlier_unknown = gib_patch_unknown(engine, patch);
+        patch->earlier_undecided = gib_patch_undecided(engine, patch);
     }
     gib_uninstall(engine, process);
 }

@@ -44,11 +44,23 @@ static struct gib_site *shared_site(struct gib_process *process, uint32_t index)
 
 static uint16_t module_ranges(struct gib_process *process, const char *wanted, uint16_t *first);
 
-/* `kind` is that of the layer's thunk. */
+static void fill_condition(struct gib_action *a, const struct gib_layer *layer,
+                           const struct gib_chain_link *link)
+{
+    unsigned uses = gib_condition_uses(link->condition);
+    if (link->condition == layer->decided) /* when the agent is asked, it is true */
+        return;
+    a->condition = link->code;
+    a->flags |= uses & GIB_CONDITION_RETURN ? GIB_ACTION_ON_RETURN : GIB_ACTION_CONDITION;
+    a->flags |= uses & GIB_CONDITION_ERRNO ? GIB_ACTION_ERRNO : 0;
+    a->flags |= uses & GIB_CONDITION_CALLS ? GIB_ACTION_NUMBERED : 0;
+}
+
 static void fill_action(struct gib_process *process, struct gib_action *a,
-                        const struct gib_chain_link *link, enum gib_thunk_kind kind)
+                        const struct gib_layer *layer, const struct gib_chain_link *link)
 {
     const struct gib_patch *patch = link->patch;
+    enum gib_thunk_kind kind = layer->kind;
     memset(a, 0, sizeof *a);
     a->counter = link->counter;
     if (!patch)
@@ -60,6 +72,8 @@ static void fill_action(struct gib_process *process, struct gib_action *a,
     bool diverts = patch->type != GIB_PATCH_WRAP && patch->type != GIB_PATCH_MARK;
     a->flags |= records && !patch->count_only ? GIB_ACTION_RECORD : 0;
     a->flags |= diverts ? GIB_ACTION_DIVERT : 0;
+    if (link->condition)
+        fill_condition(a, layer, link);
     if (patch->backtrace) {
         a->flags |= GIB_ACTION_BACKTRACE;
         a->depth = (uint16_t)patch->backtrace;
@@ -220,6 +234,7 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
     if (patch && patch->type == GIB_PATCH_MOCK && !patch->error_number)
         s->errno_rule = GIB_ERRNO_NO;
     s->flags |= has_handler(layer) ? GIB_SITE_HANDLER : 0;
+    s->flags |= layer->keeps_entry ? GIB_SITE_ON_RETURN : 0;
 }
 
 static bool is_active(const struct gib_layer *layer)
@@ -242,7 +257,7 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
     for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
         /* A deleted one keeps its counter: a thread may be between its look at the flags and the
          * counting. */
-        fill_action(process, &fresh.action[i], &layer->chain[i], layer->kind);
+        fill_action(process, &fresh.action[i], layer, &layer->chain[i]);
         if (layer->chain[i].patch)
             fresh.actions = (uint8_t)(i + 1);
     }
@@ -294,8 +309,11 @@ void gib_log_register(struct gib_engine *engine, const struct gib_site_state *si
 
 /* ---- thunks ---- */
 
-static bool has_filters(const struct gib_patch *p)
+/* What only the agent can decide. */
+static bool has_filters(const struct gib_layer *layer, const struct gib_patch *p)
 {
+    if (p->condition && !gib_layer_decides(layer))
+        return true;
     return p->after || p->every || p->times || p->temporary || p->thread || p->from || p->during;
 }
 
@@ -315,11 +333,12 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
         return GIB_THUNK_BEFORE;
     if (used && only->type == GIB_PATCH_MARK)
         return GIB_THUNK_CALL_THROUGH;
-    bool plain = used == 1 && !has_filters(only);
+    bool plain = used == 1 && !has_filters(layer, only);
     if (used && only->type == GIB_PATCH_REPLACE)
-        return !plain || preserves(site, layer) ? GIB_THUNK_DIVERT
-               : only->count_only               ? GIB_THUNK_COUNT
-                                                : GIB_THUNK_JUMP;
+        return !plain || (only->condition && !only->count_only) || preserves(site, layer)
+                   ? GIB_THUNK_DIVERT
+               : only->count_only ? GIB_THUNK_COUNT
+                                  : GIB_THUNK_JUMP;
     bool handler = used && only->type == GIB_PATCH_HANDLER;
     /* One patch that only counts needs no frame. A handler must not run on each thread. */
     if (plain && only->count_only && !handler)
@@ -371,6 +390,8 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
                       site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_xmm1 = site->convention.result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = site->convention.result == GIB_RESULT_X87,
+        .keeps_entry = layer->keeps_entry,
+        .condition = layer->decided,
         .preserve = preserves(site, layer),
         .preserve_not = result_registers(site->prototype ? &site->prototype->result : NULL),
         .hash = process->hash,

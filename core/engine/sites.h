@@ -48,6 +48,7 @@ int gib_jump_stub(struct gib_engine *engine, struct gib_process *process,
 int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
                   struct gib_site_state *site, struct gib_layer **out, struct gib_error *error);
 void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer);
+void gib_layer_free(struct gib_layer *layer);
 /* Calls no longer go through layers without a patch; the site is in use. */
 void gib_layers_drop_empty(struct gib_engine *engine, struct gib_process *process,
                            struct gib_site_state *site);
@@ -62,6 +63,19 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                    struct gib_site_state *site, struct gib_patch *patch,
                    struct gib_layer_change *out, struct gib_error *error);
 void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *change);
+
+/* condition.c */
+/* Compiles the condition of link->patch for the site, and puts its code into an arena; nothing to
+ * do when it has none. GIB_E_WAITING: it names a function that no module has yet. */
+int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
+                       const struct gib_site_state *site, struct gib_chain_link *link,
+                       struct gib_error *error);
+/* Whether it is decided when the function has returned. */
+bool gib_condition_on_return(const struct gib_patch *patch);
+/* The condition that the layer's thunk can decide without the agent; NULL: none. */
+const struct gib_condition *gib_layer_decides(const struct gib_layer *layer);
+/* Whether the thunk must keep what conditions on return need. */
+bool gib_layer_keeps_entry(const struct gib_layer *layer);
 
 /* packages.c */
 /* Directories of this build or installation; malloc'ed, NULL: unknown. */

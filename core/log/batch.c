@@ -26,6 +26,8 @@ void gib_batch_add(struct gib_reader *r, const struct gib_ring *ring, enum gib_c
 {
     struct gib_batch *b = &r->batch;
     const struct gib_record *head = record;
+    if (!head->accepted && status != GIB_CALL_LOST)
+        return; /* it was to be decided on return, and nobody wanted it, or it never returned */
     struct gib_call call = {(uint32_t)(sizeof call + size + more_size),
                             r->log->process_count,
                             ring->pid,

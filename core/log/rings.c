@@ -111,6 +111,7 @@ static void join(struct gib_reader *r, struct gib_ring *ring, size_t size)
     struct gib_record *front = (struct gib_record *)(open + 1);
     uint64_t ended = back->duration;
     front->duration = ended - front->entered;
+    front->accepted = back->accepted; /* some were decided on return */
     front->result = back->result;
     size_t chunks = offsetof(struct gib_record, word) + 24;
     gib_batch_add(r, ring, GIB_CALL_DONE, front, used_size(r->log, front, open->call.size),

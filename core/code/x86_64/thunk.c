@@ -3,6 +3,7 @@
 #include "code/x86_64/thunk.h"
 
 #include "code/x86_64/assembler.h"
+#include "code/x86_64/condition.h"
 #include "code/x86_64/thunk_fast.h"
 
 #include <stdio.h>
@@ -39,17 +40,29 @@ static void call_agent(struct emitter *e, const struct gib_thunk_request *r, uin
     BYTES(e, 0xff, 0xd0);
 }
 
-/*
- *  83 3d disp32 01       cmp dword [rip + active], 1
- *  0f 82 rel32           jb trampoline
- */
-static void test_gate(struct emitter *e, const struct gib_thunk_request *r)
+static void compare_gate(struct emitter *e, const struct gib_thunk_request *r)
 {
     _Static_assert(GIB_GATE_CLOSED == 0 && GIB_GATE_GENERAL == 1, "below 1, and 1");
     BYTES(e, 0x83, 0x3d);
     gib_put_relative(e, r->active, 1);
     BYTES(e, GIB_GATE_GENERAL);
+}
+
+/*
+ *  83 3d disp32 01       cmp dword [rip + active], 1
+ *  0f 82 rel32           jb trampoline
+ *                        a condition that needs no frame, else jmp trampoline
+ */
+static void test_gate(struct emitter *e, const struct gib_thunk_request *r)
+{
+    compare_gate(e, r);
     gib_jump_if(e, JB, r->trampoline);
+}
+
+static void test_condition(struct emitter *e, const struct gib_thunk_request *r)
+{
+    if (r->condition)
+        gib_condition_inline(e, r->condition, r->trampoline);
 }
 
 void gib_copy_stack(struct emitter *e, uint32_t size)
@@ -81,10 +94,18 @@ void gib_copy_stack(struct emitter *e, uint32_t size)
  * No flag changes. No return address is ever changed: unwinders, shadow stacks, exceptions and
  * longjmp see an ordinary frame with a frame pointer.
  */
-static void make_frame(struct emitter *e)
+static void make_frame(struct emitter *e, bool keeps_entry)
 {
+    int32_t size = GIB_FRAME_SIZE + (keeps_entry ? (int32_t)sizeof(struct gib_kept) : 0);
     BYTES(e, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x8d, 0xa5);
-    gib_put32(e, (uint32_t)-GIB_FRAME_SIZE);
+    gib_put32(e, (uint32_t)-size);
+}
+
+size_t gib_thunk_frame(const uint8_t *code, size_t size)
+{
+    static const uint8_t made[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x8d, 0xa5};
+    const uint8_t *found = memmem(code, size, made, sizeof made);
+    return found ? (size_t)(found - code) + sizeof made + 4 : size;
 }
 
 /* movups [rbp + offset],xmm, or the other way */
@@ -220,8 +241,11 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     struct gib_fast_exits exits = {0};
     struct label general = {0}, pass = {0}, divert = {0};
     test_gate(e, r);
-    make_frame(e);
+    test_condition(e, r);
+    make_frame(e, r->keeps_entry);
     if (fast) {
+        if (r->condition) /* it has changed the flags */
+            compare_gate(e, r);
         gib_jump_label(e, JE, &general);
         gib_fast_body(e, r, &exits);
         gib_fast_to_enter(e, &exits);
@@ -242,7 +266,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     }
     gib_label_here(e, &pass);
     leave_to(e, r->trampoline);
-    if (divert.count) {
+    if (divert.last) {
         gib_label_here(e, &divert);
         if (r->preserve)
             call_preserved(e, r);
@@ -258,7 +282,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
 static void make_before_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     test_gate(e, r);
-    make_frame(e);
+    make_frame(e, false);
     save_all(e);
     BYTES(e, 0xe8);
     gib_put_relative(e, r->callee, 0);
@@ -283,6 +307,7 @@ static void make_before_thunk(struct emitter *e, const struct gib_thunk_request 
 static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     test_gate(e, r);
+    test_condition(e, r);
     BYTES(e, 0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x48, 0x89, 0x44, 0x24, 0xf0, 0x48, 0x89, 0x4c, 0x24,
           0xe8);
     if (r->thread_pointer == GIB_POINTER_FS0) {
@@ -318,7 +343,7 @@ static void make_count_thunk(struct emitter *e, const struct gib_thunk_request *
     e->code[not_mine - 1] = (uint8_t)(e->at - not_mine);
     /* The frame begins below the red-zone words that hold the three registers. */
     BYTES(e, 0x48, 0x8d, 0x64, 0x24, 0xe0); /* lea rsp,[rsp-32] */
-    make_frame(e);
+    make_frame(e, false);
     save_all(e);
     BYTES(e, 0xbf);
     gib_put32(e, r->counter);

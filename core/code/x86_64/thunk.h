@@ -11,6 +11,8 @@
 #include "agent/layout.h"
 #include "gibbon/relocate.h"
 
+struct gib_condition;
+
 enum gib_thunk_kind {
     GIB_THUNK_CALL_THROUGH, /* enter, call the original, leave */
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
@@ -34,6 +36,10 @@ struct gib_thunk_request {
     uint32_t stack_copy;                           /* as in struct gib_site */
     bool reads_xmm;                                /* keep xmm0..7 in the frame */
     bool result_xmm, result_xmm1, result_x87;      /* the result is there */
+    bool keeps_entry;                              /* room for struct gib_kept below the frame */
+    /* Calls for which it is false go to the trampoline at once; NULL: the agent decides, if there
+     * is anything to decide. */
+    const struct gib_condition *condition;
     /* A diverted call leaves all registers as they are but those of the result: callers may have
      * been compiled for what the original changes (gcc's -fipa-ra). */
     bool preserve;
@@ -54,7 +60,8 @@ enum gib_result_register {
     GIB_IN_XMM1 = 8,
 };
 
-#define GIB_THUNK_MAX 2048
+/* With a condition that it decides itself, GIB_CONDITION_INLINE_MAX. */
+#define GIB_THUNK_MAX (2048 + 512)
 
 /* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
 enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);
@@ -62,6 +69,10 @@ enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shar
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
                    size_t *size, struct gib_error *error);
+
+/* Where in the code of a thunk its frame stands: behind the instructions that make it. `size` when
+ * it makes none. */
+size_t gib_thunk_frame(const uint8_t *code, size_t size);
 
 /* The CIE and FDE of an arena of `size` bytes at `address`, GIB_ARENA_HEAD bytes (agent/layout.h).
  */
