@@ -31,6 +31,9 @@ struct point {
     FUNCTION(traced, (long a, long b), a + b, (i, 2))                                              \
     FUNCTION(counted, (long a, long b), a + b, (i, 2))                                             \
     FUNCTION(disabled, (long a, long b), a + b, (i, 2))                                            \
+    FUNCTION(filtered, (long a, long b), a + b, (i, 2))                                            \
+    FUNCTION(mocked, (long a, long b), a + b, (i, 2))                                              \
+    FUNCTION(replaced, (long a, long b), a + b, (i, 2))                                            \
     FUNCTION(if_false, (long a, long b), a + b, (i, 2))                                            \
     FUNCTION(if_false_counted, (long a, long b), a + b, (i, 2))                                    \
     FUNCTION(if_true, (long a, long b), a + b, (i, 2))                                             \

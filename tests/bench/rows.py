@@ -3,7 +3,7 @@ import collections
 
 # key: the function in target.c, or a name for what is made of others' figures
 # command: what follows `gibbon`; None: nothing is patched
-# counts: whether `list` counts the calls; a false condition leaves them out
+# counts: whether `list` counts the calls; a false condition leaves them out; None: it need not, or more than these
 # figure(r): the row's ns, of the figures r of one run; goal: its text; met(r): whether the goal is reached
 # unit: how it is shown, beside what: "floor" as ns and a ratio to the floor, "alone" to the same call on one thread, "ns" as it is
 Row = collections.namedtuple("Row", "key label command counts figure goal met unit")
@@ -37,6 +37,8 @@ def two_threads(key, label, goal=True):
 ROWS = (
     plain("floor", "the floor, by hand in the program"),
     logged("two_integers", "logged call, 2 integers"),
+    Row("stats", "  its time in `stats` included", None, True, lambda r: r["two_integers"], "<= %.2f x floor" % FLOOR_GOAL,
+        lambda r: r["two_integers"] <= FLOOR_GOAL * r["floor"], "floor"),
     logged("four_integers", "logged call, 4 integers"),
     logged("six_integers", "logged call, 6 integers"),
     plain("variadic", "logged call, variadic function", "wrap {}"),
@@ -49,6 +51,9 @@ ROWS = (
     at_most("traced", "logged call, -backtrace 10", "wrap {} -backtrace 10", TRACE_GOAL),
     at_most("counted", "-count", "wrap {} -count", COUNT_GOAL),
     plain("disabled", "a disabled patch", "wrap {} -disabled", counts=False, unit="ns"),
+    plain("filtered", "-after 1000M, not yet reached", "wrap {} -after 1000M", counts=False, unit="ns"),
+    plain("mocked", "mock", "mock {} 1"),
+    plain("replaced", "replace, in the program", "replace {} plain_{}", counts=None, unit="ns"),
     at_most("if_false", "if a == -1, false", "wrap {} if a == -1", CONDITION_GOAL, counts=False),
     at_most("if_false_counted", "-count if a == -1, false", "wrap {} -count if a == -1", CONDITION_GOAL, counts=False),
     at_most("stop_false", "gibbon stop if a == -1, false", "stop {} if a == -1", CONDITION_GOAL, counts=False),

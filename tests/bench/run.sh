@@ -26,4 +26,4 @@ if [ -e /usr/include/lttng/tracepoint.h ]; then
     cmake --build "$build" -j "$(nproc)" --target bench_target_lttng >/dev/null
 fi
 # shellcheck disable=SC2086 # a list of options
-exec python3 "$root/tests/bench/table.py" "$root" "$build" $options
+exec python3 "$root/tests/bench/table.py" "$build" $options

@@ -41,10 +41,10 @@ def inside(job):
     for row, line in job["patches"].items():
         good, text = do(line)
         number = re.search(r"^Patch (\d+):", text, re.M)
-        if good and number:
+        if good and number and "<PENDING>" not in text:
             numbers[row] = number.group(1)
         else:
-            answer["refused"][row] = text.strip().replace("\n", " ").removeprefix("error: ")
+            answer["refused"][row] = " ".join(text.split()).removeprefix("error: ")
     run_on()
     for row, number in numbers.items():
         text = do("gibbon list " + number)[1]

@@ -1,6 +1,6 @@
 """Measures and prints the figures of docs/performance.md, as they stand there. Called by run.sh.
 
-    python3 tests/bench/table.py ROOT BUILD [--write] [--quick]
+    python3 tests/bench/table.py BUILD [--write] [--quick]
 
 --write puts them into docs/performance.md instead of printing them; --quick leaves out the tables of many functions."""
 import argparse
@@ -28,6 +28,7 @@ READER = {"one_ring": "rings of one thread to the spool, binary", "four_rings": 
           "text": "`log -save`, text", "jsonl": "`log -save`, jsonl", "csv": "`log -save`, csv", "trace": "`log -save`, trace"}
 BEGIN, END = "<!-- figures: sh tests/bench/run.sh --write -->\n", "<!-- end of figures -->\n"
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
 def progress(text):
@@ -35,20 +36,19 @@ def progress(text):
 
 
 class Debugger:
-    def __init__(self, name, program, root, build, folder):
-        self.name, self.program, self.root, self.folder = name, program, root, folder
-        self.target = os.path.join(build, "tests", "bench", "bench_target")
-        self.environment = dict(os.environ, GIBBON_LIBRARY=os.path.join(build, "libgibbon.so"))
+    def __init__(self, name, program, target, library, folder):
+        self.name, self.program, self.target, self.folder = name, program, target, folder
+        self.environment = dict(os.environ, GIBBON_LIBRARY=library)
         self.figures = os.path.join(folder, "figures")
 
     def words(self, lines, *arguments, plugin=True):
         if self.name == "GDB":
             words = [self.program, "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"]
-            lines = (["source %s/gdb/gibbon.py" % self.root] if plugin else []) + lines
+            lines = (["source %s/gdb/gibbon.py" % ROOT] if plugin else []) + lines
             tail, option = ["--args", self.target, *arguments], "-ex"
         else:
             words = [self.program, "--no-lldbinit", "-b"]
-            lines = (["command script import %s/lldb/gibbon.py" % self.root] if plugin else []) + lines
+            lines = (["command script import %s/lldb/gibbon.py" % ROOT] if plugin else []) + lines
             tail, option = ["--", self.target, *arguments], "-o"
         for line in lines:
             words += [option, line]
@@ -104,7 +104,7 @@ def reasons(found, answer):
     """Rows that cannot be shown, and why: the patch was refused, or did not see the calls that it should."""
     bad = dict(answer["refused"])
     for row in PATCHES:
-        if row.key in bad or row.key not in found:
+        if row.key in bad or row.key not in found or row.counts is None:
             continue
         wanted = found[row.key][1] + found.get(row.key + "_two_threads", (0, 0))[1] if row.counts else 0
         called = answer["called"].get(row.key)
@@ -116,15 +116,16 @@ def reasons(found, answer):
 
 
 def measure(debuggers):
-    """By debugger: the ns of each row, medians of the sessions, and the rows that cannot be shown. The debuggers take turns."""
-    sessions, bad = {d: [] for d in debuggers}, {d: {} for d in debuggers}
+    """By debugger: the ns of each row, medians of the sessions; the rows that cannot be shown; what `stats` printed last. The debuggers take turns."""
+    stats, sessions, bad = {}, {d: [] for d in debuggers}, {d: {} for d in debuggers}
     for number in range(SESSIONS):
         for debugger in debuggers:
             progress("Gibbon in %s, %d of %d" % (debugger.name, number + 1, SESSIONS))
-            found, answer, _ = debugger.session({row.key: "gibbon " + row.command.format(row.key) for row in PATCHES})
+            found, answer, _ = debugger.session({row.key: "gibbon " + row.command.replace("{}", row.key) for row in PATCHES})
             bad[debugger].update(reasons(found, answer))
+            stats[debugger] = answer["stats"]
             sessions[debugger].append({name: ns for name, (ns, _) in found.items()})
-    return {d: ({name: statistics.median(s[name] for s in sessions[d]) for name in sessions[d][0]}, bad[d]) for d in debuggers}
+    return {d: ({name: statistics.median(s[name] for s in sessions[d]) for name in sessions[d][0]}, bad[d], stats[d]) for d in debuggers}
 
 
 def follow_live(debugger):
@@ -139,6 +140,9 @@ def follow_live(debugger):
 
 def debugger_table(debuggers):
     results, notes = measure(debuggers), {}
+    for d in debuggers:
+        if "p99" not in results[d][2]:
+            results[d][1]["stats"] = "stats shows no times"
     lines = [["ns added to a call"] + ["in " + d.name for d in debuggers] + ["goal", "met"]]
 
     def add(label, cells, goal="", met=None):
@@ -147,8 +151,8 @@ def debugger_table(debuggers):
     for row in ROWS:
         cells, met = [], []
         for debugger in debuggers:
-            r, bad = results[debugger]
-            needed = [key for key in bad if row.key == key or row.key.startswith(key + "_two") or row.key == key + "_alone"]
+            r, bad, _ = results[debugger]
+            needed = [key for key in bad if key in (row.key, row.key.removesuffix("_alone"), row.key.removesuffix("_two_threads"))]
             for key in needed:
                 notes.setdefault("%s: %s" % (next(p.label.strip() for p in ROWS if p.key == key), bad[key]), []).append(debugger.name)
             cells.append("-" if needed else cell(row, r))
@@ -176,9 +180,10 @@ def tools_table(targets, results):
     progress("uftrace, LTTng-UST, ltrace")
     rows, missing, failed = tools.measure(targets)
     floor = statistics.median(r["floor"] for r in results.values())
-    lines = [["the same call with", "ns added", "x floor", ""]]
+    lines = [["the same call with", "ns added", "x floor"]]
     for label, ns, own_floor, remark in rows:
-        lines.append([label, time_text(ns), "%.1f" % (ns / (own_floor or floor)) if ns < 10000 else "%.0f" % (ns / (own_floor or floor)), remark])
+        times = ns / (own_floor or floor)
+        lines.append([label + (" (%s)" % remark if remark else ""), time_text(ns), "%.1f" % times if times < 100 else "%.0f" % times])
     text = markdown(lines, right=(1, 2)) if rows else ""
     if missing:
         text += "\n\nNot installed, not measured: `apt-get install %s` helps." % " ".join(missing)
@@ -215,7 +220,7 @@ def version(*words):
     return found.group(0) if found else "-"
 
 
-def machine(root, debuggers, results):
+def machine(debuggers, results):
     with open("/proc/cpuinfo") as file:
         info = file.read()
     model = re.search(r"^model name\s*: (.*)$", info, re.M)
@@ -223,7 +228,7 @@ def machine(root, debuggers, results):
     load = float(os.environ.get("BENCH_LOAD") or os.getloadavg()[0])
     processors = len(os.sched_getaffinity(0))
     r = {name: statistics.median(result[name] for result in results.values()) for name in ("rdtsc", "system_call")}
-    commit = first_line("git", "-C", root, "rev-parse", "--short", "HEAD")
+    commit = first_line("git", "-C", ROOT, "rev-parse", "--short", "HEAD")
     system = re.search(r'^PRETTY_NAME="(.*)"$', open("/etc/os-release").read(), re.M)
     names = [("GDB", "gdb", "--version"), ("gcc", "gcc", "-dumpfullversion"), ("uftrace", "uftrace", "--version"), ("ltrace", "ltrace", "--version"),
              ("LTTng", "lttng", "--version")]
@@ -242,23 +247,23 @@ def machine(root, debuggers, results):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("root")
     parser.add_argument("build")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    page = os.path.join(options.root, "docs", "performance.md")
+    page = os.path.join(ROOT, "docs", "performance.md")
     with tempfile.TemporaryDirectory() as folder:
         programs = (("GDB", ("gdb",)), ("LLDB", ("lldb-19", "lldb")))
         found = [(name, next((p for p in candidates if shutil.which(p)), None)) for name, candidates in programs]
-        debuggers = [Debugger(name, program, options.root, options.build, folder) for name, program in found if program]
+        target, library = os.path.join(options.build, "tests", "bench", "bench_target"), os.path.join(options.build, "libgibbon.so")
+        debuggers = [Debugger(name, program, target, library, folder) for name, program in found if program]
         if not debuggers:
             raise SystemExit("bench: neither GDB nor LLDB is installed; sh tests/setup.sh helps.")
         text, results = debugger_table(debuggers)
-        parts = [machine(options.root, debuggers, results), text, tools_table(debuggers[0].target, results), reader_table(options.build)]
+        parts = [machine(debuggers, results), text, tools_table(target, results), reader_table(options.build)]
         if not options.quick:
             progress("many functions at once")
-            parts.append(many.table(os.path.join(options.build, "libgibbon.so")))
+            parts.append(many.table(library))
     section = "\n\n".join(part for part in parts if part) + "\n"
     if not options.write:
         print(section, end="")

@@ -39,15 +39,27 @@ def figures(path):
     return found
 
 
-def run(words, output, cpu=None, **options):
-    """Runs a command on which the program depends; answers its figures, and the command's text."""
+def end_group(process):
+    """Ends what a process of ours has started and left, and itself."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def run(words, output, cpu=None, env=None, **options):
+    """Runs a command under which the program runs; answers the program's figures, and what was printed."""
     open(output, "w").close()
     os.chmod(output, 0o666)
-    options.setdefault("env", os.environ)
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LIMIT,
-                          preexec_fn=(lambda: os.sched_setaffinity(0, {cpu})) if cpu is not None else None,
-                          **dict(options, env=dict(options["env"], BENCH_OUTPUT=output)))
-    return figures(output), done.stdout
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+                               preexec_fn=(lambda: os.sched_setaffinity(0, {cpu})) if cpu is not None else None,
+                               env=dict(os.environ if env is None else env, BENCH_OUTPUT=output), **options)
+    try:
+        text, _ = process.communicate(timeout=LIMIT)
+    finally:
+        end_group(process)
+    return figures(output), text
 
 
 def best_of_free_and_pinned(words, output):
@@ -139,11 +151,7 @@ def lttng(folder, targets):
             daemon.wait(20)
         except subprocess.TimeoutExpired:
             pass
-        try:  # its consumer, should the daemon not have ended it: they are a group of their own
-            os.killpg(daemon.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        daemon.wait()
+        end_group(daemon)  # and its consumer, should it be left
         for path in set(glob.glob("/dev/shm/lttng-ust-wait-*")) - there_before:
             os.unlink(path)
 
