@@ -145,11 +145,6 @@ bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
                     const struct gib_action *action, struct gib_thread *thread,
                     const struct gib_frame *frame);
 
-/* condition.c: struct gib_condition_call.read and .text; `view` is a struct gib_view. */
-uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
-uint64_t gib_condition_text(void *view, uint64_t operation,
-                            const struct gib_text_operand operand[2]);
-
 /* filter.c: which calls an action is about. */
 /* What the actions of a site want of one call. */
 struct gib_decision {

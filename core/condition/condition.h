@@ -66,7 +66,8 @@ void gib_condition_names(const struct gib_condition_scope *scope,
 
 /* The typed tree. */
 struct gib_condition;
-/* 0 and *out, or GIB_E_SYNTAX (types do not fit), GIB_E_NOT_FOUND (a name), GIB_E_UNSUPPORTED. */
+/* 0 and *out, or GIB_E_SYNTAX (types do not fit), GIB_E_NOT_FOUND (a name), GIB_E_UNSUPPORTED,
+ * GIB_E_WAITING (no module has the function that $caller is compared with; one may come). */
 int gib_condition_check(const struct gib_condition_text *text,
                         const struct gib_condition_scope *scope, struct gib_condition **out,
                         struct gib_error *error);

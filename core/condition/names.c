@@ -355,6 +355,8 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
                       (uint64_t)value);
     if (anywhere(c, syntax->name, VALUES, &found))
         return constant_or_variable(c, syntax, &found);
+    if (syntax->name[0] == 'E' && (value = gib_errno_number(syntax->name)) > 0)
+        return number(c, syntax, &gib_ctype_int, (uint64_t)value);
     out = function(c, syntax);
     return out.type || c->error->code ? out : not_found(c, syntax);
 }

@@ -124,8 +124,8 @@ bool gib_check_caller_equal(struct gib_checker *c, const struct gib_syntax *synt
             return false;
     }
     if (!count) {
-        *out = gib_check_fail(c, GIB_E_NOT_FOUND, other,
-                              "no loaded module has a function \"%.60s\".", name);
+        *out = gib_check_fail(c, GIB_E_WAITING, other, "no loaded module has a function \"%.60s\".",
+                              name);
         return true;
     }
     if (count > MOST) {
