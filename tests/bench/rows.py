@@ -15,7 +15,7 @@ def plain(key, label, command=None, counts=True, goal="", met=None, unit="floor"
 
 
 def logged(key, label, command="wrap {}"):
-    return plain(key, label, command, goal="<= %.2f x floor" % FLOOR_GOAL, met=lambda r: r[key] <= FLOOR_GOAL * r["floor"])
+    return plain(key, label, command, goal="<= %.2f x" % FLOOR_GOAL, met=lambda r: r[key] <= FLOOR_GOAL * r["floor"])
 
 
 def at_most(key, label, command, limit, counts=True):
@@ -31,13 +31,13 @@ def alone(key, label, limit):
 
 def two_threads(key, label, goal=True):
     both = key + "_two_threads"
-    return Row(both, label, None, True, lambda r: r[both], "<= %.1f x alone" % THREADS_GOAL if goal else "", (lambda r: r[both] <= THREADS_GOAL * r[key]) if goal else None, "alone")
+    return Row(both, label, None, True, lambda r: r[both], "<= %.1f x" % THREADS_GOAL if goal else "", (lambda r: r[both] <= THREADS_GOAL * r[key]) if goal else None, "alone")
 
 
 ROWS = (
     plain("floor", "the floor, by hand in the program"),
     logged("two_integers", "logged call, 2 integers"),
-    Row("stats", "  its time in `stats` included", None, True, lambda r: r["two_integers"], "<= %.2f x floor" % FLOOR_GOAL,
+    Row("stats", "  its time in `stats` included", None, True, lambda r: r["two_integers"], "<= %.2f x" % FLOOR_GOAL,
         lambda r: r["two_integers"] <= FLOOR_GOAL * r["floor"], "floor"),
     logged("four_integers", "logged call, 4 integers"),
     logged("six_integers", "logged call, 6 integers"),
@@ -61,9 +61,9 @@ ROWS = (
     plain("if_stack", "if p->x == 1, false, p on own stack", "wrap {} if p->x == 1", counts=False, unit="ns"),
     plain("if_heap", "if p->x == 1, false, p on the heap", "wrap {} if p->x == 1", counts=False, unit="ns"),
     plain("if_result", "if $ret == -1, false", "wrap {} if $ret == -1", counts=False, unit="ns"),
-    two_threads("floor", "two threads at once: the floor, each", goal=False),
-    two_threads("two_integers", "two threads: logged call, each"),
-    two_threads("counted", "two threads: -count, each"),
+    two_threads("floor", "two threads: the floor (x alone)", goal=False),
+    two_threads("two_integers", "two threads: logged call (x alone)"),
+    two_threads("counted", "two threads: -count (x alone)"),
 )
 PATCHES = [row for row in ROWS if row.command]
 
@@ -75,11 +75,9 @@ def time_text(ns):
 def cell(row, r):
     """How a row of one debugger is shown."""
     ns = row.figure(r)
-    if row.unit == "floor":
-        return "%s, %.2f x" % (time_text(ns), ns / r["floor"])
-    if row.unit == "alone":
-        return "%s, %.2f x alone" % (time_text(ns), ns / r[row.key.removesuffix("_two_threads")])
-    return time_text(ns)
+    if row.unit == "ns":
+        return time_text(ns)
+    return "%s, %.2f x" % (time_text(ns), ns / r["floor" if row.unit == "floor" else row.key.removesuffix("_two_threads")])
 
 
 def markdown(lines, right=()):

@@ -48,7 +48,7 @@ def inside(job):
     run_on()
     for row, number in numbers.items():
         text = do("gibbon list " + number)[1]
-        called = re.search(r"^ +called (\d+) times?[^\n]*\n?((?: +[^\n]+\n?)*)", text, re.M)
+        called = re.search(r"^ +(?:called|stopped) (\d+) times?[^\n]*\n?((?: +[^\n]+\n?)*)", text, re.M)
         if called:
             answer["called"][row] = int(called.group(1))
             answer["left_out"][row] = " ".join(called.group(2).split())
