@@ -25,5 +25,8 @@ cmake --build "$build" -j "$(nproc)" --target gibbon bench_target bench_target_u
 if [ -e /usr/include/lttng/tracepoint.h ]; then
     cmake --build "$build" -j "$(nproc)" --target bench_target_lttng >/dev/null
 fi
+if [ -e "$root/tests/bench/reader_speed.c" ]; then
+    cmake --build "$build" -j "$(nproc)" --target reader_speed >/dev/null
+fi
 # shellcheck disable=SC2086 # a list of options
 exec python3 "$root/tests/bench/table.py" "$build" $options
