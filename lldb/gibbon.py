@@ -284,6 +284,8 @@ class FrontEnd(api.FrontEnd):
             sys.stdout.write(text)
             sys.stdout.flush()
 
+    styles = gibbon_lldb.styles
+
     def query(self, question):
         try:  # LLDB's Python has no usable sys.stdin inside a command
             with open("/dev/tty", "r+b", buffering=0) as terminal:

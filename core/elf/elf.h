@@ -171,6 +171,20 @@ struct gib_elf_place {
 };
 bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place);
 
+/* Where an instruction is: in a function, or in the copy of one that the compiler has put there. */
+struct gib_elf_frame {
+    char *name;       /* as written in the source, demangled; malloc'ed, NULL: see below */
+    const char *file; /* last component, valid until close; NULL: not known */
+    unsigned line;
+};
+/*
+ * What is at vaddr, innermost first: up to max - 1 copies, each with the line that is executed in
+ * it, and the function around them, which its symbol names: its `name` is NULL. So without copies
+ * there is one. 0 when there is no debug information; the caller frees the names.
+ */
+size_t gib_elf_frames(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_frame *frames,
+                      size_t max);
+
 /* Whether the function whose entry is vaddr is declared in a source file whose path ends with
  * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by
  * STT_FILE. */
@@ -273,7 +287,7 @@ uint32_t gib_elf_pthread_tid_offset(struct gib_elf *elf);
  * a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.
  */
 enum gib_unwind_kind {
-    GIB_UNWIND_NONE,          /* no information from here on: stop */
+    GIB_UNWIND_NONE,          /* no information from here on */
     GIB_UNWIND_CFA_RSP,       /* CFA = rsp + cfa_offset */
     GIB_UNWIND_CFA_RBP,       /* CFA = rbp + cfa_offset */
     GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n;

@@ -22,6 +22,11 @@ __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, c
                                                     ...);
 /* Text of a command's output, however long. */
 void gib_show_text(struct gib_engine *engine, const char *text, enum gib_print_style style);
+/* The same of text with marks (log/marks.h), in which nothing else is left to be escaped. */
+void gib_show_marked(struct gib_engine *engine, const char *text, enum gib_print_style style);
+/* gib_print of a piece of a line that is marked. */
+__attribute__((format(printf, 3, 4))) void gib_print_as(struct gib_engine *engine, char mark,
+                                                        const char *format, ...);
 /* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
 __attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
                                                   ...);

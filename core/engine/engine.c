@@ -164,9 +164,9 @@ void gib_engine_flush(struct gib_engine *engine)
     gib_log_flushed(engine->log);
     if (!engine->settings.follow)
         gib_log_skip(engine->log);
-    while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
+    while (engine->settings.follow && (text = gib_log_next_marked(engine->log))) {
         if (*text)
-            engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+            gib_show_marked(engine, text, GIB_PRINT_LOG);
         free(text);
     }
     gib_let_interrupts();
