@@ -347,8 +347,9 @@ class FrontEnd(api.FrontEnd):
             hidden.tidy()
 
     def close(self):
-        self.closed = True
-        self.engine.close()
+        if not self.closed:
+            self.closed = True
+            self.engine.close()
 
 
 class Resolver:
@@ -495,6 +496,7 @@ def __lldb_init_module(debugger, internal):
         keep = types.ModuleType("_gibbon_lldb")
         keep.front_end = _front_end
         sys.modules["_gibbon_lldb"] = keep
+        debugger.SetDestroyCallback(lambda _id: _front_end.close())  # while output still has somewhere to go
         atexit.register(_front_end.close)
     api.front_end = _front_end
     _front_end.hook()

@@ -82,7 +82,9 @@ static void record_call(struct gib_shared *shared, const struct gib_site *site,
     frame->position = thread->head;
     frame->header = (uint64_t)accepted << 56;
     record->kind = entry_only ? GIB_RECORD_ENTRY : GIB_RECORD_OPEN;
-    record->entered = gib_ticks();
+    if (entry_only && !(site->flags & GIB_SITE_ENTRY_ONLY))
+        gib_time_nothing(shared, thread, site, accepted);
+    record->entered = frame->entered = gib_ticks();
     if (entry_only)
         gib_store(&thread->head, thread->head + (uint64_t)record->lines * GIB_LINE);
     else
@@ -180,7 +182,8 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site,
             end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
         for (uint32_t i = 0; i < site->actions; i++)
             if (frame->header >> 56 & 1u << i)
-                ++*gib_thread_counter(shared, view->thread, site->action[i].counter + 1);
+                ++*gib_thread_counter(shared, view->thread,
+                                      site->action[i].counter + GIB_COUNTER_FAILURES);
     } else if (site->result_string && frame->rax) {
         end = gib_capture_text(view, end, GIB_CHUNK_RESULT, 0, frame->rax);
     }
@@ -211,6 +214,9 @@ static void record_return(struct gib_shared *shared, const struct gib_site *site
     char *end = capture_result(&view, site, frame, record, (char *)(gib_record_words(record) + 3));
     gib_capture_finish(record, end);
     gib_store(&thread->head, thread->head + (uint64_t)record->lines * GIB_LINE);
+    /* A forked child comes back from calls that its parent made: they are timed there. */
+    if (thread->generation == frame->generation)
+        gib_time_call(shared, thread, site, (uint32_t)(frame->header >> 56), now - frame->entered);
     gib_barrier();
     thread->busy = 0;
 }
@@ -294,6 +300,7 @@ void gib_leave(struct gib_frame *frame, const struct gib_site *site, struct gib_
     }
     thread->open = 0;
     gib_store(&thread->head, frame->position + (uint64_t)record->lines * GIB_LINE);
+    gib_time_call(shared, thread, site, record->accepted, now - frame->entered);
     gib_barrier();
     thread->busy = 0;
 }

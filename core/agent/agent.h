@@ -91,6 +91,13 @@ bool gib_depth_enter(struct gib_thread *thread, const struct gib_site *site,
                      struct gib_frame *frame);
 void gib_depth_leave(struct gib_thread *thread, const struct gib_frame *frame);
 
+/* histogram.c: of a call's accepted actions; `thread` is busy. */
+void gib_time_call(struct gib_shared *shared, struct gib_thread *thread,
+                   const struct gib_site *site, uint32_t accepted, uint64_t ticks);
+/* Its return will not be seen, though that of others is. */
+void gib_time_nothing(struct gib_shared *shared, struct gib_thread *thread,
+                      const struct gib_site *site, uint32_t accepted);
+
 /* ring.c */
 /* Room for `lines` contiguous lines at thread->head; NULL (and one more lost) when there is none.
  */

@@ -9,6 +9,7 @@
  *   offset 0          struct gib_shared        settings, patches, address ranges, errno
  *          sites      struct gib_site[]        what to do at each patched entry
  *          unwind     struct gib_unwind_module[], rows
+ *          histograms GIB_MAX_HISTOGRAMS pages of times, whoever needs one takes the next
  *          threads    GIB_MAX_THREADS blocks   struct gib_thread, counters, ring
  *          code       GIB_MAX_ARENAS slices    agent image, thunks, trampolines
  *
@@ -32,7 +33,7 @@
 #define GIB_MAX_ARENAS       128
 #define GIB_MAX_OBJECTS      256 /* shared objects of packages */
 #define GIB_MAX_THREADS      1024
-#define GIB_MAX_COUNTERS     131072
+#define GIB_MAX_HISTOGRAMS   65536 /* of all patches on functions in all threads */
 #define GIB_ARENA_SIZE       (4u << 20)
 #define GIB_UNWIND_SIZE      (256u << 20)
 #define GIB_HASH_SLOTS       4096
@@ -153,7 +154,7 @@ enum gib_action_flags {
 struct gib_action {
     uint32_t flags;
     uint32_t patch;   /* index into gib_shared.patches */
-    uint32_t counter; /* index into a thread's counters: calls; the next one: failures */
+    uint32_t counter; /* index into a thread's counters, of the first of enum gib_counter */
     int32_t thread;
     uint16_t from, from_count;
     uint16_t depth;     /* of the backtrace */
@@ -204,7 +205,7 @@ struct gib_site {
     uint64_t entry; /* address of the function */
     /* For the fast part of the thunk, while GIB_GATE_FAST. */
     uint64_t fast_header;  /* first eight bytes of a record */
-    uint32_t fast_counter; /* offset of its counter in a thread block */
+    uint32_t fast_counter; /* offset of its counters in a thread block */
     uint32_t fast_tid;     /* gib_shared.tid_offset */
     struct gib_action action[GIB_MAX_ACTIONS];
 };
@@ -222,6 +223,70 @@ struct gib_patch_state {
 struct gib_range {
     uint64_t start, end;
 };
+
+/* ---- counts and times ---- */
+
+/* What a thread counts for one patch on one function: words next to each other in its block. Each
+ * is changed by one instruction, so that a signal handler may come between any two. */
+enum gib_counter {
+    GIB_COUNTER_CALLS,
+    GIB_COUNTER_FAILURES,
+    GIB_COUNTER_HISTOGRAM, /* address of a struct gib_histogram; 0: no call has been timed yet */
+    GIB_COUNTER_UNTIMED,   /* calls that returned and were not timed, or were too deep to be */
+    GIB_COUNTER_WORDS,
+};
+
+#define GIB_FIRST_COUNTERS 8                                 /* those before are nobody's */
+#define GIB_MAX_COUNTERS   ((GIB_MAX_SITES / 126 + 1) * 512) /* 126 of GIB_COUNTER_WORDS a page */
+/*
+ * The index of the counters to give away next. The first 64 bytes of a page are left out: so far
+ * into its own page lies what every call needs of struct gib_thread, and to a processor that
+ * compares the low twelve bits first a store here looks like one there. It costs 15 ns a call.
+ */
+static inline uint32_t gib_next_counters(uint32_t counters)
+{
+    uint32_t next = counters + GIB_COUNTER_WORDS;
+    return next % 512 ? next : next + GIB_FIRST_COUNTERS;
+}
+
+/*
+ * How long calls took, in ticks of the time stamp counter: eight buckets for each power of two, so
+ * that none is wider than an eighth of what it holds.
+ *
+ *      ticks     0 1 2 ... 15 | 16,17 18,19 ... 30,31 | 32-35 36-39 ... 60-63 | 64-71 ...
+ *      bucket    0 1 2 ... 15 |  16    17   ...   23  |  24    25   ...   31  |  32   ...
+ *
+ * Only the thread that has it writes here, while its block is busy: a signal handler that
+ * interrupts it has another block, with histograms of its own.
+ */
+#define GIB_HISTOGRAM_FINE    3 /* log2 of the buckets for a power of two */
+#define GIB_HISTOGRAM_BUCKETS 496
+struct gib_histogram {
+    uint64_t aside[8]; /* see gib_next_counters() */
+    /* All are without the call that ended last, whose time is here. It goes into its bucket when
+     * the next one ends: only then is the address of the bucket known early enough for a processor
+     * to go on before the next time stamp is there (core/code/x86_64/thunk_fast.c). */
+    uint64_t last;
+    uint64_t least; /* but never less than 1 << GIB_HISTOGRAM_FINE; UINT64_MAX: none */
+    uint64_t most, total;
+    uint64_t reserved[4];
+    uint64_t bucket[GIB_HISTOGRAM_BUCKETS];
+};
+_Static_assert(sizeof(struct gib_histogram) == 4096, "struct gib_histogram: a page");
+
+static inline uint32_t gib_histogram_index(uint64_t ticks)
+{
+    uint32_t shift = 0;
+    if (ticks >> (GIB_HISTOGRAM_FINE + 1))
+        shift = 63 - (uint32_t)__builtin_clzll(ticks) - GIB_HISTOGRAM_FINE;
+    return (shift << GIB_HISTOGRAM_FINE) + (uint32_t)(ticks >> shift);
+}
+/* The least time of a bucket; the next one's is where it ends. */
+static inline uint64_t gib_histogram_from(uint32_t index)
+{
+    uint32_t shift = index >> (GIB_HISTOGRAM_FINE + 1) ? (index >> GIB_HISTOGRAM_FINE) - 1 : 0;
+    return (uint64_t)(index - (shift << GIB_HISTOGRAM_FINE)) << shift;
+}
 
 struct gib_unwind_module {
     uint64_t start, end; /* addresses in the target */
@@ -284,6 +349,7 @@ struct gib_shared {
     uint64_t magic;
     uint64_t size;                         /* of the data part the target maps */
     uint64_t sites, unwind, threads;       /* offsets */
+    uint64_t histograms;                   /* offset */
     uint64_t thread_size;                  /* of one block: head page, counters, ring */
     uint64_t counters_offset, ring_offset; /* inside a block */
     uint64_t ring_size;                    /* a power of two */
@@ -302,6 +368,7 @@ struct gib_shared {
     uint32_t threads_used;                  /* blocks ever claimed: the reader looks no further */
     uint32_t overflow;                      /* 0: wait for the reader (bounded), 1: overwrite */
     uint64_t unrecorded;                    /* calls that found no thread block */
+    uint64_t histograms_used;               /* taken, and more when there were not enough */
     struct gib_range arena[GIB_MAX_ARENAS]; /* sorted is not needed */
     uint32_t arena_count, range_count;
     struct gib_mapped_object object[GIB_MAX_OBJECTS];
@@ -368,17 +435,20 @@ struct gib_frame {
     uint64_t errno_before;  /*  88 */
     uint64_t copy;          /*  96 bytes of stack arguments to repeat, a multiple of 8 */
     uint64_t deep;          /* 104 depth.c; only where generation has GIB_GENERATION_DEEP */
-    uint64_t wide;          /* 112 address of the XSAVE area of a call that preserves registers */
-    uint64_t
-        undecided; /* 120 a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
     /* From here on an eight-bit displacement from rbp is enough. */
+    uint64_t wide; /* 112 address of the XSAVE area of a call that preserves registers */
+    union {
+        uint64_t histogram; /* 120 address; only of the fast part of a thunk */
+        uint64_t
+            undecided; /* a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
+    };
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
     uint64_t thread;        /* 200 block of the record */
     uint64_t position;      /* 208 of the record in its ring */
     uint64_t generation;    /* 216 of the process that wrote it */
     uint64_t header;      /* 224 first eight bytes of the record: `accepted` is the last of them */
-    uint64_t reserved2;   /* 232 */
+    uint64_t entered;     /* 232 time stamp counter, as in the record */
     uint64_t rbp, caller; /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */

@@ -1,4 +1,4 @@
-/* list.c: list, stats, enable, disable, delete, save. */
+/* list.c: list, enable, disable, delete, save. */
 #include "command/command.h"
 #include "log/marks.h"
 
@@ -115,45 +115,6 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
         return failed;
     for (size_t i = 0; i < count; i++)
         list_patch(engine, patches[i], arguments->words > 0);
-    free(patches);
-    return 0;
-}
-
-/* ---- stats ---- */
-
-int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arguments,
-                      struct gib_error *error)
-{
-    struct gib_patch **patches;
-    size_t count;
-    int failed = begin_table(engine, arguments, "Num         Calls       Failed  What", &patches,
-                             &count, error);
-    if (failed)
-        return failed;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t failures, calls = gib_patch_calls(engine, patches[i], &failures);
-        char all_calls[24] = "-", failed_calls[24] = "-"; /* what is not looked at */
-        if (!gib_patch_uncounted(patches[i]))
-            snprintf(all_calls, sizeof all_calls, "%" PRIu64, calls);
-        if (!patches[i]->count_only && !gib_patch_uncounted(patches[i]))
-            snprintf(failed_calls, sizeof failed_calls, "%" PRIu64, failures);
-        gib_print(engine, "%-4d %12s %12s  %s\n", patches[i]->number, all_calls, failed_calls,
-                  patches[i]->location.text);
-    }
-    uint64_t lost = gib_log_lost(engine->log),
-             unseen = engine->process && engine->process->installed
-                          ? engine->process->shared->unrecorded
-                          : 0;
-    if (lost)
-        gib_print(engine,
-                  "%" PRIu64
-                  " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
-                  lost, lost == 1 ? " was" : "s were");
-    if (unseen)
-        gib_print(engine,
-                  "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "
-                  "handlers nested too deep.\n",
-                  unseen, unseen == 1 ? " was" : "s were", GIB_MAX_THREADS);
     free(patches);
     return 0;
 }

@@ -83,9 +83,8 @@ static bool is_pad(const struct gib_site_state *site)
 static int make_room(struct preview *p, struct gib_site_state *site, struct gib_error *error)
 {
     struct gib_process *planned = &p->planned;
-    uint64_t counters =
-        planned->counters + 2ull * (planned->site_count - p->engine->process->site_count);
-    if (planned->site_count == GIB_MAX_SITES || counters + 2 > GIB_MAX_COUNTERS)
+    if (planned->site_count == GIB_MAX_SITES ||
+        planned->counters + GIB_COUNTER_WORDS > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
                         "This process has had %d patches on functions, as many as one can have; "
                         "the next run, or detach and attach, begins anew.",
@@ -96,6 +95,7 @@ static int make_room(struct preview *p, struct gib_site_state *site, struct gib_
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     site->internal = true; /* in use, though no patch is on it */
     planned->site[planned->site_count++] = site;
+    planned->counters = gib_next_counters(planned->counters);
     return 0;
 }
 

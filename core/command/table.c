@@ -80,6 +80,11 @@ static const struct gib_option log_options[] = {
     {"follow", GIB_TAKES_TEXT, "on|off", "print calls as they come, or only record them"},
     {NULL, GIB_TAKES_NOTHING, NULL, NULL},
 };
+static const struct gib_option stats_options[] = {
+    {"by", GIB_TAKES_TEXT, "caller|thread|argument[=NAME]|result",
+     "which calls took the time: the ten groups of calls with the most"},
+    {NULL, GIB_TAKES_NOTHING, NULL, NULL},
+};
 static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, NULL}};
 
 #define LOCATIONS                                                                                  \
@@ -159,11 +164,18 @@ const struct gib_command gib_command_table[] = {
      "All calls since the debugger started are kept, in a temporary file, until -clear.",
      "gibbon log -save calls.jsonl -format jsonl", log_options, false, false, false,
      gib_command_log},
-    {"stats", "[N...]", "Show how often each patch was called, and how often the call failed.",
-     "A call fails when its function says so by convention: -1 or NULL, with errno set. Failures "
-     "are counted for recorded\n"
-     "calls only, not with -count.",
-     "gibbon stats", no_options, false, false, false, gib_command_stats},
+    {"stats", "[N...] [-by WHAT]", "Show how often patches were called, and how long calls took.",
+     "All calls are counted and timed, also those whose records are lost or were cleared. p50, p90 "
+     "and p99 are times\n"
+     "that half of the calls, 90 and 99 of 100 did not exceed, to 6 percent; the others are exact. "
+     "With patches by\n"
+     "number, or up to three patches, a histogram of each follows.\n"
+     "A call fails when its function says so by convention: -1 or NULL, with errno set. With "
+     "-count, and for\n"
+     "replacements, calls are counted only.\n"
+     "-by is computed from the log: calls whose records were lost are not in it. -by argument is "
+     "the first one.",
+     "gibbon stats 1 -by caller", stats_options, false, false, false, gib_command_stats},
     {"explain", "LOCATION", "Show what a patch would do to a function; change nothing.",
      "Shows the entry, the instructions that would be displaced, the prototype and where it is "
      "from, and what a\n"

@@ -5,12 +5,14 @@
 
 bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *file)
 {
-    return c->scope->file && c->scope->file(c->scope->context, 0, file);
+    return c->scope->file && c->scope->file(c->scope->context, 0, file) && file->elf;
 }
 
 const char *gib_check_function(const struct gib_checker *c)
 {
     const struct gib_prototype *prototype = c->scope->prototype;
+    if (c->scope->name)
+        return c->scope->name;
     return prototype && prototype->name ? prototype->name : "the function";
 }
 
@@ -95,14 +97,17 @@ static struct gib_operand parameter(struct gib_checker *c, const struct gib_synt
 struct gib_operand gib_check_parameter(struct gib_checker *c, const struct gib_syntax *syntax,
                                        const char *name)
 {
-    const struct gib_prototype *prototype = c->scope->prototype;
+    const struct gib_prototype *prototype = c->scope->prototype, *manual = c->scope->manual;
     const char *plain = name + strspn(name, "_"); /* a prototype's names have no underscores */
-    for (int turn = 0; turn < 2; turn++)
-        for (size_t i = 0; prototype && i < prototype->parameter_count; i++) {
-            const char *own = prototype->parameters[i].name;
+    bool both = manual && prototype && manual->parameter_count == prototype->parameter_count;
+    for (int turn = 0; turn < 3; turn++) {
+        const struct gib_prototype *names = turn < 2 ? prototype : both ? manual : NULL;
+        for (size_t i = 0; names && i < names->parameter_count; i++) {
+            const char *own = names->parameters[i].name;
             if (own && !strcmp(own, turn ? plain : name))
                 return parameter(c, syntax, i);
         }
+    }
     return (struct gib_operand){.type = NULL};
 }
 

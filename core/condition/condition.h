@@ -46,13 +46,16 @@ struct gib_condition_file {
 
 /* What names mean. The callbacks get `context`. */
 struct gib_condition_scope {
-    const struct gib_prototype
-        *prototype; /* of the function; NULL: only $arg1 to $arg6, as words */
+    const char *name; /* of the function, for messages; NULL: the prototype's */
+    /* Of the function; NULL: only $arg1 to $arg6, as words. */
+    const struct gib_prototype *prototype;
+    /* The same with the names of its manual page; NULL: there is none. */
+    const struct gib_prototype *manual;
     const struct gib_convention *convention;
     uint64_t entry; /* address of the function */
     void *context;
     /* The modules in which types, enumerators and variables are looked for: 0 is the function's
-     * own, the others follow in any order. False: there are no more. */
+     * own, the others follow in any order; elf may be NULL. False: there are no more. */
     bool (*file)(void *context, size_t index, struct gib_condition_file *out);
     /* The code of the functions with this name, as `LOCATION` means them: fills up to `room`
      * ranges, returns how many there are; 0: it is not known. */

@@ -4,8 +4,9 @@
 
 static const struct gib_operand failed;
 
-/* False and *error filled: it is no text. */
-static bool source_of(struct gib_checker *c, const struct gib_operand *operand,
+/* False and *error filled: it is no text. `asked`: by name, as by $streq, so that a void * is one.
+ */
+static bool source_of(struct gib_checker *c, const struct gib_operand *operand, bool asked,
                       struct gib_text_source *out)
 {
     const struct gib_ctype *type = operand->type;
@@ -19,7 +20,8 @@ static bool source_of(struct gib_checker *c, const struct gib_operand *operand,
     bool is_array = type->kind == GIB_CTYPE_ARRAY;
     const struct gib_ctype *target =
         is_array || type->kind == GIB_CTYPE_POINTER ? gib_ctype_target(c, type) : NULL;
-    if (!target || !target->is_char) {
+    bool untyped = asked && target && target->kind == GIB_CTYPE_VOID;
+    if (!target || (!target->is_char && !untyped)) {
         gib_check_fail(c, GIB_E_SYNTAX, operand->syntax,
                        "\"%.*s\" is of type %.60s, no text; a cast to char * may make it one.",
                        GIB_SHOWN(c, operand->syntax), type->name);
@@ -39,15 +41,15 @@ static bool source_of(struct gib_checker *c, const struct gib_operand *operand,
 }
 
 static struct gib_operand compare(struct gib_checker *c, const struct gib_syntax *syntax,
-                                  enum gib_text_operation operation, const struct gib_operand *a,
-                                  const struct gib_operand *b)
+                                  enum gib_text_operation operation, bool asked,
+                                  const struct gib_operand *a, const struct gib_operand *b)
 {
     struct gib_text_source *two = gib_pool_take(c->pool, 2 * sizeof *two);
     if (!two) {
         gib_condition_memory(c->error);
         return failed;
     }
-    if (!source_of(c, a, &two[0]) || !source_of(c, b, &two[1]))
+    if (!source_of(c, a, asked, &two[0]) || !source_of(c, b, asked, &two[1]))
         return failed;
     struct gib_node node = {.operation = GIB_OP_TEXT, .number = operation, .text = two};
     for (size_t i = 0; i < 2; i++) {
@@ -76,7 +78,7 @@ bool gib_check_text_equal(struct gib_checker *c, const struct gib_syntax *syntax
 {
     if (a->place != GIB_PLACE_TEXT && b->place != GIB_PLACE_TEXT)
         return false;
-    *out = compare(c, syntax, GIB_TEXT_EQUAL, a, b);
+    *out = compare(c, syntax, GIB_TEXT_EQUAL, false, a, b);
     if (syntax->mark == MARK2('!', '='))
         negate(c, out);
     return true;
@@ -90,7 +92,7 @@ struct gib_operand gib_check_call(struct gib_checker *c, const struct gib_syntax
     struct gib_operand a = gib_check(c, syntax->a), b = a.type ? gib_check(c, syntax->b) : a;
     if (!a.type || !b.type)
         return failed;
-    return compare(c, syntax, operation, &a, &b);
+    return compare(c, syntax, operation, true, &a, &b);
 }
 
 static bool is_caller(const struct gib_syntax *syntax)

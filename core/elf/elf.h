@@ -59,7 +59,8 @@ struct gib_elf_symbol {
 
 /* All functions (STT_FUNC and STT_GNU_IFUNC, defined, in an executable segment) of .symtab,
  * .dynsym, the separate debug file's .symtab and .gnu_debugdata, without duplicates (same name and
- * value), sorted by value, then global before local, then name. Valid until close. */
+ * value), sorted by value, then global before local, then name. What makes local names unique for
+ * the linker (".lto_priv.0", ".llvm.71") is left out of them. Valid until close. */
 size_t gib_elf_functions(struct gib_elf *elf, const struct gib_elf_symbol **symbols);
 
 /*
@@ -67,9 +68,8 @@ size_t gib_elf_functions(struct gib_elf *elf, const struct gib_elf_symbol **symb
  * "_ZN3foo3barEi"), or a C++ name as people write it, with or without parameters,
  * "ns::Class::method" (every overload), "ns::Class::method(int)", white space not counting; a
  * leading "::" or a missing namespace is not guessed. C++ clones and C clones (".part.0",
- * ".constprop.1",
- * ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index built on first
- * use.
+ * ".constprop.1", ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index
+ * built on first use.
  */
 size_t gib_elf_find(struct gib_elf *elf, const char *name,
                     void (*visit)(const struct gib_elf_symbol *symbol, void *context),

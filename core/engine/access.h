@@ -143,9 +143,12 @@ void gib_image_file_close(struct gib_engine *engine, uint64_t fd);
  * failure a sentence, and everything is as before. *out belongs to the process. */
 int gib_image_load(struct gib_engine *engine, struct gib_process *process, const char *path,
                    struct gib_loaded **out, struct gib_error *error);
+/* The file that the user knows: the source of what was compiled to `object`; else `object`. */
+const char *gib_package_source(const struct gib_engine *engine, const char *object);
 /* Whether the file could be mapped so, as far as that can be told without a process: 0, or a
- * sentence that begins with its name; GIB_E_UNSUPPORTED: it needs the dynamic linker. */
-int gib_image_check(const char *path, struct gib_error *error);
+ * sentence that begins with the name of the file `shown`; GIB_E_UNSUPPORTED: it needs the dynamic
+ * linker. */
+int gib_image_check(const char *path, const char *shown, struct gib_error *error);
 /* Unmaps and frees it; GIB_E_BUSY when a thread is inside. Nothing may lead to it any more. */
 int gib_image_unload(struct gib_engine *engine, struct gib_process *process,
                      struct gib_loaded *image, struct gib_error *error);

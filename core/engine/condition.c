@@ -92,6 +92,21 @@ static size_t function_ranges(void *context, const char *name, struct gib_range 
     return count;
 }
 
+static struct gib_condition_scope scope_of(struct scope *scope)
+{
+    const struct gib_site_state *site = scope->site;
+    return (struct gib_condition_scope){
+        .name = site->function,
+        .prototype = site->prototype,
+        .manual = gib_prototypes_find(scope->engine->prototypes, site->symbol),
+        .convention = &site->convention,
+        .entry = site->entry,
+        .context = scope,
+        .file = file_at,
+        .function = function_ranges,
+    };
+}
+
 static int check_return(const struct gib_site_state *site, struct gib_error *error)
 {
     if (site->unguarded)
@@ -153,8 +168,7 @@ void gib_condition_words(struct gib_engine *engine, const char *location,
     struct scope names = {engine, engine->process, site};
     struct gib_condition_scope scope = {.context = &names};
     if (site) {
-        scope = (struct gib_condition_scope){site->prototype, &site->convention, site->entry,
-                                             &names,          file_at,           function_ranges};
+        scope = scope_of(&names);
         gib_modules_lock(engine->process->modules);
     }
     gib_condition_names(&scope, visit, context);
@@ -169,8 +183,7 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
 {
     const struct gib_condition_text *text = link->patch->condition;
     struct scope context = {engine, process, site};
-    struct gib_condition_scope scope = {site->prototype, &site->convention, site->entry,
-                                        &context,        file_at,           function_ranges};
+    struct gib_condition_scope scope = scope_of(&context);
     struct gib_error why = {0};
     int failed = 0;
     if (!text)

@@ -238,11 +238,20 @@ static void report_unplaced(struct gib_engine *engine)
             free(nearest);
             nearest = NULL;
         }
+        char *clones = gib_location_clones(engine, &patch->location);
+        const char *hint = clones ? clones : nearest;
         gib_warn(engine,
                  "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
-                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
-                 nearest ? nearest : "", nearest ? "?" : "");
+                 patch->number, patch->location.text,
+                 clones    ? " Only clones of it are there: "
+                 : nearest ? " Did you mean "
+                           : "",
+                 hint ? hint : "",
+                 clones    ? "."
+                 : nearest ? "?"
+                           : "");
         free(nearest);
+        free(clones);
     }
 }
 

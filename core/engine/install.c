@@ -41,7 +41,7 @@ int gib_system_call(struct gib_engine *engine, const char *what, long number, ui
 /* ---- shared memory ---- */
 
 struct layout {
-    uint64_t sites, unwind, threads, thread_size, counters, ring, data_size, size;
+    uint64_t sites, unwind, histograms, threads, thread_size, counters, ring, data_size, size;
 };
 
 static struct layout make_layout(uint64_t ring_size)
@@ -49,7 +49,8 @@ static struct layout make_layout(uint64_t ring_size)
     struct layout l = {0};
     l.sites = page_up(sizeof(struct gib_shared));
     l.unwind = page_up(l.sites + sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES);
-    l.threads = l.unwind + GIB_UNWIND_SIZE;
+    l.histograms = page_up(l.unwind + GIB_UNWIND_SIZE);
+    l.threads = l.histograms + sizeof(struct gib_histogram) * (uint64_t)GIB_MAX_HISTOGRAMS;
     l.counters = 4096;
     l.ring = page_up(l.counters + 8ull * GIB_MAX_COUNTERS);
     l.thread_size = l.ring + ring_size;
@@ -176,6 +177,7 @@ static void fill_shared(struct gib_engine *engine, struct gib_process *process,
     shared->size = l->data_size;
     shared->sites = l->sites;
     shared->unwind = l->unwind;
+    shared->histograms = l->histograms;
     shared->threads = l->threads;
     shared->thread_size = l->thread_size;
     shared->counters_offset = l->counters;

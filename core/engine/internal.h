@@ -14,6 +14,7 @@
 #include "engine/planning.h"
 #include "engine/process.h"
 #include "engine/sites.h"
+#include "engine/stats.h"
 #include "gibbon/engine.h"
 #include "log/log.h"
 

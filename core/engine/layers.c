@@ -132,7 +132,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                    struct gib_layer_change *out, struct gib_error *error)
 {
     memset(out, 0, sizeof *out);
-    if (process->counters + 2 > GIB_MAX_COUNTERS)
+    if (process->counters + GIB_COUNTER_WORDS > GIB_MAX_COUNTERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
                         "This process has had %d patches on functions, as many as one can have; "
                         "the next run, or detach and attach, begins anew.",
@@ -169,7 +169,7 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
     out->layer = layer;
     out->before = *layer;
     *link = (struct gib_chain_link){patch, process->counters, NULL, 0};
-    process->counters += 2;
+    process->counters = gib_next_counters(process->counters);
     int failed = gib_link_condition(engine, process, site, link, error);
     if (!failed) {
         layer->kind = gib_layer_kind(site, layer);

@@ -20,11 +20,13 @@ void gib_patch_free(struct gib_patch *patch)
     gib_location_free(&patch->with);
     free(patch->library);
     free(patch->value);
+    free(patch->said);
     gib_refusals_free(&patch->refused);
     gib_prototype_free(patch->prototype);
     free(patch->options);
     free(patch->from);
     free(patch->prototype_text);
+    gib_patch_forget_counts(patch);
     free(patch->condition_text);
     gib_condition_text_free(patch->condition);
     free(patch);

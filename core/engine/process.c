@@ -225,7 +225,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
     process->pid = pid;
     process->fd = process->memory_fd = -1;
     process->shadow_stacks = gib_will_have_shadow_stacks(pid);
-    process->counters = 2; /* the first two are nobody's: those of actions that never were */
+    process->counters = GIB_FIRST_COUNTERS; /* those before are of actions that never were */
     for (size_t i = 0; i < engine->patch_count; i++) {
         struct gib_patch *patch = engine->patch[i];
         patch->state = 0;
@@ -234,8 +234,7 @@ static struct gib_process *new_process(struct gib_engine *engine, int32_t pid)
         patch->delayed = 0;
         patch->placed = patch->given_up = false;
         patch->tid = 0;
-        patch->earlier_calls = patch->earlier_failures = patch->earlier_unknown = 0;
-        patch->earlier_undecided = 0;
+        gib_patch_forget_counts(patch);
         if (!patch->temporary)
             patch->spent = false;
     }
@@ -259,9 +258,7 @@ void gib_process_end(struct gib_engine *engine)
     }
     for (size_t i = 0; i < engine->patch_count; i++) { /* shown until the next run */
         struct gib_patch *patch = engine->patch[i];
-        patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
-        patch->earlier_unknown = gib_patch_unknown(engine, patch);
-        patch->earlier_undecided = gib_patch_undecided(engine, patch);
+        gib_patch_remember(engine, patch);
     }
     gib_return_breakpoints(engine, 0);
     free(process->moved);

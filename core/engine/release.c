@@ -69,9 +69,7 @@ void gib_release(struct gib_engine *engine)
         return;
     for (size_t i = 0; i < engine->patch_count; i++) { /* the counters go with the memory */
         struct gib_patch *patch = engine->patch[i];
-        patch->earlier_calls = gib_patch_calls(engine, patch, &patch->earlier_failures);
-        patch->earlier_unknown = gib_patch_unknown(engine, patch);
-        patch->earlier_undecided = gib_patch_undecided(engine, patch);
+        gib_patch_remember(engine, patch);
     }
     gib_uninstall(engine, process);
 }

@@ -431,6 +431,32 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
     return fflush(out) || ferror(out) ? -1 : written;
 }
 
+void gib_log_visit(struct gib_log *log, bool (*visit)(const struct gib_log_view *, void *),
+                   void *context)
+{
+    gib_log_drain(log);
+    pthread_mutex_lock(&log->lock);
+    write_buffer(log);
+    struct cursor cursor = {.offset = 0};
+    const struct gib_call *call;
+    while ((call = next_call(log, &cursor))) {
+        struct gib_log_view view;
+        if (call->process == log->process_count && make_view(log, call, &view) &&
+            !visit(&view, context))
+            break;
+    }
+    free(cursor.block);
+    pthread_mutex_unlock(&log->lock);
+}
+
+double gib_log_rate(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    double rate = log->ticks_per_second;
+    pthread_mutex_unlock(&log->lock);
+    return rate;
+}
+
 uint64_t gib_log_lost(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);

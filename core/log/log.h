@@ -104,6 +104,8 @@ void gib_log_skip(struct gib_log *log);
 int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
                        FILE *out);
 uint64_t gib_log_lost(struct gib_log *log);
+/* Ticks of the time stamp counter in a second; 0 before the first process. */
+double gib_log_rate(struct gib_log *log);
 void gib_log_clear(struct gib_log *log);
 
 /* ---- inside core/log ---- */
@@ -119,7 +121,18 @@ struct gib_log_view { /* what a renderer sees of one call */
     unsigned depth; /* of indentation */
     bool closes;    /* the call's opening line was shown */
 };
+/* Shows `visit` every call of the process that was attached last, in order, and where records were
+ * lost (view->site is NULL then), until it says false. The log is locked meanwhile. */
+void gib_log_visit(struct gib_log *log, bool (*visit)(const struct gib_log_view *, void *),
+                   void *context);
 void gib_log_text(const struct gib_log_view *view, FILE *out);
+/* Parts of a line: one argument without its name, by its number among the site's parameters (of the
+ * words, where there is no prototype); the result behind its `=`, nothing for void. */
+void gib_log_text_argument(const struct gib_log_view *view, size_t index, FILE *out);
+void gib_log_text_result(const struct gib_log_view *view, FILE *out);
+/* Three significant digits in the unit that suits: "14.2us". */
+enum { GIB_DURATION_TEXT = 32 };
+void gib_log_duration(double seconds, char out[GIB_DURATION_TEXT]);
 void gib_log_jsonl(const struct gib_log_view *view, FILE *out);
 
 /* A chunk of the record, with its bytes; NULL when there is none. Checked against the record's

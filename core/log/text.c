@@ -11,6 +11,23 @@ static void mark(const struct gib_log_view *view, FILE *out, enum gib_mark mark)
         fputc(mark, out);
 }
 
+void gib_log_text_argument(const struct gib_log_view *view, size_t index, FILE *out)
+{
+    const struct gib_log_site *site = view->site;
+    const struct gib_prototype *prototype = site->prototype;
+    if (!prototype || prototype->unspecified) {
+        gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[index], 1, NULL);
+        return;
+    }
+    int first = site->convention.parameter[index].first,
+        count = site->convention.parameter[index].count;
+    uint64_t word[2] = {0, 0};
+    memcpy(word, &gib_record_words(view->record)[first],
+           sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
+    gib_value_write(out, GIB_VALUE_TEXT, &prototype->parameters[index].type, word, count,
+                    gib_log_chunk(view, GIB_CHUNK_STRING, first));
+}
+
 static void write_arguments(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_log_site *site = view->site;
@@ -18,7 +35,7 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
     if (!prototype || prototype->unspecified) {
         for (int i = 0; i < site->convention.words; i++) {
             fputs(i ? ", " : "", out);
-            gib_value_write(out, GIB_VALUE_TEXT, NULL, &gib_record_words(view->record)[i], 1, NULL);
+            gib_log_text_argument(view, (size_t)i, out);
         }
         return;
     }
@@ -35,18 +52,12 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
             mark(view, out, GIB_MARK_END);
             fputc('=', out);
         }
-        int first = site->convention.parameter[i].first,
-            count = site->convention.parameter[i].count;
-        uint64_t word[2] = {0, 0};
-        memcpy(word, &gib_record_words(view->record)[first],
-               sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
-        gib_value_write(out, GIB_VALUE_TEXT, &parameter->type, word, count,
-                        gib_log_chunk(view, GIB_CHUNK_STRING, first));
+        gib_log_text_argument(view, i, out);
     }
     gib_variadic_write(view, GIB_VALUE_TEXT, out);
 }
 
-static void write_result(const struct gib_log_view *view, FILE *out)
+void gib_log_text_result(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_prototype *prototype = view->site->prototype;
     uint64_t word[2] = {view->record->result, 0};
@@ -56,7 +67,6 @@ static void write_result(const struct gib_log_view *view, FILE *out)
         memcpy(&word[1], gib_log_chunk_bytes(second), 8);
     if (prototype && prototype->result.kind == GIB_TYPE_VOID)
         return;
-    fputs(" = ", out);
     if (code) {
         int32_t number;
         memcpy(&number, gib_log_chunk_bytes(code), 4);
@@ -86,6 +96,15 @@ static void write_result(const struct gib_log_view *view, FILE *out)
     gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
 }
 
+static void write_result(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_prototype *prototype = view->site->prototype;
+    if (prototype && prototype->result.kind == GIB_TYPE_VOID)
+        return;
+    fputs(" = ", out);
+    gib_log_text_result(view, out);
+}
+
 /* A word of Gibbon's about the call. */
 static void write_note(const struct gib_log_view *view, const char *note, FILE *out)
 {
@@ -95,20 +114,25 @@ static void write_note(const struct gib_log_view *view, const char *note, FILE *
     mark(view, out, GIB_MARK_END);
 }
 
-/* Three significant digits in the unit that suits. */
-static void write_duration(const struct gib_log_view *view, FILE *out)
+void gib_log_duration(double seconds, char out[GIB_DURATION_TEXT])
 {
     static const struct {
         double unit;
         const char *name;
     } units[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
     size_t i = 0;
-    while (i < 3 && view->duration < units[i].unit)
+    while (i < 3 && seconds < units[i].unit)
         i++;
-    double value = view->duration / units[i].unit;
+    double value = seconds / units[i].unit;
     int decimals = i == 3 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    char text[64];
-    snprintf(text, sizeof text, "<%.*f%s>", decimals, value, units[i].name);
+    snprintf(out, GIB_DURATION_TEXT, "%.*f%s", decimals, value, units[i].name);
+}
+
+static void write_duration(const struct gib_log_view *view, FILE *out)
+{
+    char duration[GIB_DURATION_TEXT], text[GIB_DURATION_TEXT + 2];
+    gib_log_duration(view->duration, duration);
+    snprintf(text, sizeof text, "<%s>", duration);
     write_note(view, text, out);
 }
 

@@ -218,3 +218,11 @@ def test_backtrace_from_a_condition(debugger, target):
     assert names[0] == "gibbon:gib_condition_read" and names[1] == "gibbon:look" and "gibbon:gib_enter" in names and names[-1] == "main", result[5]
     assert names.count("gibbon:look") == 2, result[5]  # the code of the condition, and the thunk
     assert len(result.calls("look")) > 0
+
+
+def test_names_of_the_manual_page(debugger, target):
+    """libc's debug information, where it is installed, has names of its own; void * is a text when it is asked for."""
+    result = debugger.session(target("conditions"), ["break main", "run", "gibbon wrap malloc -count if size > 1", "gibbon wrap write -quiet if $startswith(buf, \"54\") && nbytes > 3 || fd < 0",
+                                                     "!gibbon wrap write if nosuch", "continue", "gibbon list"])
+    assert re.search(r'"nosuch" is no argument of write \(fd, buf, n(bytes)?\)', result[4]), result[4]
+    assert re.search(r"malloc -count if size > 1\s+called [1-9]", result[6]) and re.search(r"fd < 0\s+called 1 time", result[6]), result[6]

@@ -26,7 +26,7 @@ def test_every_one_of_many_calls(debugger, target, tmp_path):
     result = debugger.session(target("calls", opt="-O2"), ["gibbon wrap work -quiet -prototype 'long work(int i, unsigned long twice)'", "run", "gibbon stats",
                                                             "gibbon log -save %s -format jsonl" % log], args=[str(MANY)], timeout=120)
     assert result.log == [] and "lost" not in result.text
-    assert re.search(r"^1 +%d +0  work$" % MANY, result[2], re.M)
+    assert re.search(r"^1 +%d +0 .*  work$" % MANY, result[2], re.M)
     assert "Saved %d calls to %s." % (MANY, log) in result[3]
     calls = jsonl(log)
     assert len(calls) == MANY

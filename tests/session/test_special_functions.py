@@ -66,7 +66,7 @@ def test_functions_in_the_vdso(debugger, special):
                   after=["!gibbon wrap time", "!gibbon wrap gettimeofday", "!gibbon wrap *vdso", ("delete", "breakpoint delete -f"), "continue"], called=False)
     assert all(re.search("^(error: )?%s$" % REFUSED, result[step], re.M) for step in (4, 5)), result.text
     assert "No file is mapped at 0x" in result[6]
-    assert int(re.search(r"^\d +(\d+) +\d+  clock_gettime", result.text, re.M).group(1)) >= 1
+    assert int(re.search(r"^\d +(\d+) +\d+ .*  clock_gettime", result.text, re.M).group(1)) >= 1
 
 
 def test_asking_an_ifunc_changes_no_register(debugger, target):

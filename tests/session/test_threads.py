@@ -29,7 +29,7 @@ def test_patched_before_they_start(debugger, target, tmp_path, opt):
         calls = sorted(threads[thread])
         assert [c[0] for c in calls] == list(range(n)), "thread %d" % thread
         assert all(c[1] == c[0] * 3 + thread for c in calls) and len({c[2] for c in calls}) == 1
-    assert re.search(r"^1 +%d +0  hammer$" % sum(counted.values()), result[2], re.M) and "lost" not in result.text
+    assert re.search(r"^1 +%d +0 .*  hammer$" % sum(counted.values()), result[2], re.M) and "lost" not in result.text
 
 
 @pytest.mark.parametrize("cc,opt", [("gcc", "-O0"), ("gcc", "-O2"), ("clang", "-O2")])
@@ -64,7 +64,7 @@ def test_delete_while_they_hammer(debugger, target):
 
 def test_count_of_many_threads(debugger, target):
     result = debugger.session(target("threads", opt="-O2"), ["gibbon wrap hammer -count", "run", "gibbon stats"], args=["8", "200000", "all"], timeout=120)
-    assert re.search(r"^1 +%d +-  hammer$" % sum(totals(result.out).values()), result[2], re.M), result[2]
+    assert re.search(r"^1 +%d +- .*  hammer$" % sum(totals(result.out).values()), result[2], re.M), result[2]
 
 
 def test_sixty_threads(debugger, target, tmp_path):
@@ -78,7 +78,7 @@ def test_sixty_threads(debugger, target, tmp_path):
 def test_locks_of_many_threads(debugger, target):
     result = debugger.session(target("threads"), ["gibbon wrap pthread_mutex_lock pthread_create malloc free -quiet -pending", "run", "gibbon stats"], args=["8", "2000", "all"])
     assert len(totals(result.out)) == 8
-    assert re.search(r"^2 +8 +0  pthread_create$", result[2], re.M), result[2]
+    assert re.search(r"^2 +8 +0 .*  pthread_create$", result[2], re.M), result[2]
 
 
 def test_chosen_while_other_threads_run(debugger, target):
@@ -103,5 +103,5 @@ def test_a_million_calls(debugger, target, cc, opt):
         actions.append("continue")
     result = debugger.session(target("million", cc=cc, opt=opt), actions + ["continue", "gibbon stats 1"], timeout=200)
     assert result.out == "1000000 calls, 0 wrong\n", result.text[-3000:]
-    assert re.search(r"^1 +1000000 +\S+  counted", result.text, re.M), result.text[-3000:]
+    assert re.search(r"^1 +1000000 +\S+ .*  counted", result.text, re.M), result.text[-3000:]
     assert not re.search("SIGSEGV|SIGILL|SIGTRAP|SIGBUS|Traceback", result.text), result.text[-3000:]

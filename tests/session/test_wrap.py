@@ -55,7 +55,7 @@ def test_before_run(debugger, target, cc, opt, pie):
     assert [re.sub(r" = .*", "", body) for body in result.bodies("work")] == ["work(i=%d, twice=%d)" % (i, 2 * i) for i in range(6)]
     assert [body.split(" = ")[1] for body in result.bodies("work")] == ["1", "-2", "3", "-4", "5", "-6"]
     assert result.out == "6 calls, last -6\n"
-    assert re.search(r"^1 +6 +0  work$", result[2], re.M)
+    assert re.search(r"^1 +6 +0 .*  work$", result[2], re.M)
 
 
 def test_at_starti(debugger, target):
@@ -84,7 +84,7 @@ def test_inside_malloc(debugger, target, where):
                                                ("delete", "breakpoint delete -f"), "continue", "gibbon stats"])
     assert "malloc" in result[4], "the breakpoint is not inside malloc: " + result[4]
     assert result.out == "sum %d\n" % sum(i for i in range(200))
-    counts = re.findall(r"^\d +(\d+) +(\d+)  (\w+)$", result[8], re.M)
+    counts = re.findall(r"^\d +(\d+) +(\d+) .*  (\w+)$", result[8], re.M)
     assert [(name, failed) for _, failed, name in counts] == [("malloc", "0"), ("free", "0")]
     assert 185 <= int(counts[0][0]) <= 201 and 200 <= int(counts[1][0]) <= 202, counts
 
@@ -94,7 +94,7 @@ def test_static_program(debugger, target, cc):
     program = target("heap", static=True, cc=cc)
     result = debugger.session(program, ["gibbon wrap malloc free write -quiet", "run", "gibbon stats"])
     assert result.out == "sum %d\n" % sum(range(200))
-    counts = {name: int(n) for n, name in re.findall(r"^\d +(\d+) +\d+  (\w+)$", result[2], re.M)}
+    counts = {name: int(n) for n, name in re.findall(r"^\d +(\d+) +\d+ .*  (\w+)$", result[2], re.M)}
     assert counts["write"] == 1 and counts["malloc"] >= 200 and counts["free"] >= 200, counts
 
 
@@ -131,7 +131,7 @@ def test_two_patches_on_one_function(debugger, target):
     """Each sees every call."""
     result = debugger.session(target("calls"), ["break main", "run", "gibbon wrap work", "gibbon wrap work -count", "gibbon wrap work -times 2 -quiet", "continue",
                                                 "gibbon stats"], args=["5"])
-    assert [m for m in re.findall(r"^(\d) +(\d+) +(?:\d+|-)  work$", result[6], re.M)][:2] == [("1", "5"), ("2", "5")]
+    assert [m for m in re.findall(r"^(\d) +(\d+) +(?:\d+|-) .*  work$", result[6], re.M)][:2] == [("1", "5"), ("2", "5")]
     assert len(result.calls("work")) == 5
 
 
@@ -161,8 +161,8 @@ def test_exceptions_pass_through(debugger, target):
     bare = subprocess.run([program], capture_output=True, text=True).stdout
     result = debugger.session(program, ["gibbon wrap zoo::fall zoo::try_fall", "run", "gibbon stats"])
     assert result.out == bare
-    assert re.search(r"^2 +4 +0  zoo::try_fall$", result[2], re.M)
-    assert re.search(r"^1 +4 +0  zoo::fall$", result[2], re.M)
+    assert re.search(r"^2 +4 +0 .*  zoo::try_fall$", result[2], re.M)
+    assert re.search(r"^1 +4 +0 .*  zoo::fall$", result[2], re.M)
 
 
 def test_recursion(debugger, target):

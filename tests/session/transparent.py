@@ -34,6 +34,6 @@ def same(debugger, program, patches, args=(), before=(), after=("run",), preload
     assert result.out == wanted, "%d lines of %d differ: %s\n%s" % (len(wrong), wanted.count("\n"), "; ".join(wrong[:20]), result.text[-3000:])
     assert ended(result.text) == status, result.text[-3000:]
     if called:
-        counts = [int(n) for n in re.findall(r"^\d+ +(\d+) +(?:\d+|-)  ", result[len(actions) - 1], re.M)]
+        counts = [int(n) for n in re.findall(r"^\d+ +(\d+) +(?:\d+|-) ", result[len(actions) - 1], re.M)]
         assert counts and all(counts), "a patch saw no call:\n" + result.text[-3000:]
     return result

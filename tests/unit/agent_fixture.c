@@ -71,7 +71,8 @@ static void fill_shared(struct agent *a, const struct agent_options *options)
     uint64_t ring = options->ring_size ? options->ring_size : 1 << 20;
     s->sites = page_up(sizeof *s);
     s->unwind = page_up(s->sites + sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES);
-    s->threads = s->unwind + GIB_UNWIND_SIZE;
+    s->histograms = page_up(s->unwind + GIB_UNWIND_SIZE);
+    s->threads = s->histograms + sizeof(struct gib_histogram) * (uint64_t)GIB_MAX_HISTOGRAMS;
     s->counters_offset = PAGE;
     s->ring_offset = page_up(PAGE + 8ull * GIB_MAX_COUNTERS);
     s->ring_size = ring;
@@ -98,7 +99,8 @@ void agent_open(struct agent *a, struct agent_options options)
     memset(a, 0, sizeof *a);
     uint64_t ring = options.ring_size ? options.ring_size : 1 << 20;
     a->size = page_up(sizeof(struct gib_shared)) +
-              sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES + PAGE + GIB_UNWIND_SIZE +
+              sizeof(struct gib_site) * (uint64_t)GIB_MAX_SITES + 2 * PAGE + GIB_UNWIND_SIZE +
+              sizeof(struct gib_histogram) * (uint64_t)GIB_MAX_HISTOGRAMS +
               (ring + 2 * PAGE + 8ull * GIB_MAX_COUNTERS) * GIB_MAX_THREADS;
     a->fd = memfd_create("gibbon", MFD_CLOEXEC);
     assert_true(a->fd >= 0);
@@ -119,6 +121,7 @@ void agent_open(struct agent *a, struct agent_options options)
     a->entry = (uint64_t)a->arena;
     a->arena_used = (image + 63) & ~(size_t)63;
     fill_shared(a, &options);
+    a->counters = GIB_FIRST_COUNTERS;
     if (!options.no_reader)
         agent_attach(a);
 }
@@ -216,7 +219,7 @@ static void fill_action(struct agent *a, struct gib_action *action,
             action->flags |= GIB_ACTION_CONDITION;
     }
     a->patches++;
-    a->counters += 2;
+    a->counters = gib_next_counters(a->counters);
 }
 
 static void *make_thunk(struct agent *a, uint32_t index, void *original,
@@ -357,7 +360,21 @@ uint64_t agent_calls(struct agent *a, uint32_t site)
 
 uint64_t agent_failures(struct agent *a, uint32_t site)
 {
-    return sum(a, a->site[site].counter + 1);
+    return sum(a, a->site[site].counter + GIB_COUNTER_FAILURES);
+}
+
+void agent_times(struct agent *a, uint32_t site, struct gib_times *times)
+{
+    memset(times, 0, sizeof *times);
+    for (uint32_t i = 0; i < a->shared->threads_used; i++) {
+        const uint64_t *counter =
+            (uint64_t *)((char *)agent_block(a, i) + a->shared->counters_offset) +
+            a->site[site].counter;
+        times->calls += counter[GIB_COUNTER_CALLS];
+        times->untimed += counter[GIB_COUNTER_UNTIMED];
+        if (counter[GIB_COUNTER_HISTOGRAM])
+            gib_times_sum(times, (const struct gib_histogram *)counter[GIB_COUNTER_HISTOGRAM]);
+    }
 }
 
 uint64_t agent_records(struct agent *a, uint32_t block)

@@ -10,6 +10,7 @@
 
 #include "agent/layout.h"
 #include "code/x86_64/thunk.h"
+#include "engine/stats.h"
 #include "log/log.h"
 
 /* For functions to be patched: the compiler must not know their bodies at the call. */
@@ -84,6 +85,8 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
 void agent_enable(struct agent *a, uint32_t site, bool on);
 uint64_t agent_calls(struct agent *a, uint32_t site);
 uint64_t agent_failures(struct agent *a, uint32_t site);
+/* As the engine sums them up for a patch on this site. */
+void agent_times(struct agent *a, uint32_t site, struct gib_times *times);
 struct gib_site *agent_site(struct agent *a, uint32_t site);
 struct gib_thread *agent_block(struct agent *a, uint32_t index);
 /* Records taken or to be taken from this block, without those that say whose they are. */

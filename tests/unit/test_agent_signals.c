@@ -183,10 +183,21 @@ static void check_call(long n)
     free(lines);
     gib_log_clear(a.log);
 }
+/* Every call is in exactly one bucket. */
+static void check_times(uint32_t site)
+{
+    struct gib_times times;
+    agent_times(&a, site, &times);
+    assert_true(times.calls > 10);
+    assert_int_equal(times.timed, times.calls);
+    assert_int_equal(times.untimed, 0);
+}
 static void test_handler_calls(void **state)
 {
     at_every_instruction(one_call, call_in_handler, check_call);
     assert_int_equal(agent_calls(&a, 1), handled);
+    check_times(0);
+    check_times(1);
 }
 static void check_read(long n)
 {
@@ -218,6 +229,7 @@ static void check_fast(long n)
 static void test_fast_path(void **state)
 {
     at_every_instruction(one_fast, fast_in_handler, check_fast);
+    check_times(5);
 }
 static void check_fast_read(long n)
 {

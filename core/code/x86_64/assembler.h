@@ -45,7 +45,7 @@ void gib_immediate(struct emitter *e, int reg, uint64_t value);
 
 void gib_jump(struct emitter *e, uint64_t target);
 /* The second byte of a conditional jump 0f 8x, or 0xe9 for an unconditional one. */
-enum { JB = 0x82, JE = 0x84, JNE = 0x85, JA = 0x87, JMP = 0xe9 };
+enum { JB = 0x82, JAE, JE, JNE, JBE, JA, JNS = 0x89, JMP = 0xe9 };
 void gib_jump_label(struct emitter *e, uint8_t condition, struct label *label);
 void gib_jump_if(struct emitter *e, uint8_t condition, uint64_t target);
 void gib_label_here(struct emitter *e, const struct label *label);
@@ -53,13 +53,14 @@ void gib_label_here(struct emitter *e, const struct label *label);
 void gib_label_to(struct emitter *e, const struct label *label, uint64_t target);
 
 /* Opcodes for gib_memory. */
-enum { LOAD = 0x8b, STORE = 0x89, SUB = 0x2b, LEA = 0x8d, CMP = 0x3b };
+enum { LOAD = 0x8b, STORE = 0x89, ADD = 0x03, ADD_TO = 0x01, SUB = 0x2b, LEA = 0x8d, CMP = 0x3b };
 
 /* The thunk's frame, struct gib_frame, is below rbp. */
 #define IN_FRAME(field)       ((int64_t)offsetof(struct gib_frame, field) - GIB_FRAME_SIZE)
 #define IN_THREAD(field)      ((int64_t)offsetof(struct gib_thread, field))
 #define IN_SITE(field)        ((int64_t)offsetof(struct gib_site, field))
 #define IN_RECORD(field)      ((int64_t)offsetof(struct gib_record, field))
+#define IN_HISTOGRAM(field)   ((int64_t)offsetof(struct gib_histogram, field))
 #define save(e, reg, field)   gib_memory(e, STORE, reg, RBP, IN_FRAME(field))
 #define reload(e, reg, field) gib_memory(e, LOAD, reg, RBP, IN_FRAME(field))
 

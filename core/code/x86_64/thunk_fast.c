@@ -1,10 +1,10 @@
 /*
  * thunk_fast.c: nearly every patch is one action without filters on a function whose record is a
- * copy of registers. Then the thunk writes the record itself, and saves only five registers. It
+ * copy of registers. Then the thunk writes the record itself, and saves only four registers. It
  * calls the agent for the texts of a record, if there are any. What it does is what agent.c does,
  * in the same order, since a signal handler may come between any two instructions. Whatever is out
- * of the ordinary (a new thread, a handler that interrupts a record, a full ring, a failed call,
- * deep recursion) it leaves to the agent.
+ * of the ordinary (a thread's first call, a handler that interrupts a record, a full ring, a failed
+ * call, deep recursion) it leaves to the agent.
  *
  * rbp and rsp are those of the frame.
  */
@@ -24,7 +24,13 @@ static bool has_plain_result(const struct gib_site *site)
            (site->result <= GIB_RESULT_RAX || site->result == GIB_RESULT_XMM0);
 }
 
-/* Without texts. */
+/* Whether chunks may follow the words: texts, errno, or what the agent adds to a result. */
+static bool may_grow(const struct gib_site *site)
+{
+    return site->strings || site->errno_rule || !has_plain_result(site);
+}
+
+/* Without chunks. */
 static uint32_t record_lines(const struct gib_site *site)
 {
     size_t words = site->words > 3 ? site->words : 3;
@@ -66,14 +72,14 @@ static const struct {
     int64_t offset;
 } used[] =
     {
-        {RAX, IN_FRAME(rax)}, {RCX, IN_FRAME(gpr[3])}, {RDX, IN_FRAME(gpr[2])},
-        {R10, IN_FRAME(r10)}, {R11, IN_FRAME(r11)},
+        {RAX, IN_FRAME(rax)},
+        {RCX, IN_FRAME(gpr[3])},
+        {RDX, IN_FRAME(gpr[2])},
+        {R11, IN_FRAME(r11)},
 },
   others[] = {
-      {RDI, IN_FRAME(gpr[0])},
-      {RSI, IN_FRAME(gpr[1])},
-      {R8, IN_FRAME(gpr[4])},
-      {R9, IN_FRAME(gpr[5])},
+      {RDI, IN_FRAME(gpr[0])}, {RSI, IN_FRAME(gpr[1])}, {R8, IN_FRAME(gpr[4])},
+      {R9, IN_FRAME(gpr[5])},  {R10, IN_FRAME(r10)},
 };
 static void move_used(struct emitter *e, uint8_t opcode)
 {
@@ -120,6 +126,8 @@ static void thread_pointer(struct emitter *e)
  *      mov eax, [rcx + rax] ; cmp eax, [r11 + tid] ; jne enter
  *      mov rax, rsp ; shr rax, 12 ; sub eax, [r11 + shallow]   gib_depth_shallow()
  *      cmp eax, [r11 + shallow_pages] ; ja enter
+ *      mov eax, [rdx + fast_counter] ; mov rax, [r11 + rax + 8 * HISTOGRAM]
+ *      test rax, rax ; je enter ; mov [frame histogram], rax
  *  Keeps rdx = site.
  */
 static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
@@ -144,10 +152,15 @@ static void find_thread(struct emitter *e, const struct gib_thunk_request *r,
     gib_memory32(e, SUB, RAX, R11, IN_THREAD(shallow));
     gib_memory32(e, CMP, RAX, R11, IN_THREAD(shallow_pages));
     gib_jump_label(e, JA, &exits->enter);
+    gib_memory32(e, LOAD, RAX, RDX, IN_SITE(fast_counter));
+    BYTES(e, 0x49, 0x8b, 0x44, 0x03, 8 * GIB_COUNTER_HISTOGRAM);
+    BYTES(e, 0x48, 0x85, 0xc0);
+    gib_jump_label(e, JE, &exits->enter);
+    save(e, RAX, histogram);
 }
 
 /*
- *      prefetchw [r10 + ahead + 64 * line]
+ *      prefetchw [rcx + ahead + 64 * line]
  *
  *  The reader in the debugger, on another core, has looked at these lines a lap ago: they have to
  *  come back, and by the time they are written they are here. 512 bytes are four to eight calls.
@@ -157,20 +170,20 @@ static void fetch_ahead(struct emitter *e, uint32_t lines)
 {
     enum { AHEAD = 512 };
     for (uint32_t i = 0; i < lines; i++) {
-        BYTES(e, 0x41, 0x0f, 0x0d, 0x8a);
+        BYTES(e, 0x0f, 0x0d, 0x89);
         gib_put32(e, AHEAD + i * GIB_LINE);
     }
 }
 
 /*
- *  r10 = the record, rcx = its position, after claiming the block:
+ *  rcx = the record, after claiming the block:
  *      cmp [r11 + busy], 0 ; jne enter ; mov [r11 + busy], rsp
  *      cmp [r11 + open], 0 ; jne enter_claimed
  *      mov rcx, [r11 + head]
- *      lea rax, [rcx + size]                              or, with texts, the longest:
+ *      lea rax, [rcx + size]                              or the longest, if more may follow:
  *      mov eax, [rdx + lines] ; shl eax, 6 ; add rax, rcx
  *      cmp rax, [r11 + limit] ; ja enter_claimed
- *      mov r10, [r11 + base] ; add r10, rcx
+ *      mov [frame position], rcx ; add rcx, [r11 + base]
  */
 static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_fast_exits *exits)
 {
@@ -180,7 +193,7 @@ static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_
     compare_with_zero(e, R11, IN_THREAD(open));
     gib_jump_label(e, JNE, &exits->enter_claimed);
     gib_memory(e, LOAD, RCX, R11, IN_THREAD(head));
-    if (shape->strings) {
+    if (may_grow(shape)) {
         gib_memory32(e, LOAD, RAX, RDX, IN_SITE(lines));
         BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc8);
     } else {
@@ -188,8 +201,8 @@ static void reserve(struct emitter *e, const struct gib_site *shape, struct gib_
     }
     gib_memory(e, CMP, RAX, R11, IN_THREAD(limit));
     gib_jump_label(e, JA, &exits->enter_claimed);
-    gib_memory(e, LOAD, R10, R11, IN_THREAD(base));
-    BYTES(e, 0x49, 0x01, 0xca);
+    save(e, RCX, position);
+    gib_memory(e, ADD, RCX, R11, IN_THREAD(base));
     fetch_ahead(e, shape->strings || record_lines(shape) > 1 ? 2 : 1);
 }
 
@@ -208,31 +221,30 @@ static int argument(struct emitter *e, uint8_t source)
 
 /*
  *      save the other registers
- *      mov rdi, r10 ; mov rsi, site ; mov rdx, shared ; mov rcx, r11 ; mov r8, rsp
+ *      mov rdi, rcx ; mov rsi, site ; mov rdx, shared ; mov rcx, r11 ; mov r8, rsp
  *      mov rax, texts ; call rax                          record, site, shared, thread, frame
- *      mov r10, rax ; mov r11, [thread] ; mov rcx, [position]
+ *      mov rcx, rax ; mov r11, [thread]
  */
 static void call_texts(struct emitter *e, const struct gib_thunk_request *r)
 {
     move_others(e, STORE);
-    BYTES(e, 0x4c, 0x89, 0xd7);
+    BYTES(e, 0x48, 0x89, 0xcf);
     gib_immediate(e, RSI, r->site);
     gib_immediate(e, RDX, r->shared);
     BYTES(e, 0x4c, 0x89, 0xd9, 0x49, 0x89, 0xe0);
     gib_immediate(e, RAX, r->texts);
     BYTES(e, 0xff, 0xd0);
-    BYTES(e, 0x49, 0x89, 0xc2);
+    BYTES(e, 0x48, 0x89, 0xc1);
     reload(e, R11, thread);
-    reload(e, RCX, position);
 }
 
 /*
  *      mov eax, [rdx + fast_counter] ; inc qword [r11 + rax]
- *      record: header, caller, words      mov [r10 + ...], ...
- *      frame:  header, thread, position, generation
+ *      record: header, caller, words      mov [rcx + ...], ...
+ *      frame:  header, thread, generation
  *      the texts, if there are any
- *      rdtsc ; mov [r10 + entered], rax
- *      inc rcx ; mov [r11 + open], rcx ; mov [r11 + busy], 0
+ *      rdtsc ; mov [rcx + entered], rax ; mov [frame entered], rax
+ *      mov rcx, [r11 + head] ; inc rcx ; mov [r11 + open], rcx ; mov [r11 + busy], 0
  */
 static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
 {
@@ -240,29 +252,30 @@ static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
     gib_memory32(e, LOAD, RAX, RDX, IN_SITE(fast_counter));
     BYTES(e, 0x49, 0xff, 0x04, 0x03);
     gib_memory(e, LOAD, RAX, RDX, IN_SITE(fast_header));
-    gib_memory(e, STORE, RAX, R10, 0);
+    gib_memory(e, STORE, RAX, RCX, 0);
     save(e, RAX, header);
     gib_memory(e, LOAD, RAX, RBP, IN_FRAME(caller));
-    gib_memory(e, STORE, RAX, R10, IN_RECORD(caller));
+    gib_memory(e, STORE, RAX, RCX, IN_RECORD(caller));
     for (int i = 0; i < shape->words; i++) {
         int64_t place = IN_RECORD(word) + 8 * i;
         uint8_t source = shape->source[i];
         if (source >= GIB_SOURCE_XMM && source < GIB_SOURCE_STACK)
-            gib_store_xmm(e, source - GIB_SOURCE_XMM, R10, place);
+            gib_store_xmm(e, source - GIB_SOURCE_XMM, RCX, place);
         else
-            gib_memory(e, STORE, argument(e, source), R10, place);
+            gib_memory(e, STORE, argument(e, source), RCX, place);
     }
     int64_t end = IN_RECORD(word) + 8 * (shape->words > 3 ? shape->words : 3);
     if (end % GIB_LINE && !shape->strings)
-        store_zero(e, R10, end); /* GIB_CHUNK_END */
+        store_zero(e, RCX, end); /* GIB_CHUNK_END */
     save(e, R11, thread);
-    save(e, RCX, position);
     gib_memory32(e, LOAD, RAX, R11, IN_THREAD(generation));
     save(e, RAX, generation);
     if (shape->strings)
         call_texts(e, r);
     time_stamp(e);
-    gib_memory(e, STORE, RAX, R10, IN_RECORD(entered));
+    gib_memory(e, STORE, RAX, RCX, IN_RECORD(entered));
+    save(e, RAX, entered);
+    gib_memory(e, LOAD, RCX, R11, IN_THREAD(head));
     BYTES(e, 0x48, 0xff, 0xc1);
     gib_memory(e, STORE, RCX, R11, IN_THREAD(open));
     store_zero(e, R11, IN_THREAD(busy));
@@ -299,7 +312,8 @@ static void test_failure(struct emitter *e, const struct gib_site *shape,
  *      cmp [r11 + busy], 0 ; jne leave ; mov [r11 + busy], rsp
  *      mov rcx, [position] ; lea rdx, [rcx + 1]
  *      cmp rdx, [r11 + open] ; jne leave_claimed          others followed it
- *      mov r10, [r11 + base] ; add r10, rcx
+ *      add rcx, [r11 + base]
+ *  rcx = the record, rdx = its position + 1.
  */
 static void find_record(struct emitter *e, const struct gib_thunk_request *r,
                         struct gib_fast_exits *exits)
@@ -320,41 +334,122 @@ static void find_record(struct emitter *e, const struct gib_thunk_request *r,
     gib_memory(e, LEA, RDX, RCX, 1);
     gib_memory(e, CMP, RDX, R11, IN_THREAD(open));
     gib_jump_label(e, JNE, &exits->leave_claimed);
-    gib_memory(e, LOAD, R10, R11, IN_THREAD(base));
-    BYTES(e, 0x49, 0x01, 0xca);
+    gib_memory(e, ADD, RCX, R11, IN_THREAD(base));
 }
 
 /*
- *      sub rax, [r10 + entered] ; mov [r10 + duration], rax
- *      mov rax, [frame rax] ; mov [r10 + result], rax     or movq [r10 + result], xmm0
- *      mov byte [r10 + kind], CALL
+ *      sub rax, [frame entered] ; mov [rcx + duration], rax
+ *      mov rax, [frame rax] ; mov [rcx + result], rax     or movq [rcx + result], xmm0
+ *      mov byte [rcx + kind], CALL
  *      mov [r11 + open], 0
- *      add rcx, size                                      or, with texts:
- *      movzx eax, word [r10 + lines] ; shl eax, 6 ; add rcx, rax
- *      mov [r11 + head], rcx                              published
- *      mov [r11 + busy], 0
+ *      mov rax, [rcx + duration]
+ *      add rdx, size - 1                                  or, with texts:
+ *      movzx ecx, word [rcx + lines] ; shl ecx, 6 ; lea rdx, [rdx + rcx - 1]
+ *      mov [r11 + head], rdx                              published
+ *  Keeps rax = the duration.
  */
 static void write_return(struct emitter *e, const struct gib_site *shape)
 {
-    gib_memory(e, SUB, RAX, R10, IN_RECORD(entered));
-    gib_memory(e, STORE, RAX, R10, IN_RECORD(duration));
+    gib_memory(e, SUB, RAX, RBP, IN_FRAME(entered));
+    gib_memory(e, STORE, RAX, RCX, IN_RECORD(duration));
     if (shape->result == GIB_RESULT_XMM0) {
-        gib_store_xmm(e, 0, R10, IN_RECORD(result));
+        gib_store_xmm(e, 0, RCX, IN_RECORD(result));
     } else {
         reload(e, RAX, rax);
-        gib_memory(e, STORE, RAX, R10, IN_RECORD(result));
+        gib_memory(e, STORE, RAX, RCX, IN_RECORD(result));
     }
-    BYTES(e, 0x41, 0xc6, 0x42, offsetof(struct gib_record, kind), GIB_RECORD_CALL);
+    BYTES(e, 0xc6, 0x41, offsetof(struct gib_record, kind), GIB_RECORD_CALL);
     store_zero(e, R11, IN_THREAD(open));
+    if (shape->result != GIB_RESULT_XMM0)
+        gib_memory(e, LOAD, RAX, RCX, IN_RECORD(duration));
     if (shape->strings) {
-        BYTES(e, 0x41, 0x0f, 0xb7, 0x42, offsetof(struct gib_record, lines));
-        BYTES(e, 0xc1, 0xe0, 6, 0x48, 0x01, 0xc1);
+        BYTES(e, 0x0f, 0xb7, 0x49, offsetof(struct gib_record, lines));
+        BYTES(e, 0xc1, 0xe1, 6, 0x48, 0x8d, 0x54, 0x0a, 0xff);
     } else {
-        BYTES(e, 0x48, 0x81, 0xc1);
-        gib_put32(e, record_lines(shape) * GIB_LINE);
+        BYTES(e, 0x48, 0x81, 0xc2);
+        gib_put32(e, record_lines(shape) * GIB_LINE - 1);
     }
-    gib_memory(e, STORE, RCX, R11, IN_THREAD(head));
+    gib_memory(e, STORE, RDX, R11, IN_THREAD(head));
+}
+
+/*
+ *  What gib_time_call() does, with rax = the duration, of the call before this one:
+ *      mov rdx, [frame histogram]
+ *      mov rcx, [rdx + last] ; mov [rdx + last], rax
+ *      cmp rcx, [rdx + least] ; jb seldom
+ *      cmp rcx, [rdx + most] ; ja seldom
+ *  known:
+ *      add [rdx + total], rcx
+ *      mov rax, rcx ; bsr rcx, rcx ; sub ecx, FINE        no less than 1 << FINE here
+ *      shr rax, cl ; lea ecx, [rax + rcx * 8]             gib_histogram_index()
+ *  tiny:
+ *      inc qword [rdx + rcx * 8 + bucket]
+ *      mov [r11 + busy], 0
+ *
+ *  Not of this call: that would cost 7 ns and not 1. Which bucket it is depends on the time stamp
+ *  just taken, and AMD's processors let no load pass a store whose address they do not know yet:
+ *  everything up to the next time stamp would wait for this one. (bsr waits for the old value of
+ *  its destination, too.)
+ */
+struct seldom {
+    struct label here;
+    uint64_t known, tiny; /* addresses it goes back to */
+};
+static void time_call(struct emitter *e, struct seldom *seldom)
+{
+    _Static_assert(1 << GIB_HISTOGRAM_FINE == 8, "the scale of lea");
+    reload(e, RDX, histogram);
+    gib_memory(e, LOAD, RCX, RDX, IN_HISTOGRAM(last));
+    gib_memory(e, STORE, RAX, RDX, IN_HISTOGRAM(last));
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(least));
+    gib_jump_label(e, JB, &seldom->here);
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(most));
+    gib_jump_label(e, JA, &seldom->here);
+    seldom->known = e->address + e->at;
+    gib_memory(e, ADD_TO, RCX, RDX, IN_HISTOGRAM(total));
+    BYTES(e, 0x48, 0x89, 0xc8, 0x48, 0x0f, 0xbd, 0xc9, 0x83, 0xe9, GIB_HISTOGRAM_FINE);
+    BYTES(e, 0x48, 0xd3, 0xe8, 0x8d, 0x0c, 0xc8);
+    seldom->tiny = e->address + e->at;
+    BYTES(e, 0x48, 0xff, 0x84, 0xca);
+    gib_put32(e, (uint32_t)offsetof(struct gib_histogram, bucket));
     store_zero(e, R11, IN_THREAD(busy));
+}
+
+/*
+ *  seldom:
+ *      test rcx, rcx ; jns later
+ *      xor ecx, ecx                                       the processors' counters are apart
+ *  later:
+ *      cmp rcx, [rdx + most] ; jbe no_more ; mov [rdx + most], rcx
+ *  no_more:
+ *      cmp rcx, 1 << FINE ; jb few
+ *      cmp rcx, [rdx + least] ; jae known ; mov [rdx + least], rcx ; jmp known
+ *  few:
+ *      mov qword [rdx + least], 1 << FINE ; add [rdx + total], rcx ; jmp tiny
+ */
+static void time_seldom(struct emitter *e, const struct seldom *seldom)
+{
+    struct label later = {0}, no_more = {0}, few = {0};
+    gib_label_here(e, &seldom->here);
+    BYTES(e, 0x48, 0x85, 0xc9);
+    gib_jump_label(e, JNS, &later);
+    BYTES(e, 0x31, 0xc9);
+    gib_label_here(e, &later);
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(most));
+    gib_jump_label(e, JBE, &no_more);
+    gib_memory(e, STORE, RCX, RDX, IN_HISTOGRAM(most));
+    gib_label_here(e, &no_more);
+    BYTES(e, 0x48, 0x83, 0xf9, 1 << GIB_HISTOGRAM_FINE);
+    gib_jump_label(e, JB, &few);
+    gib_memory(e, CMP, RCX, RDX, IN_HISTOGRAM(least));
+    gib_jump_if(e, JAE, seldom->known);
+    gib_memory(e, STORE, RCX, RDX, IN_HISTOGRAM(least));
+    gib_jump(e, seldom->known);
+    gib_label_here(e, &few);
+    gib_memory(e, 0xc7, 0, RDX, IN_HISTOGRAM(least));
+    gib_put32(e, 1 << GIB_HISTOGRAM_FINE);
+    gib_memory(e, ADD_TO, RCX, RDX, IN_HISTOGRAM(total));
+    gib_jump(e, seldom->tiny);
 }
 
 void gib_fast_body(struct emitter *e, const struct gib_thunk_request *r,
@@ -378,8 +473,11 @@ void gib_fast_body(struct emitter *e, const struct gib_thunk_request *r,
     move_used(e, STORE);
     find_record(e, r, exits);
     write_return(e, r->shape);
+    struct seldom seldom = {0};
+    time_call(e, &seldom);
     move_used(e, LOAD);
     BYTES(e, 0xc9, 0xc3); /* leave ; ret */
+    time_seldom(e, &seldom);
 }
 
 void gib_fast_to_enter(struct emitter *e, const struct gib_fast_exits *exits)
