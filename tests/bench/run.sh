@@ -1,12 +1,32 @@
 #!/bin/sh
-# What Gibbon costs, beside the floor and the debuggers' own means, in one table. Measures only: it never passes or fails.
-#   sh tests/bench/run.sh [BUILD-DIRECTORY]
+# What Gibbon costs, beside the floor, the debuggers' own means and other tools. Measures only: it never passes or fails.
+#   sh tests/bench/run.sh [--write] [--quick] [BUILD-DIRECTORY]
+# It prints the section of figures of docs/performance.md; --write puts it there. --quick leaves out the tables of many functions at once.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-build=${1:-$root/build-bench}
+build=$root/build-bench
+options=
+for word in "$@"; do
+    case $word in
+    --write | --quick) options="$options $word" ;;
+    -*)
+        echo "run.sh: there is no option $word; there are --write and --quick." >&2
+        exit 2
+        ;;
+    *) build=$word ;;
+    esac
+done
+BENCH_LOAD=$(cut -d ' ' -f 1 /proc/loadavg)
+export BENCH_LOAD
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
 cmake -S "$root" -B "$build" -DGIBBON_TESTS=ON -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$build" -j "$(nproc)" --target gibbon bench_target reader_speed >/dev/null
-python3 "$root/tests/bench/table.py" "$root" "$build"
-exec python3 "$root/tests/bench/many.py" "$build"
+cmake --build "$build" -j "$(nproc)" --target gibbon bench_target bench_target_uftrace >/dev/null
+if [ -e /usr/include/lttng/tracepoint.h ]; then
+    cmake --build "$build" -j "$(nproc)" --target bench_target_lttng >/dev/null
+fi
+if [ -e "$root/tests/bench/reader_speed.c" ]; then
+    cmake --build "$build" -j "$(nproc)" --target reader_speed >/dev/null
+fi
+# shellcheck disable=SC2086 # a list of options
+exec python3 "$root/tests/bench/table.py" "$build" $options
