@@ -57,6 +57,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
             gib_print(engine, "        %zu thread%s inside\n", inside, inside == 1 ? "" : "s");
     } else if ((patch->placed || calls) && running)
         gib_print(engine, "        called %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
+    else if (patch->type == GIB_PATCH_STOP && (patch->placed || calls))
+        gib_print(engine, "        stopped %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");

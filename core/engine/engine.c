@@ -147,6 +147,8 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->news);
     free(engine->reply);
     free(engine->late);
+    free(engine->stop_text);
+    free(engine->stop_commands);
     free(engine->line);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
@@ -355,6 +357,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         break;
     case GIB_EVENT_STOPPED:
         gib_carry_out(engine);
+        gib_stops_tidy(engine);
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);
@@ -365,7 +368,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
-        if (!gib_watch_reached(engine, value))
+        if (!gib_stop_reached(engine, value) && !gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
         gib_describe_code(engine);
         gib_check_breakpoints(engine);

@@ -54,6 +54,8 @@ struct gib_engine {
     bool asking;          /* inside GIB_WILL_PATCH */
     bool busy;            /* inside a change: nested events wait */
     bool interruptible;   /* inside a command of the user's */
+    struct gib_stop *stops;           /* stop.c: threads on their way */
+    char *stop_text, *stop_commands;  /* of the last GIB_EVENT_REACHED; NULL: nothing stops */
     bool stood_on_return; /* at the last stop, before a return instruction */
     struct {              /* the page of code read last; valid inside one change */
         bool valid;

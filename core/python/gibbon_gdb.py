@@ -7,6 +7,15 @@ import gdb.unwinder
 import gibbon_binding as binding
 
 
+def has_machine_interface():
+    """Whether GDB was started to be driven by another program, with records for answers. GDB 13 tells nobody."""
+    with open("/proc/self/cmdline", "rb") as file:
+        words = file.read().split(b"\0")
+    options = [word.lstrip(b"-") for word in words if word.startswith(b"-")]
+    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word.lstrip(b"-") in (b"i", b"interpreter") and word.startswith(b"-")]
+    return any(w.partition(b"=")[2].startswith(b"mi") for w in options if w.partition(b"=")[0] in (b"i", b"interpreter")) or any(w.startswith(b"mi") for w in named)
+
+
 class Prompt:
     """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
     where GDB has a readline library of its own, which cannot be asked."""

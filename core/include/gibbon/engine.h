@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 7
+#define GIB_ENGINE_INTERFACE 8
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -103,6 +103,15 @@ enum gib_event {
                              no operation is called */
 };
 GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value);
+
+/*
+ * Behind GIB_EVENT_REACHED: whether the selected thread shall stop for the user, where it is now,
+ * which may be another place than before the event. NULL: it goes on, unseen. Otherwise what the
+ * debugger says in front of the thread's frame, as it says "Breakpoint 2, "; a text that ends with a
+ * line end is a line of its own. *commands are those that the user wants executed then, a line
+ * each.
+ */
+GIB_API const char *gib_engine_stop(struct gib_engine *engine, const char **commands);
 
 /* Prints what the reader has collected. */
 GIB_API void gib_engine_flush(struct gib_engine *engine);
