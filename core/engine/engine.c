@@ -373,6 +373,9 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_describe_code(engine);
         gib_check_breakpoints(engine);
         break;
+    case GIB_EVENT_STOPPING:
+        gib_stop_carry(engine);
+        break;
     case GIB_EVENT_EXITED:
         report_unplaced(engine);
         gib_process_end(engine);

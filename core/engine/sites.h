@@ -173,6 +173,8 @@ void gib_stops_end(struct gib_engine *engine, struct gib_process *process);
 void gib_stops_end_unused(struct gib_engine *engine);
 /* Whether the watched address is one of ours; gib_engine_stop() then says what comes of it. */
 bool gib_stop_reached(struct gib_engine *engine, uint64_t address);
+/* GIB_EVENT_STOPPING. */
+void gib_stop_carry(struct gib_engine *engine);
 /* The target has stopped. */
 void gib_stops_tidy(struct gib_engine *engine);
 

@@ -26,7 +26,12 @@ extern const uint8_t gib_agent_image_start[];
 /* A thread on its way to where it will be shown, in a debugger whose threads are not ours to step. */
 struct gib_stop {
     int32_t tid;
-    uint64_t place, sp; /* an address; the stack pointer when it set out */
+    uint64_t place; /* an address */
+    uint64_t sp;    /* when it set out; on return what it will be */
+    uint64_t word;  /* of the thunk: which patches */
+    enum gib_layer_rank rank;
+    bool watched; /* it comes there by itself, and stops at a breakpoint of ours */
+    bool entry;   /* it is put there */
     char *text, *commands;
     struct gib_stop *next;
 };
@@ -63,8 +68,8 @@ static void forget(struct gib_engine *engine, struct gib_stop **link)
     bool shared = false;
     *link = stop->next;
     for (const struct gib_stop *other = engine->stops; other; other = other->next)
-        shared |= other->place == stop->place;
-    if (!shared)
+        shared |= other->watched && other->place == stop->place;
+    if (stop->watched && !shared)
         watch(engine, stop->place, false);
     free(stop->text);
     free(stop->commands);
@@ -219,8 +224,7 @@ static uint64_t body_of(struct gib_engine *engine, const struct gib_site_state *
     return body >= site->address + site->consumed ? body : 0;
 }
 
-/* A breakpoint of the user's that was met on the way to the thunk. */
-static bool breakpoint_before(struct gib_engine *engine, const struct gib_site_state *site)
+static bool is_users(struct gib_engine *engine, uint64_t first, uint64_t last)
 {
     struct gib_target_breakpoint *breakpoint;
     size_t count;
@@ -228,8 +232,7 @@ static bool breakpoint_before(struct gib_engine *engine, const struct gib_site_s
     if (gib_target_breakpoints(engine, &breakpoint, &count, NULL))
         return false;
     for (size_t i = 0; i < count; i++)
-        found |= breakpoint[i].address >= site->entry &&
-                 breakpoint[i].address <= gib_site_detour(site);
+        found |= breakpoint[i].address >= first && breakpoint[i].address <= last;
     free(breakpoint);
     return found;
 }
@@ -242,56 +245,63 @@ static void show(struct gib_engine *engine, char *text, char *commands)
     engine->stop_commands = commands;
 }
 
-/* It will be shown there when it comes there by itself. */
-static void expect(struct gib_engine *engine, uint64_t place, uint64_t sp, char *text,
-                   char *commands)
+/* What was found out of the thread at the pad. */
+struct at_pad {
+    const struct gib_site_state *site;
+    uint64_t thunk, caller, sp, word;
+    char *text, *commands;
+};
+
+/*
+ * A debugger that steps its threads itself lets this one leave the pad first, and then tells
+ * (GIB_EVENT_STOPPING). Where the user has a breakpoint, it must come there by itself: the debugger
+ * would take a thread that is put there for one that has met it.
+ */
+static void send(struct gib_engine *engine, const struct at_pad *p, uint64_t place, uint64_t sp,
+                 enum gib_layer_rank rank)
 {
     struct gib_stop *stop = calloc(1, sizeof *stop);
     if (!stop) {
-        show(engine, text, commands);
+        show(engine, p->text, p->commands);
         return;
     }
-    *stop = (struct gib_stop){selected_thread(engine), place, sp, text, commands, engine->stops};
+    *stop = (struct gib_stop){selected_thread(engine), place, sp, p->word, rank, false, false,
+                              p->text, p->commands, engine->stops};
     engine->stops = stop;
-    watch(engine, place, true);
-}
-
-static void go_to_entry(struct gib_engine *engine, const struct gib_site_state *site,
-                        uint64_t thunk, uint64_t sp)
-{
-    if (!gib_target_steps(engine))
-        engine->ops.set_pc(engine->context, selected_thread(engine), site->entry);
-    else if (breakpoint_before(engine, site) && !may_be_diverted(site))
-        gib_target_step_to(engine, thunk, site->trampoline, sp, true);
+    stop->entry = place == p->site->entry;
+    stop->watched = !stop->entry && is_users(engine, place, place);
+    if (stop->watched)
+        watch(engine, place, true);
     else
-        engine->ops.set_register(engine->context, "rip", site->entry);
+        show(engine, strdup(p->text), NULL);
 }
 
-static void stop_call(struct gib_engine *engine, const struct gib_site_state *site, uint64_t thunk,
-                      uint64_t sp, char *text, char *commands)
+static void stop_call(struct gib_engine *engine, const struct at_pad *p)
 {
+    const struct gib_site_state *site = p->site;
     uint64_t body = body_of(engine, site);
-    if (body && !gib_target_steps(engine)) {
-        expect(engine, body, sp, text, commands);
+    if (!gib_target_steps(engine)) {
+        send(engine, p, body ? body : site->entry, p->sp, GIB_LAYER_STOPS_CALLS);
         return;
     }
     if (body)
-        gib_target_step_to(engine, thunk, body, sp, true);
+        gib_target_step_to(engine, p->thunk, body, p->sp, true);
+    else if (is_users(engine, site->entry, gib_site_detour(site)) && !may_be_diverted(site))
+        gib_target_step_to(engine, p->thunk, site->trampoline, p->sp, true);
     else
-        go_to_entry(engine, site, thunk, sp);
-    show(engine, text, commands);
+        engine->ops.set_register(engine->context, "rip", site->entry);
+    show(engine, p->text, p->commands);
 }
 
-static void stop_return(struct gib_engine *engine, uint64_t caller, uint64_t sp, char *text,
-                        char *commands)
+static void stop_return(struct gib_engine *engine, const struct at_pad *p)
 {
     enum { NOP = 1 };
     if (!gib_target_steps(engine)) {
-        expect(engine, caller, sp + 8, text, commands);
+        send(engine, p, p->caller, p->sp + 8, GIB_LAYER_STOPS_RETURNS);
         return;
     }
-    gib_target_step_to(engine, return_pad(engine->process) + NOP, caller, sp + 8, false);
-    show(engine, text, commands);
+    gib_target_step_to(engine, return_pad(engine->process) + NOP, p->caller, p->sp + 8, false);
+    show(engine, p->text, p->commands);
 }
 
 /* The words around the stack pointer, as the thunk left them. */
@@ -302,7 +312,7 @@ static bool read_frame(struct gib_engine *engine, uint64_t sp, struct gib_frame 
                     &ignored) == 0;
 }
 
-static void at_pad(struct gib_engine *engine, bool returns)
+static void look_at_pad(struct gib_engine *engine, bool returns)
 {
     struct gib_process *process = engine->process;
     struct gib_site_state *site;
@@ -313,26 +323,49 @@ static void at_pad(struct gib_engine *engine, bool returns)
         !(layer = layer_of(process, frame.stop,
                            returns ? GIB_LAYER_STOPS_RETURNS : GIB_LAYER_STOPS_CALLS, &site)))
         return;
-    char *text = NULL, *commands = NULL;
+    struct at_pad p = {site, frame.rbp, frame.caller, sp, frame.stop, NULL, NULL};
     size_t size;
-    FILE *out = open_memstream(&text, &size), *more = open_memstream(&commands, &size);
-    bool any = out && more && name_patches(layer, frame.stop, out, more);
+    FILE *text = open_memstream(&p.text, &size), *commands = open_memstream(&p.commands, &size);
+    bool any = text && commands && name_patches(layer, frame.stop, text, commands);
     if (any && returns) {
-        write_result(engine, site, &frame, reg(engine, "rax"), reg(engine, "rdx"), out);
-        fputc('\n', out);
+        write_result(engine, site, &frame, reg(engine, "rax"), reg(engine, "rdx"), text);
+        fputc('\n', text);
     }
-    if (out)
-        fclose(out);
-    if (more)
-        fclose(more);
+    if (text)
+        fclose(text);
+    if (commands)
+        fclose(commands);
     if (!any) {
-        free(text);
-        free(commands);
+        free(p.text);
+        free(p.commands);
     } else if (returns) {
-        stop_return(engine, frame.caller, sp, text, commands);
+        stop_return(engine, &p);
     } else {
-        stop_call(engine, site, frame.rbp, sp, text, commands);
+        stop_call(engine, &p);
     }
+}
+
+/* Patches may have gone since the thread set out. */
+static bool is_wanted(const struct gib_process *process, const struct gib_stop *stop)
+{
+    struct gib_site_state *site;
+    const struct gib_layer *layer = layer_of(process, stop->word, stop->rank, &site);
+    for (size_t i = 0; layer && i < GIB_MAX_ACTIONS; i++) {
+        const struct gib_patch *patch = layer->chain[i].patch;
+        if (patch && patch->enabled && stop->word >> 32 & 1u << i)
+            return true;
+    }
+    return false;
+}
+
+static void arrive(struct gib_engine *engine, struct gib_stop **link)
+{
+    struct gib_stop *stop = *link;
+    if (is_wanted(engine->process, stop)) {
+        show(engine, stop->text, stop->commands);
+        stop->text = stop->commands = NULL;
+    }
+    forget(engine, link);
 }
 
 /* One that was expected here. */
@@ -342,15 +375,32 @@ static bool has_arrived(struct gib_engine *engine, uint64_t address)
     bool awaited = false;
     for (struct gib_stop **link = &engine->stops; *link; link = &(*link)->next) {
         struct gib_stop *stop = *link;
-        awaited |= stop->place == address;
-        if (stop->place != address || stop->tid != tid)
+        awaited |= stop->watched && stop->place == address;
+        if (!stop->watched || stop->place != address || stop->tid != tid)
             continue;
-        show(engine, stop->text, stop->commands);
-        stop->text = stop->commands = NULL;
-        forget(engine, link);
+        arrive(engine, link);
         return true;
     }
     return awaited;
+}
+
+void gib_stop_carry(struct gib_engine *engine)
+{
+    int32_t tid = engine->stops ? selected_thread(engine) : 0;
+    struct gib_stop **link = &engine->stops;
+    show(engine, NULL, NULL);
+    while (*link && ((*link)->tid != tid || (*link)->watched))
+        link = &(*link)->next;
+    if (!*link || !engine->process)
+        return;
+    const struct gib_stop *stop = *link;
+    if (is_wanted(engine->process, stop)) {
+        if (stop->entry)
+            engine->ops.set_pc(engine->context, tid, stop->place);
+        else
+            engine->ops.run_to(engine->context, stop->place, stop->sp);
+    }
+    arrive(engine, link);
 }
 
 bool gib_stop_reached(struct gib_engine *engine, uint64_t address)
@@ -362,7 +412,7 @@ bool gib_stop_reached(struct gib_engine *engine, uint64_t address)
     bool returns = address == return_pad(process);
     if (address != pad(process) && !returns)
         return has_arrived(engine, address);
-    at_pad(engine, returns);
+    look_at_pad(engine, returns);
     return true;
 }
 
@@ -387,6 +437,6 @@ void gib_stops_tidy(struct gib_engine *engine)
 
 const char *gib_engine_stop(struct gib_engine *engine, const char **commands)
 {
-    *commands = engine->stop_commands ? engine->stop_commands : "";
+    *commands = engine->stop_commands;
     return engine->stop_text;
 }

@@ -6,7 +6,7 @@ from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char
                     c_uint64, c_void_p)
 
 INTERFACE = 8
-LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
+LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, STOPPING, UNMAPPED = range(9)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
 WILL_PATCH, DID_PATCH, DID_UNPATCH, PENDING_RESOLVED = range(4)  # enum gib_patch_event
@@ -272,7 +272,7 @@ class Engine:
         """Behind REACHED: what the user reads of a stop there, None when the thread goes on; and the commands of the stop, a line each."""
         commands = c_char_p()
         text = self.library.gib_engine_stop(self.handle, byref(commands)) if self.handle else None
-        return (None, "") if text is None else (text.decode("utf-8", "replace"), decoded(commands.value))
+        return (None, "") if text is None else (text.decode("utf-8", "replace"), None if commands.value is None else decoded(commands.value))
 
     def flush(self):
         if self.handle:
