@@ -396,6 +396,7 @@ class FrontEnd(api.FrontEnd):
     stopped_by = ""  # what GDB says of a breakpoint before the frame
 
     def show_patch(self):
+        self.settle_symbols()
         text, self.stopped_by = "\n" + self.stopped_by, ""
         if max(t.num for t in gdb.selected_inferior().threads()) > 1:
             text = '\nThread %d "%s" hit %s' % (gdb.selected_thread().num, gdb.selected_thread().name, text[1:])

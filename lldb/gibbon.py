@@ -460,7 +460,7 @@ class StopHook:
         _front_end.tend_breakpoints()
         text, commands = _front_end.stopped.pop(thread.GetThreadID(), (None, ""))
         if text is not None:  # a breakpoint of the user's is there, too
-            stream.Print("%s thread #%d\n" % (text.rstrip(", \n"), thread.GetIndexID()))
+            stream.Print("%s: stops thread #%d, too\n" % (text.rstrip(", \n"), thread.GetIndexID()))
         return _front_end.execute_all(commands.split("\n"), context, stream)
 
 
@@ -472,10 +472,10 @@ def on_watch(frame, location, extra, internal):
     text, commands = _front_end.engine.stop()
     if text is None:
         return False
-    _front_end.stopped[thread.GetThreadID()] = text, commands
     if commands is None:  # it is not there yet
         thread.StepUsingScriptedThreadPlan("%s.PatchStop" % __name__, lldb.SBStructuredData(), False)
         return False
+    _front_end.stopped[thread.GetThreadID()] = text, commands
     return True
 
 

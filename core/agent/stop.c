@@ -45,8 +45,7 @@ _Static_assert(offsetof(struct gib_frame, caller) - offsetof(struct gib_frame, s
 
 static uint64_t pass_of(const struct gib_frame *frame, const struct gib_site *site)
 {
-    const uint64_t odd = 0x9e3779b97f4a7c15ull; /* nothing that a program has on its stack */
-    return ((uint64_t)frame ^ (uint64_t)site) * odd;
+    return gib_stop_pass((uint64_t)frame, (uint64_t)site);
 }
 
 bool gib_stop_passes(struct gib_frame *frame, const struct gib_site *site)

@@ -255,7 +255,8 @@ static int run_borrowed(pid_t tid, int request)
                ~(1ull << (SIGFPE - 1));
     ptrace(PTRACE_SETSIGMASK, tid, sizeof blocked, &blocked);
     int result = -1, status = 0;
-    if (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
+    bool step = request == PTRACE_SINGLESTEP, debuggers = false;
+    while (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
         if (request == PTRACE_CONT)
             wait_for_call(tid);
         /* A death in between is the debugger's to hear of. */
@@ -268,7 +269,13 @@ static int run_borrowed(pid_t tid, int request)
         while (waitpid(tid, &status, __WALL) < 0 && errno == EINTR)
             ;
         result = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP ? 0 : -1;
+        /* A debugger that stops all threads sends them this one, and will wait for it. */
+        if (!step || debuggers || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
+            break;
+        debuggers = true;
     }
+    if (debuggers)
+        syscall(SYS_tkill, tid, SIGSTOP);
     ptrace(PTRACE_SETSIGMASK, tid, sizeof before, &before);
     return result;
 }

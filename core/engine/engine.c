@@ -262,6 +262,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
                         "No gibbon command can be given while a patch is about to be made.");
     }
     gib_hold_interrupts();
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_stops_withdraw(engine);
     if (engine->late)
         gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
     free(engine->late);
@@ -358,6 +360,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
     case GIB_EVENT_STOPPED:
         gib_carry_out(engine);
         gib_stops_tidy(engine);
+        gib_stops_withdraw(engine);
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);

@@ -55,6 +55,7 @@ struct gib_engine {
     bool busy;            /* inside a change: nested events wait */
     bool interruptible;   /* inside a command of the user's */
     struct gib_stop *stops;           /* stop.c: threads on their way */
+    struct gib_waiting *waiting;      /* stop.c: threads shown at an entry */
     char *stop_text, *stop_commands;  /* of the last GIB_EVENT_REACHED; NULL: nothing stops */
     bool stood_on_return; /* at the last stop, before a return instruction */
     struct {              /* the page of code read last; valid inside one change */

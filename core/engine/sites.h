@@ -175,6 +175,8 @@ void gib_stops_end_unused(struct gib_engine *engine);
 bool gib_stop_reached(struct gib_engine *engine, uint64_t address);
 /* GIB_EVENT_STOPPING. */
 void gib_stop_carry(struct gib_engine *engine);
+/* Looks at threads that waited at an entry; the target is stopped. */
+void gib_stops_withdraw(struct gib_engine *engine);
 /* The target has stopped. */
 void gib_stops_tidy(struct gib_engine *engine);
 

@@ -23,6 +23,13 @@
 
 extern const uint8_t gib_agent_image_start[];
 
+/* A thread that waits at an entry, with a pass for the call (core/agent/layout.h). */
+struct gib_waiting {
+    int32_t tid;
+    uint64_t entry, sp, pass;
+    struct gib_waiting *next;
+};
+
 /* A thread on its way to where it will be shown, in a debugger whose threads are not ours to step. */
 struct gib_stop {
     int32_t tid;
@@ -78,6 +85,10 @@ static void forget(struct gib_engine *engine, struct gib_stop **link)
 
 void gib_stops_end(struct gib_engine *engine, struct gib_process *process)
 {
+    for (struct gib_waiting *w = engine->waiting; w; w = engine->waiting) {
+        engine->waiting = w->next;
+        free(w);
+    }
     while (engine->stops)
         forget(engine, &engine->stops);
     if (!process->stops)
@@ -248,9 +259,69 @@ static void show(struct gib_engine *engine, char *text, char *commands)
 /* What was found out of the thread at the pad. */
 struct at_pad {
     const struct gib_site_state *site;
+    const struct gib_layer *layer;
     uint64_t thunk, caller, sp, word;
     char *text, *commands;
 };
+
+static void wait_at_entry(struct gib_engine *engine, const struct gib_layer *layer, uint64_t entry,
+                          uint64_t sp)
+{
+    struct gib_waiting *w = calloc(1, sizeof *w);
+    uint64_t frame = sp - offsetof(struct gib_frame, caller);
+    const struct gib_process *process = engine->process;
+    if (!w)
+        return;
+    *w = (struct gib_waiting){
+        selected_thread(engine), entry, sp,
+        gib_stop_pass(frame, process->data + process->shared->sites +
+                                 sizeof(struct gib_site) * (uint64_t)layer->index),
+        engine->waiting};
+    engine->waiting = w;
+}
+
+/* Before its detour, or on the way from there to where the agent takes the pass. */
+static bool still_waits(const struct gib_process *process, const struct gib_waiting *w,
+                        const struct gib_target_thread *thread)
+{
+    enum { KEPT = 16 }; /* more than what is kept before a detour */
+    if (thread->tid != w->tid || thread->sp > w->sp)
+        return false;
+    bool there = thread->pc >= w->entry && thread->pc < w->entry + KEPT;
+    for (uint32_t i = 0; i < process->arena_count && !there; i++)
+        there = thread->pc >= process->arena[i].start &&
+                thread->pc < process->arena[i].start + GIB_ARENA_SIZE;
+    return there;
+}
+
+/* One that has not gone on through its detour (`return`, `jump`, a patch that was disabled) must
+ * not find its pass at another call. */
+void gib_stops_withdraw(struct gib_engine *engine)
+{
+    struct gib_target_thread *threads;
+    size_t count;
+    if (!engine->waiting || !engine->process || gib_target_threads(engine, &threads, &count, NULL))
+        return;
+    for (struct gib_waiting **link = &engine->waiting; *link;) {
+        struct gib_waiting *w = *link;
+        uint64_t at = w->sp - offsetof(struct gib_frame, caller) +
+                      offsetof(struct gib_frame, undecided),
+                 word, none = 0;
+        struct gib_error ignored;
+        bool waits = false;
+        for (size_t i = 0; i < count; i++)
+            waits |= still_waits(engine->process, w, &threads[i]);
+        if (waits) {
+            link = &w->next;
+            continue;
+        }
+        if (gib_read(engine, at, &word, sizeof word, &ignored) == 0 && word == w->pass)
+            gib_write(engine, at, &none, sizeof none, &ignored);
+        *link = w->next;
+        free(w);
+    }
+    free(threads);
+}
 
 /*
  * A debugger that steps its threads itself lets this one leave the pad first, and then tells
@@ -269,6 +340,8 @@ static void send(struct gib_engine *engine, const struct at_pad *p, uint64_t pla
                               p->text, p->commands, engine->stops};
     engine->stops = stop;
     stop->entry = place == p->site->entry;
+    if (stop->entry)
+        wait_at_entry(engine, p->layer, place, sp);
     stop->watched = !stop->entry && is_users(engine, place, place);
     if (stop->watched)
         watch(engine, place, true);
@@ -288,8 +361,8 @@ static void stop_call(struct gib_engine *engine, const struct at_pad *p)
         gib_target_step_to(engine, p->thunk, body, p->sp, true);
     else if (is_users(engine, site->entry, gib_site_detour(site)) && !may_be_diverted(site))
         gib_target_step_to(engine, p->thunk, site->trampoline, p->sp, true);
-    else
-        engine->ops.set_register(engine->context, "rip", site->entry);
+    else if (engine->ops.set_register(engine->context, "rip", site->entry) == 0)
+        wait_at_entry(engine, p->layer, site->entry, p->sp);
     show(engine, p->text, p->commands);
 }
 
@@ -323,7 +396,7 @@ static void look_at_pad(struct gib_engine *engine, bool returns)
         !(layer = layer_of(process, frame.stop,
                            returns ? GIB_LAYER_STOPS_RETURNS : GIB_LAYER_STOPS_CALLS, &site)))
         return;
-    struct at_pad p = {site, frame.rbp, frame.caller, sp, frame.stop, NULL, NULL};
+    struct at_pad p = {site, layer, frame.rbp, frame.caller, sp, frame.stop, NULL, NULL};
     size_t size;
     FILE *text = open_memstream(&p.text, &size), *commands = open_memstream(&p.commands, &size);
     bool any = text && commands && name_patches(layer, frame.stop, text, commands);
