@@ -400,7 +400,7 @@ class FrontEnd(api.FrontEnd):
         text, self.stopped_by = "\n" + self.stopped_by, ""
         if max(t.num for t in gdb.selected_inferior().threads()) > 1:
             text = '\nThread %d "%s" hit %s' % (gdb.selected_thread().num, gdb.selected_thread().name, text[1:])
-        gdb.write(text + gdb.execute("frame", to_string=True).partition("  ")[2])
+        self.print(text + gdb.execute("frame", to_string=True).partition("  ")[2], binding.PLAIN)
 
     def on_stop(self, event):
         self.event(binding.STOPPED)
@@ -472,6 +472,10 @@ class Command(gdb.Command):
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
+        if self.name == "commands" and not argument.strip("0123456789 \t"):
+            if from_tty and sys.stdin.isatty():
+                gdb.write("Type commands for when the patch stops, one per line.\nEnd with a line saying just \"end\".\n")
+            argument += "".join(" " + api.quoted(line) for line in gibbon_gdb.Lines().block())
         execute(self.front_end, self.name + " " + argument, from_tty)
 
     def complete(self, text, word):

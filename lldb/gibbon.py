@@ -473,6 +473,9 @@ def on_watch(frame, location, extra, internal):
     if text is None:
         return False
     if commands is None:  # it is not there yet
+        # As at a breakpoint, a step or `finish` under way is over: it would have the last word.
+        discard = "thread plan discard 1", lldb.SBExecutionContext(thread), lldb.SBCommandReturnObject(), False
+        _front_end.debugger.GetCommandInterpreter().HandleCommand(*discard)
         thread.StepUsingScriptedThreadPlan("%s.PatchStop" % __name__, lldb.SBStructuredData(), False)
         return False
     _front_end.stopped[thread.GetThreadID()] = text, commands

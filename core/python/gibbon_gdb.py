@@ -16,6 +16,38 @@ def has_machine_interface():
     return any(w.partition(b"=")[2].startswith(b"mi") for w in options if w.partition(b"=")[0] in (b"i", b"interpreter")) or any(w.startswith(b"mi") for w in named)
 
 
+class Lines:
+    """The lines that follow a command, up to its "end", from wherever GDB reads: the terminal, a script. Python's own input() asks for a terminal
+    before it asks GDB."""
+    OPENING = {"if", "while", "commands", "document", "define", "while-stepping", "stepping", "ws"}
+
+    def __init__(self):
+        place = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyOS_ReadlineFunctionPointer")
+        self.read = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(place.value)
+        self.free = ctypes.pythonapi.PyMem_RawFree
+        self.free.argtypes, self.free.restype = [ctypes.c_void_p], None
+
+    def line(self):
+        text = self.read(None, None, b">")
+        if not text:
+            raise KeyboardInterrupt
+        try:
+            return ctypes.string_at(text).decode("utf-8", "surrogateescape")
+        finally:
+            self.free(text)
+
+    def block(self):
+        lines, depth = [], 0
+        while True:
+            line = self.line()
+            word = line.split(None, 1)[:1]
+            if not line or (word == ["end"] and not depth):  # the end of the file, too
+                return lines
+            alone = line.strip() in ("python", "py", "python-interactive", "guile", "compile code")
+            depth += (word[:1] and (word[0] in self.OPENING or alone)) - (word == ["end"])
+            lines += [line.strip("\n")] if line.strip() else []
+
+
 class Prompt:
     """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
     where GDB has a readline library of its own, which cannot be asked."""
