@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include "layout.h"
 
+/* The image runs at any address: the address of a function is taken relative to the instruction,
+ * not from a table, which the linker would turn into a number. */
+#pragma GCC visibility push(hidden)
+
 /* Linux system calls, man 2 syscall: r10 instead of rcx, rcx and r11 are lost. */
 static inline long gib_syscall(long number, long a, long b, long c, long d)
 {
@@ -125,6 +129,14 @@ bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t
 uint64_t gib_copyable(struct gib_view *view, const struct gib_site *site,
                       const struct gib_frame *frame);
 
+/* condition.c: what struct gib_condition_call gives to the code of a condition; `view` is its
+ * context. */
+uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
+/* A text of a pointer that has no end within 64 KiB makes it fail; so does a search that compares
+ * more than 4 Mi bytes. */
+uint64_t gib_condition_text(void *view, uint64_t operation,
+                            const struct gib_text_operand operand[2]);
+
 /* origin.c */
 /* The return address of the call as the program made it: that of an outer layer's thunk says
  * nothing. */
@@ -135,11 +147,6 @@ uint64_t gib_real_caller(struct gib_view *view, const struct gib_shared *shared,
 bool gib_comes_from(struct gib_shared *shared, const struct gib_site *site,
                     const struct gib_action *action, struct gib_thread *thread,
                     const struct gib_frame *frame);
-
-/* condition.c: struct gib_condition_call.read and .text; `view` is a struct gib_view. */
-uint64_t gib_condition_read(void *view, uint64_t address, void *out, uint64_t size);
-uint64_t gib_condition_text(void *view, uint64_t operation,
-                            const struct gib_text_operand operand[2]);
 
 /* filter.c: which calls an action is about. */
 /* What the actions of a site want of one call. */
@@ -206,4 +213,5 @@ static inline bool gib_in_agent(const struct gib_shared *shared, uint64_t pc)
 uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uint64_t *out,
                        uint32_t depth, bool *cut);
 
+#pragma GCC visibility pop
 #endif

@@ -176,6 +176,28 @@ static void offer_files(struct completion *c, const char *word)
     }
 }
 
+static void offer_name(void *context, const char *name)
+{
+    offer(context, name);
+}
+
+/* The name that the word ends with, in a condition of the function at `location`. */
+static void offer_condition(struct completion *c, const char *location)
+{
+    size_t start = strlen(c->word);
+    while (start && (isalnum((unsigned char)c->word[start - 1]) || c->word[start - 1] == '_' ||
+                     c->word[start - 1] == '$'))
+        start--;
+    char *before = strndup(c->word, start);
+    struct completion name = *c;
+    name.word += start;
+    name.prefix = before;
+    bool member = start && (c->word[start - 1] == '.' || c->word[start - 1] == '>');
+    if (before && !member)
+        gib_condition_words(c->engine, location, offer_name, &name);
+    free(before);
+}
+
 /* ---- what is wanted here ---- */
 
 static void offer_value(struct completion *c, const struct gib_option *option)
@@ -232,7 +254,9 @@ static void complete(struct completion *c, const struct gib_command *command, ch
     const struct gib_option *option = NULL;
     size_t plain = 0;
     const char *first = "";
-    for (size_t i = 0; i < words; i++) {
+    bool condition = false;
+    for (size_t i = 0; i < words && !condition; i++) {
+        condition = command->takes_condition && !option && !strcmp(word[i], "if");
         if (option) {
             option = NULL; /* its value */
         } else if (word[i][0] == '-' && word[i][1]) {
@@ -242,7 +266,9 @@ static void complete(struct completion *c, const struct gib_command *command, ch
         }
     }
     const char *equals = strchr(c->word, '=');
-    if (option) {
+    if (condition) {
+        offer_condition(c, first);
+    } else if (option) {
         offer_value(c, option);
     } else if (c->word[0] == '-' && equals) {
         char *name = strndup(c->word, (size_t)(equals - c->word)),

@@ -59,9 +59,15 @@ struct gib_condition_scope {
     size_t (*function)(void *context, const char *name, struct gib_range *ranges, size_t room);
 };
 
+/* Calls `visit` for names that can stand in a condition of this function: arguments, members of
+ * `this`, enumerators, variables, and the words that begin with a $. Some may come twice. */
+void gib_condition_names(const struct gib_condition_scope *scope,
+                         void (*visit)(void *context, const char *name), void *context);
+
 /* The typed tree. */
 struct gib_condition;
-/* 0 and *out, or GIB_E_SYNTAX (types do not fit), GIB_E_NOT_FOUND (a name), GIB_E_UNSUPPORTED. */
+/* 0 and *out, or GIB_E_SYNTAX (types do not fit), GIB_E_NOT_FOUND (a name), GIB_E_UNSUPPORTED,
+ * GIB_E_WAITING (no module has the function that $caller is compared with; one may come). */
 int gib_condition_check(const struct gib_condition_text *text,
                         const struct gib_condition_scope *scope, struct gib_condition **out,
                         struct gib_error *error);

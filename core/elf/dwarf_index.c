@@ -174,8 +174,7 @@ static const struct gib_cu_function *function_at(const struct gib_cu *cu, uint64
                                                                          : NULL;
 }
 
-/* With split DWARF, the unit of the .dwo file that has the functions. */
-static Dwarf *follow_split(Dwarf_Die *unit)
+Dwarf *gib_elf_follow_split(Dwarf_Die *unit)
 {
     Dwarf_Die split;
     if (!dwarf_cu_info(unit->cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) && split.addr)
@@ -183,11 +182,19 @@ static Dwarf *follow_split(Dwarf_Die *unit)
     return dwarf_cu_getdwarf(unit->cu);
 }
 
+bool gib_elf_unit_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *unit)
+{
+    if (!gib_elf_cu_at(elf, vaddr, unit))
+        return false;
+    gib_elf_follow_split(unit);
+    return true;
+}
+
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die)
 {
     Dwarf_Die unit;
     struct gib_cu *cu = gib_elf_cu_at(elf, vaddr, &unit);
-    Dwarf *dwarf = cu ? follow_split(&unit) : NULL;
+    Dwarf *dwarf = cu ? gib_elf_follow_split(&unit) : NULL;
     /* First only where functions usually are; inside of functions when that did not find it. */
     while (cu && !cu->deep_read) {
         const struct gib_cu_function *function = cu->functions_read ? function_at(cu, vaddr) : NULL;

@@ -167,6 +167,18 @@ static bool is_foreign(Dwarf_Die *function)
            convention != SWIFT && convention != PRESERVE_MOST && convention != PRESERVE_ALL;
 }
 
+/* Whether `child` of `source` is a parameter that counts, the one behind `used` others.
+ * Constructors have hidden parameters (__in_chrg, __vtt_parm), of which each variant is passed
+ * some. */
+static bool is_parameter(Dwarf_Die *concrete, Dwarf_Die *source, Dwarf_Die *child, size_t used)
+{
+    Dwarf_Attribute attribute;
+    if (dwarf_tag(child) != DW_TAG_formal_parameter)
+        return false;
+    bool artificial = inherited(child, DW_AT_artificial, &attribute);
+    return !artificial || !used || source->addr == concrete->addr || is_passed(concrete, child);
+}
+
 static void fill_parameters(struct gib_prototype *prototype, Dwarf_Die *concrete, uint64_t vaddr,
                             bool cxx)
 {
@@ -181,20 +193,58 @@ static void fill_parameters(struct gib_prototype *prototype, Dwarf_Die *concrete
     for (bool more = gib_die_first(&source, &child); more; more = gib_die_next(&child)) {
         if (dwarf_tag(&child) == DW_TAG_unspecified_parameters)
             prototype->variadic = GIB_VARIADIC_UNKNOWN;
-        if (dwarf_tag(&child) != DW_TAG_formal_parameter || used == count)
+        if (used == count || !is_parameter(concrete, &source, &child, used))
             continue;
-        /* Constructors have hidden parameters (__in_chrg, __vtt_parm), of which each variant is
-         * passed some. */
         Dwarf_Attribute attribute;
         bool artificial = inherited(&child, DW_AT_artificial, &attribute);
-        if (artificial && used && source.addr != concrete->addr && !is_passed(concrete, &child))
-            continue;
         struct gib_parameter *parameter = &prototype->parameters[used];
         parameter->name = parameter_name(&child, artificial, used++);
         fill_type(&parameter->type, &child, cxx);
         find_entry_place(parameter, concrete, &child, vaddr);
     }
     prototype->parameter_count = used;
+}
+
+/* The type of `die`, as fill_type sees it: what is const about a parameter is the callee's
+ * business. */
+static bool debug_type(Dwarf_Die *die, struct gib_debug_type *out)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Die type, next;
+    *out = (struct gib_debug_type){.entry = NULL};
+    if (!inherited(die, DW_AT_type, &attribute) || !dwarf_formref_die(&attribute, &type))
+        return false;
+    for (int steps = 0; steps < gib_type_depth; steps++) {
+        int tag = dwarf_tag(&type);
+        if (tag != DW_TAG_const_type && tag != DW_TAG_volatile_type &&
+            tag != DW_TAG_restrict_type && tag != DW_TAG_atomic_type)
+            break;
+        if (!gib_type_of(&type, &next))
+            return false;
+        type = next;
+    }
+    *out = gib_debug_type_of(&type);
+    return true;
+}
+
+bool gib_elf_parameter_type(struct gib_elf *elf, uint64_t vaddr, size_t index,
+                            struct gib_debug_type *out)
+{
+    Dwarf_Die concrete, source, child;
+    size_t used = 0;
+    if (!gib_elf_subprogram(elf, vaddr, &concrete))
+        return false;
+    parameter_source(&concrete, &source);
+    for (bool more = gib_die_first(&source, &child); more; more = gib_die_next(&child))
+        if (is_parameter(&concrete, &source, &child, used) && used++ == index)
+            return debug_type(&child, out);
+    return false;
+}
+
+bool gib_elf_result_type(struct gib_elf *elf, uint64_t vaddr, struct gib_debug_type *out)
+{
+    Dwarf_Die die;
+    return gib_elf_subprogram(elf, vaddr, &die) && debug_type(&die, out);
 }
 
 struct gib_prototype *gib_elf_prototype(struct gib_elf *elf, uint64_t vaddr)

@@ -4,6 +4,7 @@
 #ifndef GIBBON_DWARF_TYPES_H
 #define GIBBON_DWARF_TYPES_H
 
+#include "elf/debug_types.h"
 #include "elf/dwarf_walk.h"
 #include "prototypes/prototype.h"
 
@@ -18,6 +19,9 @@ bool gib_type_strip(Dwarf_Die *type);
 void gib_type_fill(struct gib_type *out, Dwarf_Die *type, bool cxx);
 /* The type as written in C, malloc'ed; type NULL means void. */
 char *gib_type_spell(Dwarf_Die *type, bool cxx);
+
+/* dwarf_shapes.c */
+struct gib_debug_type gib_debug_type_of(Dwarf_Die *die);
 
 /* dwarf_members.c */
 /* Fills members and member_count of a record, if they can be told. */

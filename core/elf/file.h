@@ -179,6 +179,10 @@ bool gib_hash_next(const struct gib_hash *hash, uint32_t key, size_t *cursor, ui
 /* dwarf_index.c */
 /* The compilation unit that covers vaddr; NULL when none does. */
 struct gib_cu *gib_elf_cu_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
+/* With split DWARF, *unit becomes that of the .dwo file, which has the functions. */
+Dwarf *gib_elf_follow_split(Dwarf_Die *unit);
+/* The unit that covers vaddr, with its entries. */
+bool gib_elf_unit_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *unit);
 /* The DW_TAG_subprogram whose entry is vaddr. */
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
 

@@ -10,7 +10,6 @@ struct scope {
     struct gib_engine *engine;
     struct gib_process *process;
     const struct gib_site_state *site;
-    bool missing; /* a function that $caller is compared with is in no module */
 };
 
 /* The function's own module, then all others. */
@@ -90,7 +89,6 @@ static size_t function_ranges(void *context, const char *name, struct gib_range 
     }
     gib_found_free(&found);
     gib_location_free(&probe.location);
-    scope->missing |= count == 0;
     return count;
 }
 
@@ -125,8 +123,44 @@ static int write_code(struct gib_engine *engine, struct gib_process *process,
     if ((failed = gib_arena_write(engine, process, at, code, size, error)))
         return failed;
     arena->used = ((at + size + 15) & ~15ull) - arena->start;
+    gib_code_made(process, site, at, size, GIB_MADE_THUNK);
     link->code = at;
     return 0;
+}
+
+/* A site for the function, planned and not used; NULL: there is no one function of this name. */
+static struct gib_site_state *plan_one(struct gib_engine *engine, const char *location)
+{
+    struct gib_patch probe = {0};
+    struct gib_found_list found = {NULL, 0};
+    struct gib_site_state *site = NULL;
+    struct gib_relocation copy;
+    struct gib_error ignored;
+    if (engine->process && engine->ops.state(engine->context) == GIB_TARGET_STOPPED &&
+        !gib_location_parse(location, &probe.location, &ignored) &&
+        !gib_location_resolve(engine, &probe, 0, &found, &ignored) && found.count == 1 &&
+        gib_site_plan(engine, engine->process, &found.item[0], &probe, &site, &copy, 0, &ignored))
+        site = NULL;
+    gib_found_free(&found);
+    gib_location_free(&probe.location);
+    return site;
+}
+
+void gib_condition_words(struct gib_engine *engine, const char *location,
+                         void (*visit)(void *context, const char *word), void *context)
+{
+    struct gib_site_state *site = plan_one(engine, location);
+    struct scope names = {engine, engine->process, site};
+    struct gib_condition_scope scope = {.context = &names};
+    if (site) {
+        scope = (struct gib_condition_scope){site->prototype, &site->convention, site->entry,
+                                             &names,          file_at,           function_ranges};
+        gib_modules_lock(engine->process->modules);
+    }
+    gib_condition_names(&scope, visit, context);
+    if (site)
+        gib_modules_unlock(engine->process->modules);
+    gib_site_free(site);
 }
 
 int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
@@ -134,7 +168,7 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
                        struct gib_error *error)
 {
     const struct gib_condition_text *text = link->patch->condition;
-    struct scope context = {engine, process, site, false};
+    struct scope context = {engine, process, site};
     struct gib_condition_scope scope = {site->prototype, &site->convention, site->entry,
                                         &context,        file_at,           function_ranges};
     struct gib_error why = {0};
@@ -147,9 +181,9 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
     gib_modules_lock(process->modules);
     failed = gib_condition_check(text, &scope, &link->condition, &why);
     gib_modules_unlock(process->modules);
-    if (failed) /* a function that may come is waited for */
-        return gib_fail(error, context.missing ? GIB_E_WAITING : failed, site->entry,
-                        "The condition does not fit %.60s: %s", site->function, why.message);
+    if (failed)
+        return gib_fail(error, failed, site->entry, "The condition does not fit %.60s: %s",
+                        site->function, why.message);
     return write_code(engine, process, site, link, error);
 }
 

@@ -21,6 +21,17 @@
 extern const uint8_t gib_agent_elf_start[], gib_agent_elf_end[];
 extern const uint8_t gib_agent_image_start[];
 
+/* The arenas as we have written them; the target cannot write there. */
+static const uint8_t *bytes_at(const struct gib_process *process, uint64_t address, size_t size)
+{
+    for (uint32_t i = 0; i < process->arena_count; i++) {
+        const struct gib_arena *arena = &process->arena[i];
+        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
+            return (const uint8_t *)process->shared + arena->offset + (address - arena->start);
+    }
+    return NULL;
+}
+
 void gib_code_made(struct gib_process *process, const struct gib_site_state *site, uint64_t address,
                    size_t size, enum gib_made_kind kind)
 {
@@ -31,19 +42,10 @@ void gib_code_made(struct gib_process *process, const struct gib_site_state *sit
             return; /* it has no name then */
         process->code = grown;
     }
+    const uint8_t *code = kind == GIB_MADE_THUNK ? bytes_at(process, address, size) : NULL;
+    uint32_t frame = (uint32_t)(code ? gib_thunk_frame(code, size) : size);
     process->code[process->code_count++] =
-        (struct gib_made_code){address, (uint32_t)size, site->index, kind};
-}
-
-/* The arenas as we have written them; the target cannot write there. */
-static const uint8_t *bytes_at(const struct gib_process *process, uint64_t address, size_t size)
-{
-    for (uint32_t i = 0; i < process->arena_count; i++) {
-        const struct gib_arena *arena = &process->arena[i];
-        if (address >= arena->start && address + size <= arena->start + GIB_ARENA_SIZE)
-            return (const uint8_t *)process->shared + arena->offset + (address - arena->start);
-    }
-    return NULL;
+        (struct gib_made_code){address, (uint32_t)size, frame, site->index, kind};
 }
 
 /* The lines of the original instructions, for their copies. */

@@ -328,7 +328,6 @@ int64_t gib_engine_calls(struct gib_engine *engine, int number)
 
 uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc)
 {
-    enum { PROLOGUE = 24 }; /* test, push, mov, sub: no call before */
     uint64_t found = 0;
     pthread_mutex_lock(&engine->lock);
     struct gib_process *process = engine->process;
@@ -338,7 +337,7 @@ uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc)
         for (size_t i = 0; i < process->code_count && !found; i++) {
             const struct gib_made_code *made = &process->code[i];
             if (made->kind == GIB_MADE_THUNK && !process->site[made->site]->internal &&
-                pc > made->address + PROLOGUE && pc < made->address + made->size)
+                pc > made->address + made->frame && pc < made->address + made->size)
                 found = made->address;
         }
     }

@@ -22,8 +22,6 @@ struct gib_mock_value {
 int gib_mock_value_parse(const char *text, const struct gib_type *type, struct gib_mock_value *out,
                          struct gib_error *error);
 
-/* The number of an errno by its name or number, -1: there is none. */
-int gib_errno_number(const char *name);
 /* " -errno EACCES". Malloc'ed, NULL: out of memory. */
 char *gib_errno_option(int number);
 

@@ -112,7 +112,8 @@ enum { GIB_STUB_SIZE = GIB_DETOUR_SIZE };
 struct gib_made_code {
     uint64_t address;
     uint32_t size;
-    uint32_t site; /* index */
+    uint32_t frame; /* of a thunk: from here on it has a frame with a frame pointer */
+    uint32_t site;  /* index */
     enum gib_made_kind { GIB_MADE_THUNK, GIB_MADE_STUB, GIB_MADE_UNDO, GIB_MADE_TRAMPOLINE } kind;
 };
 

@@ -72,6 +72,10 @@ void gib_layer_undo(struct gib_site_state *site, const struct gib_layer_change *
 int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
                        const struct gib_site_state *site, struct gib_chain_link *link,
                        struct gib_error *error);
+/* Calls `visit` for the words that can stand in a condition of the function that `location` means;
+ * only for those of all functions when it is none, or more than one. */
+void gib_condition_words(struct gib_engine *engine, const char *location,
+                         void (*visit)(void *context, const char *word), void *context);
 /* Whether it is decided when the function has returned. */
 bool gib_condition_on_return(const struct gib_patch *patch);
 /* The condition that the layer's thunk can decide without the agent; NULL: none. */

@@ -90,6 +90,9 @@ struct gib_parameter {
     uint8_t entry_register; /* DWARF's number */
 };
 
+/* The number of an error, EACCES, by its name or number, -1: there is none. */
+int gib_errno_number(const char *name);
+
 /* How a function says that it failed. Facts of POSIX and of the manual pages' RETURN VALUE and
  * ERRORS. */
 enum gib_failure {

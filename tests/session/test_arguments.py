@@ -58,7 +58,7 @@ def test_debug_information(debugger, target, tmp_path, cc, opt, kind):
     calls = {call["function"]: call for call in jsonl(log)}
     for name, (arguments, value) in VALUES.items():
         assert (calls[name]["arguments"], calls[name]["result"]) == (arguments, value)
-        assert calls[name]["type"] == "call" and calls[name]["duration"] > 0
+        assert calls[name]["type"] == "call" and calls[name]["duration"] >= 0  # the counter may not have moved
     assert "result" not in calls["nothing"]
     assert calls["text"]["arguments"] == {"a": "hello", "b": "buffer", "none": None} and calls["text"]["result_text"] == "result"
 

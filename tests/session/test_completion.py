@@ -91,3 +91,17 @@ def test_commands_in_lldb(lldb):
     assert "delete" in result[1] and "wrap" not in result[1]
     for name in ("wrap", "list", "enable", "disable", "delete", "log", "stats", "explain", "save", "set", "show", "help", "version"):
         assert name in result[2], result[2]
+
+
+def test_conditions(gdb, target):
+    word, color, dollar, joined, member = completions(gdb, target("conditions"), "gibbon wrap look if p && w", "gibbon wrap look if co", "gibbon wrap look if $ca", "gibbon wrap look if p==0||wo",
+                                                      "gibbon wrap look if p->", before=["break main", "run"])
+    assert "gibbon wrap look if p && word" in word
+    assert {"gibbon wrap look if color", "gibbon wrap look if counter"} <= set(color)
+    assert dollar == ["gibbon wrap look if $caller", "gibbon wrap look if $calls"]
+    assert "gibbon wrap look if p==0||word" in joined and member == []
+
+
+def test_conditions_before_run(gdb, target):
+    dollar, = completions(gdb, target("conditions"), "gibbon mock attempt 3 if $s")
+    assert dollar == ["gibbon mock attempt 3 if $startswith", "gibbon mock attempt 3 if $streq", "gibbon mock attempt 3 if $strstr"]

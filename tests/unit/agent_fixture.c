@@ -209,6 +209,12 @@ static void fill_action(struct agent *a, struct gib_action *action,
         for (uint16_t i = 0; i < options->from_count; i++)
             a->shared->range[a->shared->range_count++] = options->from[i];
     }
+    if (options->condition) {
+        action->condition = (uint64_t)options->condition;
+        action->flags |= options->condition_flags;
+        if (!(action->flags & GIB_ACTION_ON_RETURN))
+            action->flags |= GIB_ACTION_CONDITION;
+    }
     a->patches++;
     a->counters += 2;
 }
@@ -220,7 +226,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     const struct gib_agent_image *image = (const struct gib_agent_image *)a->arena;
     assert_int_equal(image->magic, GIB_AGENT_MAGIC);
     bool filtered = options->after || options->every || options->times || options->thread ||
-                    options->from_count || options->during;
+                    options->from_count || options->during || options->condition;
     uint64_t at = ((uint64_t)a->arena + a->arena_used + 63) & ~63ull;
     /*  | active | jmp [rip+0] ; address of the original | thunk ... |  */
     uint8_t *trampoline = (uint8_t *)at + 16;
@@ -247,6 +253,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .result_xmm1 = c->result == GIB_RESULT_XMM0_XMM1,
         .result_x87 = c->result == GIB_RESULT_X87,
         .thread_pointer = a->thread_pointer,
+        .keeps_entry = (agent_site(a, index)->flags & GIB_SITE_ON_RETURN) != 0,
         .hash = (uint64_t)a->hash,
         .shape = options->mark ? NULL : agent_site(a, index),
         .counter = counter,
@@ -306,6 +313,7 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     s->thread_pointer = (uint8_t)a->thread_pointer;
     gib_shape_function(s, prototype, &a->site[index].convention);
     s->flags |= options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
+    s->flags |= options.condition_flags & GIB_ACTION_ON_RETURN ? GIB_SITE_ON_RETURN : 0;
     fill_action(a, &s->action[0], &options);
     s->actions = 1;
     s->lines = gib_shape_lines(s, a->shared->string_limit);

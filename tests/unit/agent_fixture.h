@@ -61,6 +61,8 @@ struct patch_options {
     uint16_t from_count;
     uint32_t during; /* the serial of a mark */
     uint32_t mark;   /* serial: no wrap, but a mark, at the place of this number */
+    uint32_t (*condition)(struct gib_condition_call *call); /* enum gib_verdict */
+    uint32_t condition_flags; /* of enum gib_action_flags: ON_RETURN, ERRNO, NUMBERED */
 };
 
 void agent_open(struct agent *a, struct agent_options options);

@@ -30,7 +30,7 @@ void gib_put_relative(struct emitter *e, uint64_t target, size_t behind)
  *  opcode /r with [base + disp]:  modrm mod=01 disp8 | mod=10 disp32   (SDM table 2-2)
  *  base rsp: its number says that a SIB byte follows, 24: no index, rsp
  */
-static void operand(struct emitter *e, int reg, int base, int64_t offset)
+void gib_put_operand(struct emitter *e, int reg, int base, int64_t offset)
 {
     uint8_t registers = (uint8_t)((reg & 7) << 3 | (base & 7));
     bool near = offset == (int8_t)offset;
@@ -49,21 +49,21 @@ static void operand(struct emitter *e, int reg, int base, int64_t offset)
 void gib_memory(struct emitter *e, uint8_t opcode, int reg, int base, int64_t offset)
 {
     BYTES(e, (uint8_t)(0x48 | (reg >= 8) << 2 | (base >= 8)), opcode);
-    operand(e, reg, base, offset);
+    gib_put_operand(e, reg, base, offset);
 }
 
 /*  REX + R + B | opcode | operand   */
 void gib_memory32(struct emitter *e, uint8_t opcode, int reg, int base, int64_t offset)
 {
     BYTES(e, (uint8_t)(0x40 | (reg >= 8) << 2 | (base >= 8)), opcode);
-    operand(e, reg, base, offset);
+    gib_put_operand(e, reg, base, offset);
 }
 
 /*  66 REX.B 0f d6 /r   */
 void gib_store_xmm(struct emitter *e, int xmm, int base, int64_t offset)
 {
     BYTES(e, 0x66, (uint8_t)(0x40 | (base >= 8)), 0x0f, 0xd6);
-    operand(e, xmm, base, offset);
+    gib_put_operand(e, xmm, base, offset);
 }
 
 /*  REX.W b8+r imm64   */
@@ -89,21 +89,28 @@ void gib_jump_if(struct emitter *e, uint8_t condition, uint64_t target)
 
 void gib_jump_label(struct emitter *e, uint8_t condition, struct label *label)
 {
-    if (label->count == GIB_LABEL_JUMPS) {
-        e->failed = true;
-        return;
-    }
     if (condition != JMP)
         BYTES(e, 0x0f);
     BYTES(e, condition);
-    label->field[label->count++] = e->at;
-    gib_put32(e, 0);
+    size_t field = e->at;
+    gib_put32(e, (uint32_t)label->last);
+    label->last = field;
+}
+
+void gib_label_to(struct emitter *e, const struct label *label, uint64_t target)
+{
+    for (size_t field = label->last; field && !e->failed;) {
+        int64_t distance = (int64_t)(target - (e->address + field + 4));
+        uint32_t before, relative = (uint32_t)distance;
+        if (distance != (int32_t)distance)
+            e->failed = true;
+        memcpy(&before, e->code + field, 4);
+        memcpy(e->code + field, &relative, 4);
+        field = before;
+    }
 }
 
 void gib_label_here(struct emitter *e, const struct label *label)
 {
-    for (size_t i = 0; i < label->count && !e->failed; i++) {
-        uint32_t distance = (uint32_t)(e->at - (label->field[i] + 4));
-        memcpy(e->code + label->field[i], &distance, 4);
-    }
+    gib_label_to(e, label, e->address + e->at);
 }

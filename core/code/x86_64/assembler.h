@@ -20,11 +20,10 @@ struct emitter {
     bool failed;      /* a displacement did not fit, or the code did not */
 };
 
-/* A place that jumps lead to before it is known. */
-enum { GIB_LABEL_JUMPS = 12 };
+/* A place that jumps lead to before it is known. Each rel32 field that waits for it holds where
+ * the one before is. */
 struct label {
-    size_t field[GIB_LABEL_JUMPS]; /* the rel32 fields to fill in */
-    size_t count;
+    size_t last; /* the last of them; 0: there is none */
 };
 
 void gib_put(struct emitter *e, const void *bytes, size_t size);
@@ -34,6 +33,8 @@ void gib_put_relative(struct emitter *e, uint64_t target, size_t behind);
 #define BYTES(e, ...)                                                                              \
     gib_put(e, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
+/* ModRM, SIB and displacement of `reg, [base + offset]`. */
+void gib_put_operand(struct emitter *e, int reg, int base, int64_t offset);
 /* 64-bit `opcode reg, [base + offset]`; 32-bit with gib_memory32. `extension` as reg: /0 to /7. */
 void gib_memory(struct emitter *e, uint8_t opcode, int reg, int base, int64_t offset);
 void gib_memory32(struct emitter *e, uint8_t opcode, int reg, int base, int64_t offset);
@@ -48,6 +49,8 @@ enum { JB = 0x82, JE = 0x84, JNE = 0x85, JA = 0x87, JMP = 0xe9 };
 void gib_jump_label(struct emitter *e, uint8_t condition, struct label *label);
 void gib_jump_if(struct emitter *e, uint8_t condition, uint64_t target);
 void gib_label_here(struct emitter *e, const struct label *label);
+/* The same of a place outside of this code. */
+void gib_label_to(struct emitter *e, const struct label *label, uint64_t target);
 
 /* Opcodes for gib_memory. */
 enum { LOAD = 0x8b, STORE = 0x89, SUB = 0x2b, LEA = 0x8d, CMP = 0x3b };

@@ -7,7 +7,8 @@
 #include "code/x86_64/assembler.h"
 #include "condition/condition.h"
 
-#define GIB_CONDITION_MAX 8192 /* bytes of code and constants */
+#define GIB_CONDITION_MAX        8192 /* bytes of code and constants */
+#define GIB_CONDITION_INLINE_MAX 512  /* bytes of gib_condition_inline */
 
 /* A function for the agent: uint32_t code(struct gib_condition_call *), enum gib_verdict. It runs
  * at any address and changes only the general registers that a call may change. 0, or GIB_E_SPACE.

@@ -101,6 +101,13 @@ static void make_frame(struct emitter *e, bool keeps_entry)
     gib_put32(e, (uint32_t)-size);
 }
 
+size_t gib_thunk_frame(const uint8_t *code, size_t size)
+{
+    static const uint8_t made[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x8d, 0xa5};
+    const uint8_t *found = memmem(code, size, made, sizeof made);
+    return found ? (size_t)(found - code) + sizeof made + 4 : size;
+}
+
 /* movups [rbp + offset],xmm, or the other way */
 enum { TO_MEMORY = 0x11, FROM_MEMORY = 0x10 };
 static void move_wide(struct emitter *e, uint8_t opcode, int xmm, int64_t offset)
@@ -307,7 +314,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     }
     gib_label_here(e, &pass);
     leave_to(e, r->trampoline);
-    if (divert.count) {
+    if (divert.last) {
         gib_label_here(e, &divert);
         if (r->preserve)
             call_preserved(e, r);

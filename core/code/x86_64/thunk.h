@@ -63,7 +63,8 @@ enum gib_result_register {
     GIB_IN_XMM1 = 8,
 };
 
-#define GIB_THUNK_MAX 2048
+/* With a condition that it decides itself, GIB_CONDITION_INLINE_MAX. */
+#define GIB_THUNK_MAX (2048 + 512)
 
 /* What the gate of this site has to be, by its actions; fills in what GIB_GATE_FAST needs. */
 enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shared);
@@ -71,6 +72,10 @@ enum gib_gate gib_site_gate(struct gib_site *site, const struct gib_shared *shar
 /* 0 and *size bytes in code[], or GIB_E_RANGE. */
 int gib_thunk_make(const struct gib_thunk_request *request, uint8_t code[GIB_THUNK_MAX],
                    size_t *size, struct gib_error *error);
+
+/* Where in the code of a thunk its frame stands: behind the instructions that make it. `size` when
+ * it makes none. */
+size_t gib_thunk_frame(const uint8_t *code, size_t size);
 
 /* The CIE and FDE of an arena of `size` bytes at `address`, GIB_ARENA_HEAD bytes (agent/layout.h).
  */

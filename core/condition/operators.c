@@ -1,0 +1,364 @@
+/* operators.c: C11 6.5.2.1 and 6.5.3 to 6.5.15: what operators take, and what comes of it. */
+#include <string.h>
+#include "condition/typed.h"
+
+static struct gib_operand value(const struct gib_syntax *syntax, const struct gib_ctype *type,
+                                const struct gib_node *node)
+{
+    return (struct gib_operand){
+        .type = node ? type : NULL, .syntax = syntax, .place = GIB_PLACE_VALUE, .value = node};
+}
+
+static const struct gib_operand failed;
+
+/* C11 6.3.1.1: an integer narrower than int is one. */
+static bool promote(struct gib_checker *c, struct gib_operand *a)
+{
+    const struct gib_ctype *type = a->type;
+    if (!gib_ctype_is_integer(type))
+        return true;
+    bool narrow_bits = a->is_bits && a->width < 32 + (unsigned)type->is_signed;
+    if (type->kind == GIB_CTYPE_BOOL || type->size < 4 || narrow_bits) {
+        a->value = gib_node_convert(c, a->value, &gib_ctype_int);
+        a->type = &gib_ctype_int;
+    }
+    a->is_bits = false;
+    return a->value;
+}
+
+/* C11 6.3.1.8: the type of a result; both are promoted. */
+static const struct gib_ctype *common_type(const struct gib_ctype *a, const struct gib_ctype *b)
+{
+    if (a->kind == GIB_CTYPE_REAL || b->kind == GIB_CTYPE_REAL) {
+        bool wide = (a->kind == GIB_CTYPE_REAL && a->size == 8) ||
+                    (b->kind == GIB_CTYPE_REAL && b->size == 8);
+        return wide ? &gib_ctype_double : &gib_ctype_float;
+    }
+    const struct gib_ctype *wider = a->size > b->size ? a : b;
+    bool is_signed = a->size == b->size ? a->is_signed && b->is_signed : wider->is_signed;
+    if (wider->size == 8)
+        return is_signed ? &gib_ctype_long : &gib_ctype_unsigned_long;
+    return is_signed ? &gib_ctype_int : &gib_ctype_unsigned;
+}
+
+static bool balance(struct gib_checker *c, struct gib_operand *a, struct gib_operand *b)
+{
+    if (!promote(c, a) || !promote(c, b))
+        return false;
+    const struct gib_ctype *type = common_type(a->type, b->type);
+    a->value = gib_node_convert(c, a->value, type);
+    b->value = gib_node_convert(c, b->value, type);
+    a->type = b->type = type;
+    return a->value && b->value;
+}
+
+static struct gib_operand no_fit(struct gib_checker *c, const struct gib_syntax *syntax,
+                                 const struct gib_operand *a, const struct gib_operand *b)
+{
+    char sign[4] = {(char)syntax->mark, (char)(syntax->mark >> 8), (char)(syntax->mark >> 16), 0};
+    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" does not take %.60s and %.60s.",
+                          syntax->mark == '[' ? "[]" : sign, a->type->name, b->type->name);
+}
+
+/* Bytes of what a pointer points to; 0 and *error filled when they are not known. */
+static uint64_t element_size(struct gib_checker *c, const struct gib_syntax *syntax,
+                             const struct gib_ctype *pointer)
+{
+    const struct gib_ctype *target = gib_ctype_target(c, pointer);
+    target = target ? gib_ctype_complete(c, target) : NULL;
+    if (!target)
+        return 0;
+    if (target->kind == GIB_CTYPE_VOID || target->kind == GIB_CTYPE_FUNCTION)
+        return 1;
+    if (!target->size)
+        gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
+                       "the size of %.60s is not known: no loaded module has debug information "
+                       "of it.",
+                       target->name);
+    return target->size;
+}
+
+/* pointer + index, or - with `minus`. */
+static struct gib_operand move_pointer(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       struct gib_operand *pointer, struct gib_operand *index,
+                                       bool minus)
+{
+    uint64_t size = element_size(c, syntax, pointer->type);
+    if (!size || !promote(c, index))
+        return failed;
+    const struct gib_node *distance = gib_node_convert(c, index->value, &gib_ctype_long);
+    if (size != 1)
+        distance = gib_node_make(c, GIB_OP_MULTIPLY, &gib_ctype_long, distance,
+                                 gib_node_number(c, &gib_ctype_long, size));
+    return value(syntax, pointer->type,
+                 gib_node_make(c, minus ? GIB_OP_SUBTRACT : GIB_OP_ADD, pointer->type,
+                               pointer->value, distance));
+}
+
+static struct gib_operand points_at(struct gib_checker *c, const struct gib_syntax *syntax,
+                                    const struct gib_operand *pointer)
+{
+    const struct gib_ctype *target = gib_ctype_target(c, pointer->type);
+    if (target && target->kind == GIB_CTYPE_VOID)
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax,
+                              "\"%.*s\" points to void: a cast says to what, as in *(int *)p.",
+                              GIB_SHOWN(c, pointer->syntax));
+    return gib_check_at(c, syntax, pointer->value, target);
+}
+
+struct gib_operand gib_check_element(struct gib_checker *c, const struct gib_syntax *syntax,
+                                     struct gib_operand *a, struct gib_operand *b)
+{
+    /* An array in registers has no address. */
+    if (a->type && a->place == GIB_PLACE_WORDS && a->type->kind == GIB_CTYPE_ARRAY) {
+        const struct gib_node *index = gib_check_value(c, b);
+        const struct gib_ctype *target = gib_ctype_target(c, a->type);
+        if (!index || !target)
+            return failed;
+        if (index->operation != GIB_OP_NUMBER || index->number >= 16 || !target->size)
+            return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                                  "\"%.*s\" is in registers: its elements need a constant index.",
+                                  GIB_SHOWN(c, a->syntax));
+        struct gib_operand out = *a;
+        out.type = target;
+        out.syntax = syntax;
+        out.offset += index->number * target->size;
+        return out;
+    }
+    if (!gib_check_value(c, a) || !gib_check_value(c, b))
+        return failed;
+    bool swapped = a->type->kind != GIB_CTYPE_POINTER;
+    struct gib_operand *pointer = swapped ? b : a, *index = swapped ? a : b;
+    if (pointer->type->kind != GIB_CTYPE_POINTER || !gib_ctype_is_integer(index->type))
+        return no_fit(c, syntax, a, b);
+    struct gib_operand moved = move_pointer(c, syntax, pointer, index, false);
+    moved.syntax = pointer->syntax;
+    return moved.type ? points_at(c, syntax, &moved) : moved;
+}
+
+static struct gib_operand dereference(struct gib_checker *c, const struct gib_syntax *syntax,
+                                      struct gib_operand *a)
+{
+    struct gib_operand zero = value(syntax, &gib_ctype_int, gib_node_number(c, &gib_ctype_int, 0));
+    if (a->place == GIB_PLACE_WORDS && a->type->kind == GIB_CTYPE_ARRAY)
+        return gib_check_element(c, syntax, a, &zero);
+    if (!gib_check_value(c, a))
+        return failed;
+    if (a->type->kind != GIB_CTYPE_POINTER)
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%.*s\" is of type %.60s, no pointer.",
+                              GIB_SHOWN(c, a->syntax), a->type->name);
+    return points_at(c, syntax, a);
+}
+
+static struct gib_operand address_of(struct gib_checker *c, const struct gib_syntax *syntax,
+                                     struct gib_operand *a)
+{
+    if (a->place == GIB_PLACE_FUNCTION)
+        return value(syntax, a->type, a->value);
+    if (a->place == GIB_PLACE_MEMORY && !a->is_bits)
+        return value(syntax, gib_ctype_pointer(c, a->type), a->value);
+    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%.*s\" has no address: it is %s.",
+                          GIB_SHOWN(c, a->syntax),
+                          a->is_bits                    ? "a bit-field"
+                          : a->place == GIB_PLACE_WORDS ? "in a register"
+                                                        : "a value");
+}
+
+struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    struct gib_operand a = gib_check(c, syntax->a);
+    if (!a.type)
+        return a;
+    if (syntax->mark == '*')
+        return dereference(c, syntax, &a);
+    if (syntax->mark == '&')
+        return address_of(c, syntax, &a);
+    if (!gib_check_value(c, &a))
+        return failed;
+    if (syntax->mark == '!')
+        return value(syntax, &gib_ctype_int,
+                     gib_node_make(c, GIB_OP_NOT, &gib_ctype_int, a.value, NULL));
+    bool fits =
+        syntax->mark == '~' ? gib_ctype_is_integer(a.type) : gib_ctype_is_arithmetic(a.type);
+    if (!fits)
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%c\" does not take %.60s.",
+                              (int)syntax->mark, a.type->name);
+    if (!promote(c, &a))
+        return failed;
+    if (syntax->mark == '+')
+        return value(syntax, a.type, a.value);
+    enum gib_operation operation = syntax->mark == '-' ? GIB_OP_NEGATE : GIB_OP_INVERT;
+    return value(syntax, a.type, gib_node_make(c, operation, a.type, a.value, NULL));
+}
+
+static enum gib_operation operation_of(uint32_t mark)
+{
+    static const struct {
+        uint32_t mark;
+        enum gib_operation operation;
+    } table[] = {
+        {'+', GIB_OP_ADD},
+        {'-', GIB_OP_SUBTRACT},
+        {'*', GIB_OP_MULTIPLY},
+        {'/', GIB_OP_DIVIDE},
+        {'%', GIB_OP_REMAINDER},
+        {'&', GIB_OP_AND},
+        {'|', GIB_OP_OR},
+        {'^', GIB_OP_XOR},
+        {MARK2('<', '<'), GIB_OP_LEFT},
+        {MARK2('>', '>'), GIB_OP_RIGHT},
+        {MARK2('=', '='), GIB_OP_EQUAL},
+        {MARK2('!', '='), GIB_OP_UNEQUAL},
+        {'<', GIB_OP_LESS},
+        {'>', GIB_OP_GREATER},
+        {MARK2('<', '='), GIB_OP_AT_MOST},
+        {MARK2('>', '='), GIB_OP_AT_LEAST},
+        {MARK2('&', '&'), GIB_OP_BOTH},
+        {MARK2('|', '|'), GIB_OP_EITHER},
+    };
+    size_t i = 0;
+    while (table[i].mark != mark)
+        i++;
+    return table[i].operation;
+}
+
+/* Addresses are compared as numbers, of whatever they are; an integer is the address it says. */
+static struct gib_operand compare_pointers(struct gib_checker *c, const struct gib_syntax *syntax,
+                                           struct gib_operand *a, struct gib_operand *b)
+{
+    const struct gib_ctype *word = &gib_ctype_unsigned_long;
+    if (a->type->kind == GIB_CTYPE_REAL || b->type->kind == GIB_CTYPE_REAL)
+        return no_fit(c, syntax, a, b);
+    return value(syntax, &gib_ctype_int,
+                 gib_node_make(c, operation_of(syntax->mark), &gib_ctype_int,
+                               gib_node_convert(c, a->value, word),
+                               gib_node_convert(c, b->value, word)));
+}
+
+static struct gib_operand with_pointer(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       struct gib_operand *a, struct gib_operand *b)
+{
+    bool left = a->type->kind == GIB_CTYPE_POINTER, right = b->type->kind == GIB_CTYPE_POINTER;
+    if (syntax->mark == '+' && left && gib_ctype_is_integer(b->type))
+        return move_pointer(c, syntax, a, b, false);
+    if (syntax->mark == '+' && right && gib_ctype_is_integer(a->type))
+        return move_pointer(c, syntax, b, a, false);
+    if (syntax->mark == '-' && left && gib_ctype_is_integer(b->type))
+        return move_pointer(c, syntax, a, b, true);
+    if (syntax->mark != '-' || !left || !right)
+        return no_fit(c, syntax, a, b);
+    uint64_t size = element_size(c, syntax, a->type), other = element_size(c, syntax, b->type);
+    if (!size || !other)
+        return failed;
+    if (size != other)
+        return no_fit(c, syntax, a, b);
+    const struct gib_ctype *type = &gib_ctype_long;
+    const struct gib_node *distance =
+        gib_node_make(c, GIB_OP_SUBTRACT, type, gib_node_convert(c, a->value, type),
+                      gib_node_convert(c, b->value, type));
+    return value(syntax, type,
+                 size == 1 ? distance
+                           : gib_node_make(c, GIB_OP_DIVIDE, type, distance,
+                                           gib_node_number(c, type, size)));
+}
+
+static struct gib_operand arithmetic(struct gib_checker *c, const struct gib_syntax *syntax,
+                                     enum gib_operation operation, struct gib_operand *a,
+                                     struct gib_operand *b)
+{
+    bool integers = gib_ctype_is_integer(a->type) && gib_ctype_is_integer(b->type);
+    bool any = gib_ctype_is_arithmetic(a->type) && gib_ctype_is_arithmetic(b->type);
+    bool only_integers =
+        operation == GIB_OP_REMAINDER || (operation >= GIB_OP_AND && operation <= GIB_OP_RIGHT);
+    if (only_integers ? !integers : !any)
+        return no_fit(c, syntax, a, b);
+    if (operation == GIB_OP_LEFT || operation == GIB_OP_RIGHT) {
+        if (!promote(c, a) || !promote(c, b))
+            return failed;
+        return value(syntax, a->type, gib_node_make(c, operation, a->type, a->value, b->value));
+    }
+    if (!balance(c, a, b))
+        return failed;
+    const struct gib_ctype *type = operation >= GIB_OP_EQUAL ? &gib_ctype_int : a->type;
+    return value(syntax, type, gib_node_make(c, operation, type, a->value, b->value));
+}
+
+struct gib_operand gib_check_binary(struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    struct gib_operand out, a, b;
+    bool equality = syntax->mark == MARK2('=', '=') || syntax->mark == MARK2('!', '=');
+    if (equality && gib_check_caller_equal(c, syntax, &out))
+        return out;
+    a = gib_check(c, syntax->a);
+    b = a.type ? gib_check(c, syntax->b) : a;
+    if (!a.type || !b.type)
+        return failed;
+    if (syntax->mark == '[')
+        return gib_check_element(c, syntax, &a, &b);
+    if (equality && gib_check_text_equal(c, syntax, &a, &b, &out))
+        return out;
+    if (!gib_check_value(c, &a) || !gib_check_value(c, &b))
+        return failed;
+    enum gib_operation operation = operation_of(syntax->mark);
+    if (operation == GIB_OP_BOTH || operation == GIB_OP_EITHER)
+        return value(syntax, &gib_ctype_int,
+                     gib_node_make(c, operation, &gib_ctype_int, a.value, b.value));
+    if (a.type->kind == GIB_CTYPE_POINTER || b.type->kind == GIB_CTYPE_POINTER) {
+        if (operation >= GIB_OP_EQUAL)
+            return compare_pointers(c, syntax, &a, &b);
+        return with_pointer(c, syntax, &a, &b);
+    }
+    return arithmetic(c, syntax, operation, &a, &b);
+}
+
+struct gib_operand gib_check_choice(struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    struct gib_operand condition = gib_check(c, syntax->a);
+    if (!gib_check_value(c, &condition))
+        return failed;
+    struct gib_operand a = gib_check(c, syntax->b), b = a.type ? gib_check(c, syntax->c) : a;
+    if (!gib_check_value(c, &a) || !gib_check_value(c, &b))
+        return failed;
+    const struct gib_ctype *type;
+    if (gib_ctype_is_arithmetic(a.type) && gib_ctype_is_arithmetic(b.type)) {
+        if (!balance(c, &a, &b))
+            return failed;
+        type = a.type;
+    } else {
+        bool left = a.type->kind == GIB_CTYPE_POINTER, right = b.type->kind == GIB_CTYPE_POINTER;
+        if ((!left && !a.is_null) || (!right && !b.is_null))
+            return no_fit(c, syntax, &a, &b);
+        type = left && !a.is_null ? a.type : right ? b.type : a.type;
+        a.value = gib_node_convert(c, a.value, type);
+        b.value = gib_node_convert(c, b.value, type);
+    }
+    const struct gib_node *chosen = condition.value;
+    if (chosen->operation == GIB_OP_NUMBER)
+        return value(syntax, type, chosen->number ? a.value : b.value);
+    return value(syntax, type,
+                 !a.value || !b.value ? NULL
+                                      : gib_node_add(c, type,
+                                                     (struct gib_node){.operation = GIB_OP_CHOOSE,
+                                                                       .a = condition.value,
+                                                                       .b = a.value,
+                                                                       .c = b.value}));
+}
+
+struct gib_operand gib_check_cast(struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    const struct gib_ctype *type = gib_ctype_written(c, syntax->type);
+    if (!type)
+        return failed;
+    struct gib_operand a = gib_check(c, syntax->a);
+    if (!gib_check_value(c, &a))
+        return failed;
+    bool fits = gib_ctype_is_scalar(type) &&
+                !(type->kind == GIB_CTYPE_POINTER && a.type->kind == GIB_CTYPE_REAL) &&
+                !(type->kind == GIB_CTYPE_REAL && a.type->kind == GIB_CTYPE_POINTER);
+    if (!fits)
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%.60s cannot be cast to %.60s here.",
+                              a.type->name, type->name);
+    struct gib_operand out = value(syntax, type, gib_node_convert(c, a.value, type));
+    out.is_null = a.is_null && type->kind == GIB_CTYPE_POINTER;
+    return out;
+}

@@ -1,0 +1,353 @@
+/* dwarf_shapes.c: what a type is made of, for those who compute with values of it. */
+#include <stdlib.h>
+#include <string.h>
+#include "elf/debug_types.h"
+#include "elf/dwarf_types.h"
+#include "elf/file.h"
+
+/* Not in elfutils' dwarf.h of Debian 12. */
+enum { LANG_CXX_17 = 0x2a, LANG_CXX_20 = 0x2b };
+
+static bool die_of(const struct gib_debug_type *type, Dwarf_Die *die)
+{
+    *die = (Dwarf_Die){.addr = (void *)(uintptr_t)type->entry,
+                       .cu = (struct Dwarf_CU *)(uintptr_t)type->unit};
+    return type->entry;
+}
+
+static struct gib_debug_type type_of(const Dwarf_Die *die)
+{
+    return (struct gib_debug_type){die->addr, die->cu, 0};
+}
+
+struct gib_debug_type gib_debug_type_of(Dwarf_Die *die)
+{
+    return type_of(die);
+}
+
+static bool is_cxx(Dwarf_Die *die)
+{
+    Dwarf_Die unit;
+    if (!dwarf_diecu(die, &unit, NULL, NULL))
+        return false;
+    switch (dwarf_srclang(&unit)) {
+    case DW_LANG_C_plus_plus:
+    case DW_LANG_C_plus_plus_03:
+    case DW_LANG_C_plus_plus_11:
+    case DW_LANG_C_plus_plus_14:
+    case LANG_CXX_17:
+    case LANG_CXX_20:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void target_of(Dwarf_Die *die, struct gib_debug_shape *out)
+{
+    Dwarf_Die target;
+    out->has_target = gib_type_of(die, &target);
+    if (out->has_target)
+        out->target = type_of(&target);
+}
+
+/* The dimension `nth` of an array and those behind it. */
+static bool dimension(Dwarf_Die *array, unsigned nth, uint64_t *count, unsigned *more)
+{
+    Dwarf_Die child;
+    unsigned index = 0;
+    *more = 0;
+    *count = 0;
+    for (bool next = gib_die_first(array, &child); next; next = gib_die_next(&child)) {
+        uint64_t bound;
+        if (dwarf_tag(&child) != DW_TAG_subrange_type)
+            continue;
+        if (index == nth) {
+            if (gib_die_number(&child, DW_AT_count, &bound))
+                *count = bound;
+            else if (gib_die_number(&child, DW_AT_upper_bound, &bound))
+                *count = (uint32_t)bound == UINT32_MAX ? 0 : bound + 1;
+        }
+        *more += index++ > nth;
+    }
+    return index > nth;
+}
+
+static void shape_of_array(Dwarf_Die *array, const struct gib_debug_type *type,
+                           struct gib_debug_shape *out)
+{
+    Dwarf_Die element;
+    uint64_t count, inner, size, align;
+    unsigned more, ignored;
+    int budget = gib_type_budget;
+    if (gib_die_flag(array, DW_AT_GNU_vector)) {
+        out->kind = GIB_DEBUG_OTHER;
+        if (gib_type_layout(array, &size, &align, &budget))
+            out->size = size;
+        return;
+    }
+    out->kind = GIB_DEBUG_ARRAY;
+    if (!dimension(array, type->dimension, &count, &more) || !gib_type_of(array, &element)) {
+        target_of(array, out);
+        return;
+    }
+    out->has_target = true;
+    if (more)
+        out->target = (struct gib_debug_type){array->addr, array->cu, type->dimension + 1};
+    else
+        out->target = type_of(&element);
+    if (!gib_type_layout(&element, &size, &align, &budget))
+        return;
+    for (unsigned i = 1; i <= more; i++)
+        if (!dimension(array, type->dimension + i, &inner, &ignored) ||
+            __builtin_mul_overflow(size, inner, &size))
+            return;
+    if (__builtin_mul_overflow(size, count, &size))
+        return;
+    out->size = size;
+}
+
+static void shape_of_base(Dwarf_Die *base, struct gib_debug_shape *out)
+{
+    uint64_t encoding = 0;
+    const char *name = dwarf_diename(base);
+    gib_die_number(base, DW_AT_encoding, &encoding);
+    bool single = out->size == 1;
+    switch (encoding) {
+    case DW_ATE_boolean:
+        out->kind = GIB_DEBUG_BOOL;
+        break;
+    case DW_ATE_float:
+        out->kind = (out->size == 4 || out->size == 8) && !(name && strstr(name, "long double"))
+                        ? GIB_DEBUG_REAL
+                        : GIB_DEBUG_OTHER;
+        break;
+    case DW_ATE_signed_char:
+    case DW_ATE_unsigned_char:
+    case DW_ATE_UTF:
+    case DW_ATE_signed:
+    case DW_ATE_unsigned:
+    case DW_ATE_address:
+        out->kind = GIB_DEBUG_INTEGER;
+        out->is_signed = encoding == DW_ATE_signed || encoding == DW_ATE_signed_char;
+        out->is_char = single && encoding != DW_ATE_signed && encoding != DW_ATE_unsigned &&
+                       encoding != DW_ATE_address;
+        break;
+    default:
+        out->kind = GIB_DEBUG_OTHER;
+    }
+}
+
+/* An enumeration is of its underlying type; where none is said, the values tell the sign. */
+static void shape_of_enum(Dwarf_Die *type, struct gib_debug_shape *out)
+{
+    struct gib_type filled;
+    gib_type_fill(&filled, type, is_cxx(type));
+    out->kind = GIB_DEBUG_ENUM;
+    out->is_signed = filled.is_signed;
+    gib_type_release(&filled);
+}
+
+void gib_debug_shape(const struct gib_debug_type *type, struct gib_debug_shape *out)
+{
+    Dwarf_Die die;
+    uint64_t size, align;
+    int budget = gib_type_budget;
+    *out = (struct gib_debug_shape){.kind = GIB_DEBUG_VOID};
+    if (!die_of(type, &die) || !gib_type_strip(&die))
+        return;
+    int tag = dwarf_tag(&die);
+    if (tag == DW_TAG_array_type) {
+        shape_of_array(&die, type, out);
+        return;
+    }
+    if (tag != DW_TAG_subroutine_type && gib_type_layout(&die, &size, &align, &budget))
+        out->size = size;
+    switch (tag) {
+    case DW_TAG_base_type:
+        shape_of_base(&die, out);
+        break;
+    case DW_TAG_enumeration_type:
+        shape_of_enum(&die, out);
+        out->name = dwarf_diename(&die);
+        out->incomplete = gib_die_flag(&die, DW_AT_declaration) && !out->size;
+        break;
+    case DW_TAG_pointer_type:
+        out->kind = GIB_DEBUG_POINTER;
+        target_of(&die, out);
+        break;
+    case DW_TAG_reference_type:
+    case DW_TAG_rvalue_reference_type:
+        out->kind = GIB_DEBUG_REFERENCE;
+        target_of(&die, out);
+        break;
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+    case DW_TAG_union_type:
+        out->kind = GIB_DEBUG_RECORD;
+        out->name = dwarf_diename(&die);
+        out->is_union = tag == DW_TAG_union_type;
+        out->incomplete = gib_die_flag(&die, DW_AT_declaration);
+        break;
+    case DW_TAG_subroutine_type:
+        out->kind = GIB_DEBUG_FUNCTION;
+        break;
+    case DW_TAG_unspecified_type: /* std::nullptr_t */
+        out->kind = GIB_DEBUG_POINTER;
+        break;
+    default:
+        out->kind = GIB_DEBUG_OTHER;
+    }
+}
+
+char *gib_debug_spell(const struct gib_debug_type *type)
+{
+    Dwarf_Die die;
+    bool known = die_of(type, &die);
+    return gib_type_spell(known ? &die : NULL, known && is_cxx(&die));
+}
+
+/* ---- members ---- */
+
+struct search {
+    const char *name;
+    size_t length;
+    const char *base; /* only in this base; NULL: anywhere */
+    size_t base_length;
+    struct gib_debug_member *out;
+    void (*visit)(void *context, const char *name); /* instead of a search */
+    void *context;
+    int budget;
+};
+
+/* The three ways of DWARF to say where a bit-field is. */
+static bool bit_field(Dwarf_Die *member, uint64_t byte, struct gib_debug_member *out)
+{
+    uint64_t offset, storage = 0, align;
+    Dwarf_Die type;
+    int budget = gib_type_budget;
+    if (!gib_die_number(member, DW_AT_bit_size, &out->width))
+        return false;
+    out->is_bits = true;
+    if (gib_die_number(member, DW_AT_data_bit_offset, &offset)) {
+        out->shift = offset;
+    } else if (gib_die_number(member, DW_AT_bit_offset, &offset)) {
+        if (!gib_die_number(member, DW_AT_byte_size, &storage) && gib_type_of(member, &type))
+            gib_type_layout(&type, &storage, &align, &budget);
+        out->shift = byte * 8 + storage * 8 - offset - out->width; /* counted from the top */
+    } else {
+        out->shift = byte * 8;
+    }
+    return true;
+}
+
+static bool find(struct search *search, Dwarf_Die *record, uint64_t offset, bool is_virtual,
+                 bool inside, unsigned depth);
+
+/* Whether the class `type` is called so, its template arguments and namespaces not counting. */
+static bool is_called(Dwarf_Die *type, const char *name, size_t length)
+{
+    const char *own = dwarf_diename(type);
+    return own && !strncmp(own, name, length) && (!own[length] || own[length] == '<');
+}
+
+static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offset, bool is_virtual,
+                          bool inside, unsigned depth)
+{
+    Dwarf_Die type;
+    uint64_t at = 0;
+    int tag = dwarf_tag(child);
+    const char *name = dwarf_diename(child);
+    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
+        dwarf_hasattr(child, DW_AT_external) || dwarf_hasattr(child, DW_AT_declaration) ||
+        !gib_type_of(child, &type))
+        return false;
+    gib_die_number(child, DW_AT_data_member_location, &at);
+    bool is_base = tag == DW_TAG_inheritance;
+    is_virtual |= is_base && dwarf_hasattr(child, DW_AT_virtuality) &&
+                  !gib_die_number(child, DW_AT_data_member_location, &at);
+    if (is_base || !name || !*name) {
+        Dwarf_Die inner = type;
+        if (!gib_type_strip(&inner))
+            return false;
+        bool is_record = dwarf_tag(&inner) == DW_TAG_structure_type ||
+                         dwarf_tag(&inner) == DW_TAG_class_type ||
+                         dwarf_tag(&inner) == DW_TAG_union_type;
+        bool named =
+            is_base && search->base && is_called(&inner, search->base, search->base_length);
+        return is_record &&
+               find(search, &inner, offset + at, is_virtual, inside || named, depth + 1);
+    }
+    if (search->visit) {
+        search->visit(search->context, name);
+        return false;
+    }
+    if (!inside || strncmp(name, search->name, search->length) || name[search->length])
+        return false;
+    *search->out = (struct gib_debug_member){
+        .type = type_of(&type), .offset = offset + at, .is_virtual = is_virtual};
+    if (bit_field(child, at, search->out))
+        search->out->shift += offset * 8;
+    return true;
+}
+
+/* Own members hide those of base classes. */
+static bool find(struct search *search, Dwarf_Die *record, uint64_t offset, bool is_virtual,
+                 bool inside, unsigned depth)
+{
+    Dwarf_Die child;
+    if (depth > 16)
+        return false;
+    for (int bases = 0; bases < 2; bases++)
+        for (bool more = gib_die_first(record, &child); more; more = gib_die_next(&child)) {
+            if (--search->budget < 0)
+                return false;
+            if ((dwarf_tag(&child) == DW_TAG_inheritance) == bases &&
+                find_in_child(search, &child, offset, is_virtual, inside, depth))
+                return true;
+        }
+    return false;
+}
+
+static bool record_of(const struct gib_debug_type *type, Dwarf_Die *record)
+{
+    if (!die_of(type, record) || !gib_type_strip(record))
+        return false;
+    int tag = dwarf_tag(record);
+    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+bool gib_debug_member(const struct gib_debug_type *type, const char *name,
+                      struct gib_debug_member *out)
+{
+    Dwarf_Die record;
+    struct search search = {.name = name, .out = out, .budget = gib_type_budget};
+    if (!record_of(type, &record))
+        return false;
+    const char *colons = strstr(name, "::"), *next;
+    while (colons && (next = strstr(colons + 2, "::")))
+        colons = next;
+    if (colons) {
+        search.base = name;
+        search.base_length = (size_t)(colons - name);
+        search.name = colons + 2;
+        for (const char *at = colons; at > name + 1; at--) /* the last of A::B */
+            if (at[-1] == ':') {
+                search.base = at;
+                search.base_length = (size_t)(colons - at);
+                break;
+            }
+    }
+    search.length = strlen(search.name);
+    bool own = search.base && is_called(&record, search.base, search.base_length);
+    return find(&search, &record, 0, false, !search.base || own, 0);
+}
+
+void gib_debug_members(const struct gib_debug_type *type,
+                       void (*visit)(void *context, const char *name), void *context)
+{
+    Dwarf_Die record;
+    struct search search = {.visit = visit, .context = context, .budget = gib_type_budget};
+    if (record_of(type, &record))
+        find(&search, &record, 0, false, true, 0);
+}
