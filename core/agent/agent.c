@@ -159,11 +159,16 @@ static bool has_failed(const struct gib_site *site, uint64_t result)
     }
 }
 
-/* errno when the call has failed, else 0. */
+/* errno when the call has failed, or when one of these actions looks at it; else 0. */
 static int32_t failed_with(const struct gib_shared *shared, const struct gib_site *site,
-                           const struct gib_frame *frame)
+                           const struct gib_frame *frame, uint32_t actions)
 {
-    if (!has_failed(site, frame->rax) || !shared->errno_location)
+    if (!shared->errno_location)
+        return 0;
+    for (uint32_t i = 0; i < site->actions; i++)
+        if (actions & 1u << i && site->action[i].flags & GIB_ACTION_ERRNO)
+            return gib_target_errno(shared);
+    if (!has_failed(site, frame->rax))
         return 0;
     int32_t code = gib_target_errno(shared);
     bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
@@ -263,7 +268,7 @@ static bool decide_late(struct gib_shared *shared, const struct gib_site *site,
     if (thread)
         accepted = gib_decide_on_return(shared, site, thread, frame, (uint32_t)frame->undecided);
     if (site->flags & GIB_SITE_STOP)
-        gib_stop_return(frame, site, accepted, failed_with(shared, site, frame));
+        gib_stop_return(frame, site, accepted, failed_with(shared, site, frame, accepted));
     if (frame->position == GIB_NO_RECORD)
         return false;
     for (uint32_t i = 0; i < site->actions; i++)

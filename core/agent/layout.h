@@ -479,9 +479,9 @@ struct gib_handler {
  * the debugger has a breakpoint. What the debugger is to know lies in the red zone, which neither
  * signal handlers nor calls of the debugger's touch:
  *
- *     rsp       return address                as when the function was called, or is about to return
- *     rsp-8     the thunk's address           at the pad of entries: it goes on there
- *     rsp-16    struct gib_frame.stop         which patches
+ *     rsp       return address                as when the function was called, or is about to
+ * return rsp-8     the thunk's address           at the pad of entries: it goes on there rsp-16
+ * struct gib_frame.stop         which patches
  */
 #define GIB_STOP_THUNK 8
 #define GIB_STOP_WORD  16

@@ -131,7 +131,8 @@ const struct gib_command gib_command_table[] = {
      "returned, in its caller.\n"
      "Without a debugger nothing stops.\n\n" LOCATIONS,
      "gibbon stop write if fd == 2", stop_options, true, false, false, gib_command_stop},
-    {"commands", "[N] [\"COMMAND\"...]", "Set the debugger's commands to execute when a stop is met.",
+    {"commands", "[N] [\"COMMAND\"...]",
+     "Set the debugger's commands to execute when a stop is met.",
      "Each word is one command. Without N they are those of the stop made last; without a command, "
      "it has none any more.\n"
      "In GDB commands may also follow one a line, up to \"end\".",
@@ -154,7 +155,8 @@ const struct gib_command gib_command_table[] = {
      "gibbon packages", no_options, false, false, false, gib_command_packages},
     {"during", "\"PATCH COMMAND\" -- DEBUGGER COMMAND",
      "Hold a patch for one command of the debugger.",
-     "PATCH COMMAND is a wrap, replace, mock or stop, without the word gibbon. The patch is taken off "
+     "PATCH COMMAND is a wrap, replace, mock or stop, without the word gibbon. The patch is taken "
+     "off "
      "when the other command\n"
      "has ended, also when it failed; one that lets the program run has ended at the next stop.",
      "gibbon during \"mock open -1 -errno EACCES\" -- next", no_options, false, false, true,

@@ -39,8 +39,7 @@ static enum gib_layer_rank rank_of(const struct gib_patch *patch)
 }
 
 /* The outermost layer of this rank; NULL: none. */
-static struct gib_layer *layer_of_rank(const struct gib_site_state *site,
-                                       enum gib_layer_rank rank)
+static struct gib_layer *layer_of_rank(const struct gib_site_state *site, enum gib_layer_rank rank)
 {
     for (size_t i = site->layers; i-- > 0;)
         if (site->layer[i]->rank == rank)

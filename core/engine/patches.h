@@ -88,7 +88,7 @@ struct gib_patch {
     uint32_t serial;                      /* no other mark of this engine has or had it */
     char *condition_text;                 /* as typed; NULL: none */
     struct gib_condition_text *condition; /* of that */
-    char *commands; /* STOP: of the debugger, a line each; NULL: none */
+    char *commands;                       /* STOP: of the debugger, a line each; NULL: none */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */

@@ -204,7 +204,7 @@ struct gib_process {
     size_t image_count;
     bool object_used[GIB_MAX_OBJECTS]; /* slots of gib_shared.object */
     uint32_t objects;
-    bool stops; /* the pads are watched */
+    bool stops;          /* the pads are watched */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 

@@ -30,7 +30,8 @@ struct gib_waiting {
     struct gib_waiting *next;
 };
 
-/* A thread on its way to where it will be shown, in a debugger whose threads are not ours to step. */
+/* A thread on its way to where it will be shown, in a debugger whose threads are not ours to step.
+ */
 struct gib_stop {
     int32_t tid;
     uint64_t place; /* an address */
@@ -336,8 +337,16 @@ static void send(struct gib_engine *engine, const struct at_pad *p, uint64_t pla
         show(engine, p->text, p->commands);
         return;
     }
-    *stop = (struct gib_stop){selected_thread(engine), place, sp, p->word, rank, false, false,
-                              p->text, p->commands, engine->stops};
+    *stop = (struct gib_stop){selected_thread(engine),
+                              place,
+                              sp,
+                              p->word,
+                              rank,
+                              false,
+                              false,
+                              p->text,
+                              p->commands,
+                              engine->stops};
     engine->stops = stop;
     stop->entry = place == p->site->entry;
     if (stop->entry)

@@ -321,7 +321,7 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
         else
             leave_to(e, r->callee);
     }
-    if (stop.count) {
+    if (stop.last) {
         gib_label_here(e, &stop);
         stop_call(e, r);
     }

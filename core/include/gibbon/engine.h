@@ -99,10 +99,10 @@ enum gib_event {
     GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
                             it */
     GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed */
-    GIB_EVENT_STOPPING, /* the selected thread, of which gib_engine_stop() has told, has left the
-                           watched address and is about to be shown; only from a debugger whose
-                           threads the engine cannot borrow by ptrace. gib_engine_stop() tells again,
-                           as the patch may have gone. */
+    GIB_EVENT_STOPPING,   /* the selected thread, of which gib_engine_stop() has told, has left the
+                             watched address and is about to be shown; only from a debugger whose
+                             threads the engine cannot borrow by ptrace. gib_engine_stop() tells
+                             again,   as the patch may have gone. */
     GIB_EVENT_UNMAPPED,   /* a module was unmapped; the debugger answers nothing now, and need not:
                              no operation is called */
 };
@@ -111,8 +111,8 @@ GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, u
 /*
  * Behind GIB_EVENT_REACHED: whether the selected thread shall stop for the user, where it is now,
  * which may be another place than before the event. NULL: it goes on, unseen. Otherwise what the
- * debugger says in front of the thread's frame, as it says "Breakpoint 2, "; a text that ends with a
- * line end is a line of its own. *commands are those that the user wants executed then, a line
+ * debugger says in front of the thread's frame, as it says "Breakpoint 2, "; a text that ends with
+ * a line end is a line of its own. *commands are those that the user wants executed then, a line
  * each; NULL: the thread is not there yet, and the debugger shall let it execute one instruction
  * and tell of it by GIB_EVENT_STOPPING.
  */
