@@ -230,6 +230,21 @@ static void write_command(FILE *out, const struct gib_patch *patch)
     fputc('\n', out);
 }
 
+/* They are those of the stop right before. */
+static void write_commands(FILE *out, const char *commands)
+{
+    fputs("gibbon commands", out);
+    while (*commands) {
+        size_t length = strcspn(commands, "\n");
+        char *line = strndup(commands, length);
+        if (line)
+            gib_write_word((fputc(' ', out), out), line);
+        free(line);
+        commands += length + (commands[length] == '\n');
+    }
+    fputc('\n', out);
+}
+
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
@@ -255,6 +270,8 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
             continue;
         }
         write_command(out, patch);
+        if (patch->commands)
+            write_commands(out, patch->commands);
     }
     bool bad = ferror(out);
     if (fclose(out) || bad)

@@ -48,7 +48,7 @@ def test_kinds_of_programs(debugger, target, how):
 
 @COMPILERS
 def test_stepping_from_the_stop(debugger, target, cc, opt):
-    for command, there in (("next", r"return i % 2"), ("step", r"return i % 2|work"), ("finish", "main"), ("up", "main"), ("stepi", "work|gibbon|calls = calls")):
+    for command, there in (("next", r"return i % 2|main"), ("step", r"return i % 2|work|main"), ("finish", "main"), ("up", "main"), ("stepi", "work|gibbon|calls = calls")):
         result = debugger.session(target("calls", cc=cc, opt=opt), ["gibbon stop work", "run", command, "backtrace", "continue", "continue", "gibbon disable", "continue"], args=["4"])
         assert re.search(there, result[2]), result[2]
         assert re.search("main", result[3]), result[3]
@@ -211,6 +211,14 @@ def test_commands(debugger, target):
     result = debugger.session(target("calls"), ["gibbon stop work", 'gibbon commands 1 "%s" continue' % (show[0] if debugger.name == "gdb" else show[1]), "run"], args=["3"])
     for i in range(3):
         assert re.search(r"\b%d\b" % (100 + i), result.text), result.text
+    assert result.out == "3 calls, last 3\n"
+
+
+def test_commands_are_saved(debugger, target, tmp_path):
+    file = tmp_path / "saved"
+    result = debugger.session(target("calls"), ["gibbon stop work -after 1", 'gibbon commands "print i" continue', "gibbon save %s" % file, "gibbon delete 1", "source %s" % file, "run"], args=["3"])
+    assert file.read_text() == 'gibbon stop work -after 1 -pending\ngibbon commands "print i" continue\n', file.read_text()
+    assert [int(i) for i in re.findall(r"^(?:\$\d+ = |\(int\) (?:\$\d+ = )?)(\d+)$", result[5], re.M)] == [1, 2], result.text
     assert result.out == "3 calls, last 3\n"
 
 

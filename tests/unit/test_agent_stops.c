@@ -1,6 +1,8 @@
 /* `gibbon stop` in the target: where a thread comes when a debugger is there, and that it passes
  * when none is. The debugger is this program's parent process. */
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
