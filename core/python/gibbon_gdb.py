@@ -44,7 +44,7 @@ class Lines:
             if not line or (word == ["end"] and not depth):  # the end of the file, too
                 return lines
             alone = line.strip() in ("python", "py", "python-interactive", "guile", "compile code")
-            depth += (word[:1] and (word[0] in self.OPENING or alone)) - (word == ["end"])
+            depth += bool(alone or (word and word[0] in self.OPENING)) - (word == ["end"])
             lines += [line.strip("\n")] if line.strip() else []
 
 
