@@ -350,6 +350,8 @@ class FrontEnd(api.FrontEnd):
             with gdb.with_parameter("pagination", False):
                 self.print(text, style)
 
+    styles = gibbon_gdb.styles
+
     def query(self, question):
         try:
             return not gdb.parameter("confirm") or int(input(question).strip().lower() in ("y", "yes"))

@@ -297,6 +297,8 @@ class FrontEnd(api.FrontEnd):
             sys.stdout.write(text)
             sys.stdout.flush()
 
+    styles = gibbon_lldb.styles
+
     def query(self, question):
         try:  # LLDB's Python has no usable sys.stdin inside a command
             with open("/dev/tty", "r+b", buffering=0) as terminal:
@@ -358,8 +360,9 @@ class FrontEnd(api.FrontEnd):
             hidden.tidy()
 
     def close(self):
-        self.closed = True
-        self.engine.close()
+        if not self.closed:
+            self.closed = True
+            self.engine.close()
 
 
 class Resolver:
@@ -552,6 +555,7 @@ def __lldb_init_module(debugger, internal):
         keep = types.ModuleType("_gibbon_lldb")
         keep.front_end = _front_end
         sys.modules["_gibbon_lldb"] = keep
+        debugger.SetDestroyCallback(lambda _id: _front_end.close())  # while output still has somewhere to go
         atexit.register(_front_end.close)
     api.front_end = _front_end
     _front_end.hook()

@@ -92,7 +92,7 @@ enum gib_chunk_type {
     GIB_CHUNK_STRING,       /* of the argument word `index` */
     GIB_CHUNK_RESULT,       /* the text of a string result */
     GIB_CHUNK_ERRNO,        /* int32 */
-    GIB_CHUNK_BACKTRACE,    /* return addresses, innermost first, 8 bytes each */
+    GIB_CHUNK_BACKTRACE,    /* frames, innermost first, 8 bytes each: see GIB_FRAME_ below */
     GIB_CHUNK_RESULT2,      /* rdx, or the rest of a wide result: 8 bytes */
     GIB_CHUNK_EXTRA,        /* values of variadic arguments, 8 bytes each */
     GIB_CHUNK_EXTRA_STRING, /* text of variadic value `index` */
@@ -101,6 +101,10 @@ enum gib_chunk_flags {
     GIB_CHUNK_CUT = 1,        /* there is more text, or there are more frames */
     GIB_CHUNK_UNREADABLE = 2, /* the pointer was bad from here on */
 };
+/* One frame: a return address, or with one of these bits, which no user's address has: where a
+ * signal has interrupted the function, and the kernel's own frame below it. */
+#define GIB_FRAME_EXACT  (1ull << 63)
+#define GIB_FRAME_SIGNAL (1ull << 62)
 struct gib_chunk {
     uint8_t type, index, flags, reserved;
     uint32_t size; /* bytes that follow, without padding */

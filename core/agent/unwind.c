@@ -90,6 +90,26 @@ static bool find_cfa(struct gib_view *view, const struct gib_unwind_row *row,
     }
 }
 
+static bool is_in_module(const struct gib_shared *shared, uint64_t pc)
+{
+    for (uint32_t i = 0; i < gib_load(&shared->unwind_count); i++)
+        if (pc >= shared->unwind_module[i].start && pc < shared->unwind_module[i].end)
+            return true;
+    return false;
+}
+
+/* Code without tables in a module that has some: compiled with frame pointers, or rbp may be
+ * anything. Then it rarely leads to what looks like a frame. */
+static bool step_without_row(struct gib_view *view, struct cursor *c)
+{
+    struct cursor next = *c;
+    if (!step_by_frame_pointer(view, &next) ||
+        !(is_in_module(view->shared, next.pc) || gib_arena_of(view->shared, next.pc)))
+        return false;
+    *c = next;
+    return true;
+}
+
 static bool step(struct gib_view *view, struct cursor *c)
 {
     if (gib_arena_of(view->shared, c->pc) && !gib_in_agent(view->shared, c->pc))
@@ -97,6 +117,8 @@ static bool step(struct gib_view *view, struct cursor *c)
     const struct gib_unwind_row *row = find_row(view->shared, c->exact ? c->pc : c->pc - 1);
     if (!row)
         return step_by_frame_pointer(view, c);
+    if (row->kind == GIB_UNWIND_NONE)
+        return step_without_row(view, c);
     if (row->kind == GIB_UNWIND_SIGNAL)
         return step_signal(view, c);
     uint64_t cfa, pc, bp = c->bp;
@@ -124,10 +146,13 @@ uint32_t gib_backtrace(struct gib_view *view, const struct gib_frame *frame, uin
                 *cut = true;
                 break;
             }
-            out[count++] = c.pc;
+            out[count++] = c.pc | (c.exact ? GIB_FRAME_EXACT : 0);
         }
+        bool interrupted = c.exact;
         if (!step(view, &c))
             break;
+        if (c.exact && !interrupted && count)
+            out[count - 1] |= GIB_FRAME_SIGNAL;
     }
     return count;
 }

@@ -203,11 +203,13 @@ void gib_warn_incoherent(struct gib_engine *engine, size_t first)
     enum { MOST = 3 };
     size_t shown = 0;
     for (size_t i = first; i < engine->patch_count; i++) {
-        const struct gib_patch *patch = engine->patch[i];
+        struct gib_patch *patch = engine->patch[i];
         const char *function = patch->location.function;
         char same[200], taking[200];
-        if (patch->type == GIB_PATCH_HOOK || patch->location.glob || patch->location.regex ||
-            !is_of_libc(engine, patch))
+        /* What a patch that is in place does not see, its references tell. */
+        if (patch->type == GIB_PATCH_HOOK ||
+            (only_looks(patch) && gib_patch_sites(engine, patch, NULL)) || patch->location.glob ||
+            patch->location.regex || !is_of_libc(engine, patch))
             continue;
         size_t sames = collect(engine, patch, false, same, sizeof same);
         size_t takings = collect(engine, patch, true, taking, sizeof taking);
@@ -217,10 +219,11 @@ void gib_warn_incoherent(struct gib_engine *engine, size_t first)
             gib_print(engine, "  There are more; \"gibbon list\" shows what is patched.\n");
             return;
         }
-        if (only_looks(patch))
+        if (only_looks(patch)) {
             gib_print(engine, "  Not seen: %s, which the program uses too; %s is patched alone.\n",
                       same, function);
-        else if (sames && takings)
+            patch->said = strdup(same);
+        } else if (sames && takings)
             gib_print(engine, "  Warning: %s is patched without %s and %s.\n", function, same,
                       taking);
         else

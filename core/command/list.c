@@ -1,5 +1,6 @@
 /* list.c: list, stats, enable, disable, delete, save. */
 #include "command/command.h"
+#include "log/marks.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,42 +14,54 @@ static int begin_table(struct gib_engine *engine, const struct gib_arguments *ar
                        struct gib_error *error)
 {
     int failed = gib_parse_patches(engine, arguments, 0, patches, count, error);
+    if (!failed && *count)
+        gib_print_as(engine, GIB_MARK_TITLE, "%s", heading);
     if (!failed)
-        gib_print(engine, "%s", *count ? heading : "No patches.\n");
+        gib_print(engine, *count ? "\n" : "No patches.\n");
     return failed;
 }
 
 /* ---- list ---- */
+
+/* The last column: what it is on, or will be. */
+static void print_what(struct gib_engine *engine, const struct gib_patch *patch,
+                       const struct gib_site_state *site, size_t sites)
+{
+    if (sites != 1) {
+        gib_print(engine, sites ? "%s, %zu functions" : "%s", patch->location.text, sites);
+        return;
+    }
+    bool by_name = !patch->location.glob && !patch->location.regex &&
+                   patch->location.kind == GIB_LOCATION_NAME;
+    gib_print_as(engine, GIB_MARK_FUNCTION, "%s",
+                 by_name ? patch->location.function : site->function);
+    gib_print(engine, " in ");
+    gib_print_as(engine, GIB_MARK_FILE, "%s", site->module->name);
+    if (!by_name)
+        gib_print(engine, " (%s)", patch->location.text);
+}
 
 /* `named`: by its number, so with all there is to say. */
 static void list_patch(struct gib_engine *engine, const struct gib_patch *patch, bool named)
 {
     struct gib_site_state *site;
     size_t sites = gib_patch_sites(engine, patch, &site);
-    char address[32], *what = NULL;
-    if (sites == 1) {
+    char address[32];
+    snprintf(address, sizeof address, sites ? "<MULTIPLE>" : "<PENDING>");
+    if (sites == 1)
         snprintf(address, sizeof address, "0x%016" PRIx64, site->entry);
-        what = patch->location.glob || patch->location.regex ||
-                       patch->location.kind != GIB_LOCATION_NAME
-                   ? gib_format("%s in %s (%s)", site->function, site->module->name,
-                                patch->location.text)
-                   : gib_format("%s in %s", patch->location.function, site->module->name);
-    } else {
-        snprintf(address, sizeof address, sites ? "<MULTIPLE>" : "<PENDING>");
-        what = sites ? gib_format("%s, %zu functions", patch->location.text, sites)
-                     : strdup(patch->location.text);
-    }
     /* A handler that was typed is among the options. */
     bool typed = patch->type == GIB_PATCH_HANDLER && !patch->package;
     char *effect = typed ? NULL : gib_patch_effect(patch);
     const char *condition = patch->condition_text;
-    gib_print(engine, "%-4d %-8s %-4s %-3s %-18s %s%s%s%s%s\n", patch->number,
-              gib_patch_verb(patch), patch->temporary ? "del" : "keep",
-              patch->enabled && !patch->spent ? "y" : "n", address, what ? what : "",
-              effect ? effect : "", patch->options, condition ? " if " : "",
+    gib_print(engine, "%-4d %-8s %-4s %-3s ", patch->number, gib_patch_verb(patch),
+              patch->temporary ? "del" : "keep", patch->enabled && !patch->spent ? "y" : "n");
+    gib_print_as(engine, sites == 1 ? GIB_MARK_ADDRESS : GIB_MARK_END, "%-18s", address);
+    gib_print(engine, " ");
+    print_what(engine, patch, site, sites);
+    gib_print(engine, "%s%s%s%s\n", effect ? effect : "", patch->options, condition ? " if " : "",
               condition ? condition : "");
     free(effect);
-    free(what);
     uint64_t calls = gib_patch_calls(engine, patch, NULL);
     bool running = engine->ops.state(engine->context) == GIB_TARGET_RUNNING; /* nobody can look */
     size_t inside = sites && !running ? gib_patch_inside(engine, patch) : 0;
@@ -98,7 +111,7 @@ int gib_command_list(struct gib_engine *engine, const struct gib_arguments *argu
 {
     struct gib_patch **patches;
     size_t count;
-    int failed = begin_table(engine, arguments, "Num  Type     Disp Enb Address            What\n",
+    int failed = begin_table(engine, arguments, "Num  Type     Disp Enb Address            What",
                              &patches, &count, error);
     if (failed)
         return failed;
@@ -115,7 +128,7 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
 {
     struct gib_patch **patches;
     size_t count;
-    int failed = begin_table(engine, arguments, "Num         Calls       Failed  What\n", &patches,
+    int failed = begin_table(engine, arguments, "Num         Calls       Failed  What", &patches,
                              &count, error);
     if (failed)
         return failed;

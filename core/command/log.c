@@ -66,13 +66,15 @@ static int show(struct gib_engine *engine, enum gib_log_format format, uint64_t 
     if (!spool)
         return gib_fail(error, GIB_E_FILE, 0, "A temporary file cannot be made: %s.",
                         strerror(errno));
+    if (format == GIB_LOG_TEXT)
+        format = GIB_LOG_MARKED;
     int64_t written = gib_log_render(engine->log, format, last, patch, spool);
     rewind(spool);
     char piece[16385];
     size_t size;
     while ((size = fread(piece, 1, sizeof piece - 1, spool)) > 0) {
         piece[size] = '\0';
-        gib_show_text(engine, piece, GIB_PRINT_PLAIN);
+        gib_show_marked(engine, piece, GIB_PRINT_PLAIN);
     }
     fclose(spool);
     if (written == 0)

@@ -144,11 +144,18 @@ static bool is_asked_for(const struct gib_arguments *arguments, const char *name
 
 /* ---- all of them ---- */
 
+static bool same_directory(const char *path, const char *other)
+{
+    size_t length = strrchr(path, '/') - path;
+    return (size_t)(strrchr(other, '/') - other) == length && !strncmp(path, other, length);
+}
+
 /* Those that were given by their path are on no search path. */
 static size_t show_others(struct gib_engine *engine, const struct gib_package_list *list,
                           const struct gib_arguments *arguments)
 {
     size_t shown = 0;
+    const char *last = NULL;
     for (const struct gib_used_package *used = engine->packages; used; used = used->next) {
         bool listed = used->hidden || !is_loaded(engine, used);
         for (size_t i = 0; i < list->count; i++)
@@ -157,7 +164,9 @@ static size_t show_others(struct gib_engine *engine, const struct gib_package_li
             .name = used->name, .path = used->path, .kind = GIB_PACKAGE_SOURCE};
         if (listed || !is_asked_for(arguments, used->name, used->path))
             continue;
-        gib_print(engine, "%.*s\n", (int)(strrchr(used->path, '/') - used->path), used->path);
+        if (!last || !same_directory(last, used->path))
+            gib_print(engine, "%.*s\n", (int)(strrchr(used->path, '/') - used->path), used->path);
+        last = used->path;
         show_entry(engine, &entry, arguments->words > 0);
         shown++;
     }

@@ -251,7 +251,12 @@ char *gib_not_found(struct gib_engine *engine, const struct gib_location *locati
             free(nearest);
             nearest = NULL;
         }
-        hint = suggestion(nearest);
+        char *clones = gib_location_clones(engine, location);
+        hint =
+            clones ? gib_format(" Only clones of it are there: %s.", clones) : suggestion(nearest);
+        if (clones)
+            free(nearest);
+        free(clones);
         sentence = location->module
                        ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
                                     location->module, hint ? hint : "")
@@ -341,6 +346,18 @@ static void show_during(struct gib_engine *engine, const struct gib_patch *patch
                   mark->location.text, mark->delay.message);
 }
 
+/* A name that is waited for may be misspelt. */
+static void suggest_with(struct gib_engine *engine, const struct gib_patch *patch)
+{
+    const char *with = patch->with.function;
+    char *nearest = with && !patch->package && patch->delayed && patch->delay.code == GIB_E_WAITING
+                        ? gib_location_nearest(engine, with)
+                        : NULL;
+    if (nearest && strcmp(nearest, with))
+        gib_print(engine, "  Did you mean %.60s?\n", nearest);
+    free(nearest);
+}
+
 void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch)
 {
     struct gib_site_state *site;
@@ -365,6 +382,7 @@ void gib_patch_announce(struct gib_engine *engine, const struct gib_patch *patch
                   patch->thread);
     gib_summarize_refusals(engine, patch, "  ");
     gib_show_delay(engine, patch, "  ");
+    suggest_with(engine, patch);
 }
 
 int gib_patch_place(struct gib_engine *engine, struct gib_patch *patch, struct gib_error *error)

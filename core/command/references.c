@@ -103,6 +103,30 @@ static void note_list(const struct notes *n, const struct gib_names *names, cons
     free(list);
 }
 
+/* Whether the name that `text` begins with is one of "a, b". */
+static bool is_said(const char *said, const char *text)
+{
+    size_t length = strcspn(text, " ");
+    for (const char *at = said; at && *at; at += strspn(at, ", ")) {
+        size_t size = strcspn(at, ",");
+        if (size == length && !strncmp(at, text, length))
+            return true;
+        at += size;
+    }
+    return false;
+}
+
+/* Those that were not told when the patch was made, before there was a process. */
+static void note_called(const struct notes *n, const struct gib_references *r)
+{
+    struct gib_names left = {calloc(r->called.count + 1, sizeof *left.item), 0};
+    for (size_t i = 0; left.item && i < r->called.count; i++)
+        if (!is_said(n->patch->said, r->called.item[i]))
+            left.item[left.count++] = r->called.item[i];
+    note_list(n, &left, "Other functions for the same are not patched: ", "", "");
+    free(left.item);
+}
+
 static void note_threads(const struct notes *n, const char *function,
                          const struct gib_references *r)
 {
@@ -124,7 +148,7 @@ static void note_site(const struct notes *n, const struct gib_site_state *site,
     note_inlined(n, site->function, &r);
     note_list(n, &r.clones, "Clones of ", site->function, " are not patched: ");
     note_list(n, &r.others, "Another function of that name is not patched: ", "", "");
-    note_list(n, &r.called, "Other functions for the same are not patched: ", "", "");
+    note_called(n, &r);
     note_threads(n, site->function, &r);
     gib_references_free(&r);
 }

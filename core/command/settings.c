@@ -6,6 +6,7 @@
 
 const struct gib_setting gib_setting_table[] = {
     {"follow", "on|off", "print calls as they come"},
+    {"indent", "on|off", "show calls inside other calls indented, between two lines of those"},
     {"on-detach", "remove|keep", "what happens to patches when the debugger lets the program go"},
     {"overflow", "wait|overwrite",
      "what a thread does when its ring is full: wait for the reader, or lose the oldest calls"},
@@ -39,6 +40,8 @@ char *gib_setting_value(const struct gib_engine *engine, const char *name)
     const struct gib_settings *s = &engine->settings;
     if (!strcmp(name, "follow"))
         return strdup(s->follow ? "on" : "off");
+    if (!strcmp(name, "indent"))
+        return strdup(s->indent ? "on" : "off");
     if (!strcmp(name, "on-detach"))
         return strdup(s->keep_on_detach ? "keep" : "remove");
     if (!strcmp(name, "overflow"))
@@ -129,6 +132,8 @@ int gib_command_set(struct gib_engine *engine, const struct gib_arguments *argum
                         setting->values, value);
     if (!strcmp(setting->name, "follow"))
         s->follow = choice == 0;
+    else if (!strcmp(setting->name, "indent"))
+        gib_log_indent(engine->log, s->indent = choice == 0);
     else if (!strcmp(setting->name, "on-detach"))
         s->keep_on_detach = choice == 1;
     else if (!strcmp(setting->name, "overflow"))

@@ -77,7 +77,7 @@ static int find_library_file(struct gib_engine *engine, struct gib_patch *patch,
                         strerror(errno));
     free(patch->library);
     patch->library = path;
-    int failed = gib_library_here(engine, path) ? 0 : gib_image_check(path, &why);
+    int failed = gib_library_here(engine, path) ? 0 : gib_image_check(path, path, &why);
     if (failed == GIB_E_UNSUPPORTED)
         return gib_fail(error, failed, 0,
                         "%.200s Start the program with LD_PRELOAD=%.200s, and name it without a "

@@ -5,7 +5,7 @@
 
 bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *file)
 {
-    return c->scope->file && c->scope->file(c->scope->context, 0, file);
+    return c->scope->file && c->scope->file(c->scope->context, 0, file) && file->elf;
 }
 
 const char *gib_check_function(const struct gib_checker *c)

@@ -52,7 +52,7 @@ struct gib_condition_scope {
     uint64_t entry; /* address of the function */
     void *context;
     /* The modules in which types, enumerators and variables are looked for: 0 is the function's
-     * own, the others follow in any order. False: there are no more. */
+     * own, the others follow in any order; elf may be NULL. False: there are no more. */
     bool (*file)(void *context, size_t index, struct gib_condition_file *out);
     /* The code of the functions with this name, as `LOCATION` means them: fills up to `room`
      * ranges, returns how many there are; 0: it is not known. */

@@ -114,6 +114,10 @@ const struct gib_node *gib_node_convert(struct gib_checker *c, const struct gib_
             return gib_node_number(c, type, a->number);
         if (a->operation == GIB_OP_REAL && real_to_number(a->real, size, type->is_signed, &number))
             return gib_node_number(c, type, number);
+        /* Of what is only widened or narrowed on the way, the low bytes are the same. */
+        if (a->operation == GIB_OP_CONVERT && !a->is_bool && !a->is_real && !a->a->is_real &&
+            size <= a->size)
+            return gib_node_convert(c, a->a, type);
     }
     return gib_node_add(c, type, (struct gib_node){.operation = GIB_OP_CONVERT, .a = a});
 }

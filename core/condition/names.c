@@ -89,7 +89,8 @@ static bool anywhere(struct gib_checker *c, const char *name, unsigned what, str
     for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &one.file); i++)
         for (size_t j = i ? c->prefixes - 1 : 0; j < c->prefixes; j++) {
             const char *full = prefixed(c, j, name);
-            if (!full || !gib_elf_name_anywhere(one.file.elf, full, what, &one.name))
+            if (!full || !one.file.elf ||
+                !gib_elf_name_anywhere(one.file.elf, full, what, &one.name))
                 continue;
             bool whole = one.name.what == GIB_DEBUG_VARIABLE
                              ? one.name.storage != GIB_DEBUG_UNLOCATED
@@ -187,8 +188,8 @@ static bool symbol_address(struct gib_checker *c, const char *symbol, uint64_t *
     struct gib_elf_definition definition;
     for (int program = 1; program >= 0; program--)
         for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &file); i++) {
-            const struct gib_elf_info *info = gib_elf_info(file.elf);
-            if ((info->has_interpreter || !info->is_dynamic_object) != program ||
+            const struct gib_elf_info *info = file.elf ? gib_elf_info(file.elf) : NULL;
+            if (!info || (info->has_interpreter || !info->is_dynamic_object) != program ||
                 !gib_elf_definition(file.elf, symbol, NULL, &definition) ||
                 definition.thread_local_variable || definition.ifunc)
                 continue;
@@ -295,18 +296,37 @@ static struct gib_operand keyword(struct gib_checker *c, const struct gib_syntax
     return null;
 }
 
+/* The class of `*this`, whole or not, and where it is; NULL, without an error: there is none. */
+static const struct gib_ctype *own_class(struct gib_checker *c, const struct gib_syntax *syntax,
+                                         const struct gib_node **address)
+{
+    struct gib_operand object = gib_check_parameter(c, syntax, "this");
+    if (!object.type || object.type->kind != GIB_CTYPE_POINTER)
+        return NULL;
+    *address = gib_check_value(c, &object);
+    const struct gib_ctype *target = gib_ctype_target(c, object.type);
+    return *address && target && target->kind == GIB_CTYPE_RECORD ? target : NULL;
+}
+
 /* A member of `*this` by its name alone. */
 static struct gib_operand own_member(struct gib_checker *c, const struct gib_syntax *syntax)
 {
-    struct gib_operand object = gib_check_parameter(c, syntax, "this"), none = {.type = NULL};
-    if (!object.type || object.type->kind != GIB_CTYPE_POINTER)
-        return none;
-    const struct gib_node *address = gib_check_value(c, &object);
-    const struct gib_ctype *target = gib_ctype_target(c, object.type);
-    if (!address || !target || target->kind != GIB_CTYPE_RECORD)
-        return none;
-    struct gib_operand record = gib_check_at(c, syntax, address, target);
+    const struct gib_node *address;
+    const struct gib_ctype *class = own_class(c, syntax, &address);
+    if (!class)
+        return (struct gib_operand){.type = NULL};
+    struct gib_operand record = gib_check_at(c, syntax, address, class);
     return gib_check_find_member(c, &record, syntax->name);
+}
+
+/* A static member or an enumerator of the class, or of one that it is derived from. */
+static bool in_own_class(struct gib_checker *c, const struct gib_syntax *syntax, unsigned what,
+                         struct found *found)
+{
+    const struct gib_node *address;
+    const struct gib_ctype *class = own_class(c, syntax, &address);
+    return class && class->has_debug && gib_check_own_file(c, &found->file) &&
+           gib_debug_name_in(&class->debug, syntax->name, what, &found->name);
 }
 
 static struct gib_operand constant_or_variable(struct gib_checker *c,
@@ -345,8 +365,15 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
     }
     if (out.type || c->error->code)
         return out;
-    if (near_function(c, syntax->name, VALUES, &found))
+    /* With type units, a class does not lead to the definitions of its static members. */
+    struct found own = {.name.storage = GIB_DEBUG_UNLOCATED};
+    bool is_own = !qualified && in_own_class(c, syntax, VALUES, &own);
+    bool is_whole =
+        is_own && (own.name.what == GIB_DEBUG_CONSTANT || own.name.storage != GIB_DEBUG_UNLOCATED);
+    if (!is_whole && near_function(c, syntax->name, VALUES, &found))
         return constant_or_variable(c, syntax, &found);
+    if (is_own)
+        return constant_or_variable(c, syntax, &own);
     if (prototype_constant(c, syntax->name, &value))
         return number(c, syntax,
                       value == (int32_t)value    ? &gib_ctype_int

@@ -267,8 +267,12 @@ bool gib_condition_type_follows(struct gib_condition_parser *p, bool alone)
     if (type->pointers || strchr(type->name, '<'))
         return true;
     gib_condition_advance(&ahead);
-    bool known = p->types && p->types->is_type(p->types->context, type->name);
-    return known || (!alone && !ahead.failed && starts_operand(&ahead));
+    if (p->types && p->types->is_type(p->types->context, type->name))
+        return true;
+    /* As long as nobody knows, the second parenthesis is no call. */
+    bool open =
+        !p->types && !ahead.failed && ahead.word.kind == GIB_WORD_MARK && ahead.word.mark == '(';
+    return !alone && !ahead.failed && (open || starts_operand(&ahead));
 }
 
 const struct gib_written_type *gib_condition_type_name(const char *text, struct gib_pool *pool)

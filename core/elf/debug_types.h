@@ -98,6 +98,9 @@ bool gib_elf_name_near(struct gib_elf *elf, uint64_t vaddr, const char *name, un
 /* The same anywhere in the file. The first call reads the names of all units. */
 bool gib_elf_name_anywhere(struct gib_elf *elf, const char *name, unsigned what,
                            struct gib_debug_name *out);
+/* The same in the scope of a class and its base classes: static members, enumerators. */
+bool gib_debug_name_in(const struct gib_debug_type *class, const char *name, unsigned what,
+                       struct gib_debug_name *out);
 /* Names of constants and variables of the unit of the function at vaddr. */
 void gib_elf_names_near(struct gib_elf *elf, uint64_t vaddr,
                         void (*visit)(void *context, const char *name), void *context);

@@ -34,7 +34,9 @@ struct gib_copied_type {
 void gib_dwarf_copies_free(struct gib_dwarf_copies *copies)
 {
     gib_buffer_free(&copies->types);
-    gib_buffer_free(&copies->known);
+    free(copies->known);
+    copies->known = NULL;
+    copies->known_count = copies->known_room = 0;
     gib_buffer_free(&copies->locations);
 }
 
@@ -170,17 +172,50 @@ static uint32_t make_type(struct gib_dwarf_copies *copies, Dwarf_Die *type, unsi
     }
 }
 
+/* Where the type is in the table, or would be. */
+static struct gib_copied_type *slot_of(const struct gib_copied_type *known, size_t room,
+                                       const void *address)
+{
+    size_t slot = (size_t)((uintptr_t)address * 0x9e3779b97f4a7c15ULL >> 32) & (room - 1);
+    while (known[slot].address && known[slot].address != address)
+        slot = (slot + 1) & (room - 1);
+    return (struct gib_copied_type *)&known[slot];
+}
+
+/* Room for one more, in a table that is at most half full. */
+static bool make_room(struct gib_dwarf_copies *copies)
+{
+    size_t room = copies->known_room ? 2 * copies->known_room : 256;
+    if (2 * (copies->known_count + 1) <= copies->known_room)
+        return true;
+    struct gib_copied_type *larger = calloc(room, sizeof *larger);
+    if (!larger)
+        return false;
+    for (size_t i = 0; i < copies->known_room; i++)
+        if (copies->known[i].address)
+            *slot_of(larger, room, copies->known[i].address) = copies->known[i];
+    free(copies->known);
+    copies->known = larger;
+    copies->known_room = room;
+    return true;
+}
+
+/* A large program has tens of thousands of types: each unit has its own. */
 static uint32_t copy_type(struct gib_dwarf_copies *copies, Dwarf_Die *type, unsigned depth)
 {
-    const struct gib_copied_type *known = (const struct gib_copied_type *)copies->known.bytes;
-    size_t count = copies->known.size / sizeof *known;
-    for (size_t i = 0; i < count; i++)
-        if (known[i].address == type->addr)
-            return known[i].at;
-    struct gib_copied_type copied = {type->addr,
-                                     depth < DEEPEST ? make_type(copies, type, depth) : 0};
-    gib_put(&copies->known, &copied, sizeof copied);
-    return copied.at;
+    if (copies->known_room) {
+        const struct gib_copied_type *known =
+            slot_of(copies->known, copies->known_room, type->addr);
+        if (known->address)
+            return known->at;
+    }
+    uint32_t at = depth < DEEPEST ? make_type(copies, type, depth) : 0;
+    if (make_room(copies)) {
+        struct gib_copied_type *slot = slot_of(copies->known, copies->known_room, type->addr);
+        copies->known_count += !slot->address;
+        *slot = (struct gib_copied_type){type->addr, at};
+    }
+    return at;
 }
 
 /* ---- places ---- */

@@ -12,9 +12,11 @@
 enum { GIB_ABBREVIATION_FIRST = 16 };
 
 /* What several functions share. All zeros at first. */
+struct gib_copied_type; /* a type of the debug information, and its copy */
 struct gib_dwarf_copies {
-    struct gib_buffer types;     /* entries, children of the unit */
-    struct gib_buffer known;     /* struct gib_copied_type */
+    struct gib_buffer types;       /* entries, children of the unit */
+    struct gib_copied_type *known; /* a hash table, `room` slots, a power of two */
+    size_t known_count, known_room;
     struct gib_buffer locations; /* .debug_loc */
     uint32_t types_at;           /* where `types` will begin, from the start of the unit */
 };

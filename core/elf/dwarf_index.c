@@ -213,3 +213,21 @@ bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die)
     const struct gib_cu_function *function = cu ? function_at(cu, vaddr) : NULL;
     return function && dwarf_offdie(dwarf, function->die, die);
 }
+
+bool gib_elf_subprogram_around(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die)
+{
+    uint64_t start, end;
+    Dwarf_Die unit;
+    if (gib_elf_function_range(elf, vaddr, &start, &end) && gib_elf_subprogram(elf, start, die) &&
+        dwarf_haspc(die, vaddr) > 0)
+        return true;
+    /* A part of a function that lies elsewhere, or a function without a symbol. */
+    struct gib_cu *cu = gib_elf_cu_at(elf, vaddr, &unit);
+    Dwarf *dwarf = cu ? gib_elf_follow_split(&unit) : NULL;
+    if (cu)
+        gib_elf_subprogram(elf, vaddr, die); /* reads them, if that was not done */
+    for (size_t i = 0; cu && i < cu->function_count; i++)
+        if (dwarf_offdie(dwarf, cu->functions[i].die, die) && dwarf_haspc(die, vaddr) > 0)
+            return true;
+    return false;
+}

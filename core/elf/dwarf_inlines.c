@@ -226,8 +226,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* An entry without what it completes says least, so the last of a chain counts: *root. */
-static void identify(const Dwarf_Die *die, struct gib_elf_source *out, Dwarf_Die *root)
+void gib_die_identify(const Dwarf_Die *die, struct gib_elf_source *out, Dwarf_Die *root)
 {
     Dwarf_Die at = *die, next;
     *out = (struct gib_elf_source){0};
@@ -317,7 +316,7 @@ static void name_origins(struct gib_inlines *in)
             continue;
         struct origin *out = &in->origins[in->origin_count];
         *out = (struct origin){.first = first, .count = n};
-        identify(&origin, &out->source, &root);
+        gib_die_identify(&origin, &out->source, &root);
         add_name(in, out->source.name, in->origin_count);
         if (compare_text(out->source.name, out->source.linkage))
             add_name(in, out->source.linkage, in->origin_count);
@@ -392,7 +391,7 @@ bool gib_elf_source(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_source *
         source->external = source->in_header = true;
         return true;
     }
-    identify(&die, source, &root);
+    gib_die_identify(&die, source, &root);
     source->vaddr = vaddr;
     source->in_header = true;
     if (source->file && dwarf_diecu(&root, &unit, NULL, NULL) &&
@@ -433,7 +432,7 @@ static bool describe(struct gib_elf *elf, const struct gib_inlines *in, const st
     out->function = symbol && symbol->value == out->entry ? symbol->name : NULL;
     if (!out->function) {
         struct gib_elf_source around;
-        identify(&function, &around, &die);
+        gib_die_identify(&function, &around, &die);
         out->function = around.linkage ? around.linkage : around.name;
     }
     return true;
@@ -449,7 +448,7 @@ static bool is_own_part(const struct collection *c, const struct copy *copy,
     if (inlined->line != c->source->line || compare_text(inlined->file, c->source->file) ||
         !entry_at(c->in, copy->unit, copy->function, &function))
         return false;
-    identify(&function, &around, &root);
+    gib_die_identify(&function, &around, &root);
     return same_source(c->source, &around);
 }
 

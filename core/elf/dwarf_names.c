@@ -54,11 +54,32 @@ static char tag_of(int tag)
                                                                     : 0;
 }
 
-/* True: it is a whole one, the search is over. */
-static bool take_type(struct wanted *wanted, Dwarf_Die *die)
+/* An entry may do no more than say in which type unit its definition is; or the definition, outside
+ * of its scope, refers to it. */
+static Dwarf_Die definition_of(struct wanted *wanted, const Dwarf_Die *type)
 {
-    bool incomplete = gib_die_flag(die, DW_AT_declaration) && !dwarf_hasattr(die, DW_AT_signature);
-    if (!(wanted->what & GIB_DEBUG_TYPE) || (incomplete && wanted->some))
+    Dwarf_Die die = *type, definition, child;
+    if (gib_die_reference(&die, DW_AT_signature, &definition))
+        return definition;
+    if (!gib_die_flag(&die, DW_AT_declaration))
+        return die;
+    for (bool more = gib_die_first(&wanted->unit, &child); more && --wanted->budget > 0;
+         more = gib_die_next(&child))
+        if (dwarf_tag(&child) == dwarf_tag(&die) &&
+            gib_die_reference(&child, DW_AT_specification, &definition) &&
+            definition.addr == die.addr)
+            return child;
+    return die;
+}
+
+/* True: it is a whole one, the search is over. */
+static bool take_type(struct wanted *wanted, Dwarf_Die *declared)
+{
+    if (!(wanted->what & GIB_DEBUG_TYPE) || dwarf_hasattr(declared, DW_AT_specification))
+        return false;
+    Dwarf_Die definition = definition_of(wanted, declared), *die = &definition;
+    bool incomplete = gib_die_flag(die, DW_AT_declaration);
+    if (incomplete && wanted->some)
         return false;
     *wanted->out = (struct gib_debug_name){.what = GIB_DEBUG_TYPE,
                                            .type = gib_debug_type_of(die),
@@ -165,9 +186,9 @@ static bool take_variable(struct wanted *wanted, Dwarf_Die *die)
     return false;
 }
 
-static bool take_enumerator(struct wanted *wanted, Dwarf_Die *type, const char *name)
+static bool take_enumerator(struct wanted *wanted, const Dwarf_Die *declared, const char *name)
 {
-    Dwarf_Die child;
+    Dwarf_Die child, definition = definition_of(wanted, declared), *type = &definition;
     if (!(wanted->what & GIB_DEBUG_CONSTANT))
         return false;
     for (bool more = gib_die_first(type, &child); more; more = gib_die_next(&child)) {
@@ -187,7 +208,7 @@ static bool take_enumerator(struct wanted *wanted, Dwarf_Die *type, const char *
 static bool look_at(struct wanted *wanted, Dwarf_Die *die, const char *rest, unsigned depth)
 {
     int tag = dwarf_tag(die);
-    Dwarf_Die imported;
+    Dwarf_Die imported, definition;
     const char *name, *inner;
     switch (tag) {
     case DW_TAG_namespace:
@@ -208,7 +229,10 @@ static bool look_at(struct wanted *wanted, Dwarf_Die *die, const char *rest, uns
         if (is_name(rest, name) && take_type(wanted, die))
             return true;
         inner = behind_scope(rest, name);
-        return inner && look(wanted, die, inner, depth + 1);
+        if (!inner || look(wanted, die, inner, depth + 1))
+            return inner;
+        definition = definition_of(wanted, die);
+        return definition.addr != die->addr && look(wanted, &definition, inner, depth + 1);
     case DW_TAG_enumeration_type:
         name = dwarf_diename(die);
         if (is_name(rest, name) && take_type(wanted, die))
@@ -286,6 +310,31 @@ bool gib_elf_name_near(struct gib_elf *elf, uint64_t vaddr, const char *name, un
     return look(&wanted, &wanted.unit, name, 0) || wanted.some;
 }
 
+/* A class's scope, and behind it those of its base classes. */
+static bool look_in_class(struct wanted *wanted, Dwarf_Die *class, const char *name, unsigned depth)
+{
+    Dwarf_Die child, base;
+    if (depth > deepest || look(wanted, class, name, depth))
+        return depth <= deepest;
+    for (bool more = gib_die_first(class, &child); more && --wanted->budget > 0;
+         more = gib_die_next(&child))
+        if (dwarf_tag(&child) == DW_TAG_inheritance && gib_type_of(&child, &base) &&
+            gib_type_strip(&base) && look_in_class(wanted, &base, name, depth + 1))
+            return true;
+    return false;
+}
+
+bool gib_debug_name_in(const struct gib_debug_type *class, const char *name, unsigned what,
+                       struct gib_debug_name *out)
+{
+    struct wanted wanted = {.what = what, .out = out, .budget = budget_of_unit};
+    Dwarf_Die die = {.addr = (void *)(uintptr_t) class->entry,
+                     .cu = (struct Dwarf_CU *)(uintptr_t) class->unit};
+    if (!class->entry || !gib_type_strip(&die) || !dwarf_diecu(&die, &wanted.unit, NULL, NULL))
+        return false;
+    return look_in_class(&wanted, &die, name, 0) || wanted.some;
+}
+
 /* ---- in a whole file ---- */
 
 /* The last part of "ns::Class<a::b>::name", as it stands in a table of strings; *length of it. */
@@ -307,7 +356,8 @@ static const char *last_part(const char *name, size_t *length)
  * one may begin inside of another. */
 static bool may_have(Dwarf *dwarf, const char *name)
 {
-    static const char *const sections[] = {".debug_str", ".debug_info", ".debug_line_str"};
+    static const char *const sections[] = {".debug_str", ".debug_info", ".debug_types",
+                                           ".debug_line_str"};
     size_t length, strings;
     const char *part = last_part(name, &length);
     Elf *elf = dwarf_getelf(dwarf);
@@ -317,6 +367,8 @@ static bool may_have(Dwarf *dwarf, const char *name)
     for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));) {
         Elf64_Shdr *header = elf64_getshdr(section);
         const char *own = header ? elf_strptr(elf, strings, header->sh_name) : NULL;
+        if (own && !strcmp(own, ".debug_addr"))
+            return true; /* the strings are in .dwo files */
         for (size_t i = 0; own && i < GIB_COUNT(sections); i++) {
             if (strcmp(own, sections[i]))
                 continue;
@@ -331,19 +383,17 @@ static bool may_have(Dwarf *dwarf, const char *name)
     return !any;
 }
 
+/* Type units included, and units of .dwo files. */
 static bool look_in_units(struct wanted *wanted, Dwarf *dwarf, const char *name)
 {
-    size_t header_size;
-    Dwarf_Off next;
-    for (Dwarf_Off at = 0; dwarf && !dwarf_nextcu(dwarf, at, &next, &header_size, NULL, NULL, NULL);
-         at = next) {
-        if (next <= at)
-            break;
-        if (!dwarf_offdie(dwarf, at + header_size, &wanted->unit))
-            continue;
-        gib_elf_follow_split(&wanted->unit);
+    Dwarf_CU *unit = NULL;
+    Dwarf_Die split; /* of a type unit, the type */
+    uint8_t kind;
+    while (!dwarf_get_units(dwarf, unit, &unit, NULL, &kind, &wanted->unit, &split)) {
+        if (kind == DW_UT_skeleton && split.addr)
+            wanted->unit = split;
         wanted->budget = budget_of_unit;
-        if (look(wanted, &wanted->unit, name, 0))
+        if (wanted->unit.addr && look(wanted, &wanted->unit, name, 0))
             return true;
     }
     return false;

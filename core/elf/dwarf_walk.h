@@ -8,6 +8,7 @@
 #include <elfutils/libdw.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "elf/elf.h"
 
 static inline bool gib_die_first(Dwarf_Die *parent, Dwarf_Die *child)
 {
@@ -52,6 +53,9 @@ static inline bool gib_die_number(Dwarf_Die *die, unsigned name, uint64_t *value
  * there is none. (dwarf_decl_file of elfutils 0.188 ends the process when the unit has no table of
  * files, and does not know DWARF 5's file 0.) */
 const char *gib_die_file(Dwarf_Die *die, unsigned name);
+/* The function of the source that the entry is of. An entry without what it completes says least,
+ * so the last of a chain counts: *root. */
+void gib_die_identify(const Dwarf_Die *die, struct gib_elf_source *out, Dwarf_Die *root);
 /* Address of a function's entry. */
 bool gib_die_entry(Dwarf_Die *die, uint64_t *entry);
 #endif

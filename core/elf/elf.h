@@ -59,7 +59,8 @@ struct gib_elf_symbol {
 
 /* All functions (STT_FUNC and STT_GNU_IFUNC, defined, in an executable segment) of .symtab,
  * .dynsym, the separate debug file's .symtab and .gnu_debugdata, without duplicates (same name and
- * value), sorted by value, then global before local, then name. Valid until close. */
+ * value), sorted by value, then global before local, then name. What makes local names unique for
+ * the linker (".lto_priv.0", ".llvm.71") is left out of them. Valid until close. */
 size_t gib_elf_functions(struct gib_elf *elf, const struct gib_elf_symbol **symbols);
 
 /*
@@ -67,9 +68,8 @@ size_t gib_elf_functions(struct gib_elf *elf, const struct gib_elf_symbol **symb
  * "_ZN3foo3barEi"), or a C++ name as people write it, with or without parameters,
  * "ns::Class::method" (every overload), "ns::Class::method(int)", white space not counting; a
  * leading "::" or a missing namespace is not guessed. C++ clones and C clones (".part.0",
- * ".constprop.1",
- * ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index built on first
- * use.
+ * ".constprop.1", ".cold", ".isra.0") are other names. Returns the number found. Uses a hash index
+ * built on first use.
  */
 size_t gib_elf_find(struct gib_elf *elf, const char *name,
                     void (*visit)(const struct gib_elf_symbol *symbol, void *context),
@@ -170,6 +170,20 @@ struct gib_elf_place {
     unsigned line, column;
 };
 bool gib_elf_place(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_place *place);
+
+/* Where an instruction is: in a function, or in the copy of one that the compiler has put there. */
+struct gib_elf_frame {
+    char *name;       /* as written in the source, demangled; malloc'ed, NULL: see below */
+    const char *file; /* last component, valid until close; NULL: not known */
+    unsigned line;
+};
+/*
+ * What is at vaddr, innermost first: up to max - 1 copies, each with the line that is executed in
+ * it, and the function around them, which its symbol names: its `name` is NULL. So without copies
+ * there is one. 0 when there is no debug information; the caller frees the names.
+ */
+size_t gib_elf_frames(struct gib_elf *elf, uint64_t vaddr, struct gib_elf_frame *frames,
+                      size_t max);
 
 /* Whether the function whose entry is vaddr is declared in a source file whose path ends with
  * `file` (whole components: "build.c" or "src/build.c"), by DWARF's DW_AT_decl_file, else by
@@ -273,7 +287,7 @@ uint32_t gib_elf_pthread_tid_offset(struct gib_elf *elf);
  * a simple unwinder in the target can follow. Shared with the agent: plain data, 16 bytes.
  */
 enum gib_unwind_kind {
-    GIB_UNWIND_NONE,          /* no information from here on: stop */
+    GIB_UNWIND_NONE,          /* no information from here on */
     GIB_UNWIND_CFA_RSP,       /* CFA = rsp + cfa_offset */
     GIB_UNWIND_CFA_RBP,       /* CFA = rbp + cfa_offset */
     GIB_UNWIND_CFA_DEREF_RBP, /* CFA = *(rbp + cfa_offset): gcc's realigned frames (DW_OP_breg6 n;

@@ -185,6 +185,8 @@ Dwarf *gib_elf_follow_split(Dwarf_Die *unit);
 bool gib_elf_unit_at(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *unit);
 /* The DW_TAG_subprogram whose entry is vaddr. */
 bool gib_elf_subprogram(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
+/* The DW_TAG_subprogram that covers vaddr, anywhere. */
+bool gib_elf_subprogram_around(struct gib_elf *elf, uint64_t vaddr, Dwarf_Die *die);
 
 /* dwarf_inlines.c */
 void gib_inlines_free(struct gib_inlines *inlines);

@@ -1,4 +1,5 @@
 #include "elf/modules.h"
+#include "elf/describe.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -9,18 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct description {
-    uint64_t address;
-    bool is_return;
-    char *text;
-};
 enum { DESCRIPTIONS = 4096 };
 
 struct gib_modules {
     struct gib_module **list;
     size_t count;
     pthread_mutex_t lock;
-    struct description cache[DESCRIPTIONS]; /* callers repeat: DWARF is asked once for each */
+    struct gib_description cache[DESCRIPTIONS]; /* callers repeat: DWARF is asked once for each */
 };
 
 /* ---- open files ---- */
@@ -86,7 +82,7 @@ void gib_modules_free(struct gib_modules *modules)
         free(modules->list[i]);
     }
     for (size_t i = 0; i < DESCRIPTIONS; i++)
-        free(modules->cache[i].text);
+        gib_description_clear(&modules->cache[i]);
     free(modules->list);
     pthread_mutex_destroy(&modules->lock);
     free(modules);
@@ -325,12 +321,8 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
         module->gone |= !module->seen;
     }
     mark_special(modules, pid);
-    if (changes) {
-        for (size_t i = 0; i < DESCRIPTIONS; i++) {
-            free(modules->cache[i].text);
-            modules->cache[i].text = NULL;
-        }
-    }
+    for (size_t i = 0; changes && i < DESCRIPTIONS; i++)
+        gib_description_clear(&modules->cache[i]);
     gib_modules_unlock(modules);
     return changes;
 }
@@ -344,49 +336,23 @@ bool gib_module_matches(const struct gib_module *module, const char *wanted)
 
 /* ---- describing an address ---- */
 
-static void describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
-                     size_t size)
+const struct gib_frame_text *gib_modules_frames(struct gib_modules *modules, uint64_t address,
+                                                bool is_return, size_t *count)
 {
-    struct gib_module *module = gib_modules_at(modules, address);
-    if (!module) {
-        snprintf(out, size, "0x%" PRIx64, address);
-        return;
+    struct gib_description *slot = &modules->cache[(address ^ address >> 12) % DESCRIPTIONS];
+    if (!slot->count || slot->address != address || slot->is_return != is_return) {
+        gib_description_clear(slot);
+        gib_description_make(slot, gib_modules_at(modules, address), address, is_return);
     }
-    uint64_t vaddr = address - module->bias;
-    uint64_t asked = vaddr - is_return;
-    const struct gib_elf_symbol *symbol =
-        module->elf ? gib_elf_symbol_at(module->elf, asked) : NULL;
-    if (!symbol) {
-        snprintf(out, size, "0x%" PRIx64 " (%s+0x%" PRIx64 ")", address, module->name,
-                 address - module->start);
-        return;
-    }
-    char *name = gib_elf_demangle(symbol->name);
-    const char *shown = name ? name : symbol->name;
-    uint64_t offset = vaddr - symbol->value;
-    char plus[32] = "";
-    if (offset)
-        snprintf(plus, sizeof plus, "+0x%" PRIx64, offset);
-    const char *file;
-    unsigned line;
-    if (gib_elf_line(module->elf, asked, &file, &line))
-        snprintf(out, size, "%.300s%s (%s:%u)", shown, plus, file, line);
-    else
-        snprintf(out, size, "%.300s%s (%s)", shown, plus, module->name);
-    free(name);
+    *count = slot->count;
+    return slot->frame;
 }
 
 void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
                           size_t size)
 {
+    size_t count;
     gib_modules_lock(modules);
-    struct description *slot = &modules->cache[(address ^ address >> 12) % DESCRIPTIONS];
-    if (!slot->text || slot->address != address || slot->is_return != is_return) {
-        char text[512];
-        describe(modules, address, is_return, text, sizeof text);
-        free(slot->text);
-        *slot = (struct description){address, is_return, strdup(text)};
-    }
-    snprintf(out, size, "%s", slot->text ? slot->text : "?");
+    gib_frame_describe(gib_modules_frames(modules, address, is_return, &count), out, size);
     gib_modules_unlock(modules);
 }

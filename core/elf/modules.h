@@ -52,10 +52,32 @@ struct gib_module *gib_modules_at(struct gib_modules *modules, uint64_t address)
  * path. */
 bool gib_module_matches(const struct gib_module *module, const char *wanted);
 
-/* "extract_to_tmp+0x41 (build.c:120)", "mkdtemp+0x10 (libc.so.6)", "0x55555555b123
- * (dpkg-deb+0x7123)". `is_return`: the address is behind a call, which is what is described. */
+/* One frame at an address, as shown: "extract_to_tmp+0x41 (build.c:120)", "mkdtemp+0x10
+ * (libc.so.6)", "0x55555555b123 (dpkg-deb+0x7123)", "0x4000". */
+struct gib_frame_text {
+    char *function;   /* demangled; NULL: unknown */
+    uint64_t address; /* what was asked for */
+    uint64_t offset; /* behind the function's beginning, without a function the module's; an inlined
+                        one has none */
+    const char *file; /* NULL: unknown */
+    unsigned line;
+    const char *module; /* NULL: there is none */
+    bool inlined;       /* a copy of the function, in the one of the next frame */
+};
+
+/*
+ * The frames at an address, innermost first: *count, at least 1. `is_return`: the address is behind
+ * a call, which is what is described. For a caller that holds gib_modules_lock, and valid until the
+ * next question. Answers are kept: DWARF is asked once for an address.
+ */
+const struct gib_frame_text *gib_modules_frames(struct gib_modules *modules, uint64_t address,
+                                                bool is_return, size_t *count);
+
+/* The innermost of them as text. */
 void gib_modules_describe(struct gib_modules *modules, uint64_t address, bool is_return, char *out,
                           size_t size);
+/* The same for a frame of gib_modules_frames. */
+void gib_frame_describe(const struct gib_frame_text *frame, char *out, size_t size);
 
 /* One open file for the life of the library, however often it is mapped; shared by path, device,
  * inode and time. */

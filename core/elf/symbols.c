@@ -129,16 +129,17 @@ void gib_text_free(struct gib_text *text)
     }
 }
 
-static const char *cut_name(struct collection *into, const char *name, size_t length)
+/* The first `length` bytes of the name, as a copy; NULL: there is no room for one. */
+static char *cut_name(struct collection *into, const char *name, size_t length)
 {
     struct gib_text *text = into->elf->symbol_text;
     if (into->cut + length > cut_limit)
-        return name;
+        return NULL;
     if (!text || text->size - text->used <= length) {
         size_t size = length < cut_block ? cut_block : length + 1;
         struct gib_text *block = malloc(sizeof *block + size);
         if (!block)
-            return name;
+            return NULL;
         *block = (struct gib_text){.next = text, .size = size};
         into->elf->symbol_text = text = block;
     }
@@ -147,6 +148,43 @@ static const char *cut_name(struct collection *into, const char *name, size_t le
     text->used += length + 1;
     into->cut += length + 1;
     return copy;
+}
+
+/*
+ * Link-time optimisation and -funique-internal-linkage-names make local names unique by a suffix,
+ * which is not in the source and makes no other function of it: `f.lto_priv.0`, `f.llvm.71` and
+ * `f.__uniq.71` are f, `f.lto_priv.0.cold` is f.cold. Returns the suffix's length, 0 if there is
+ * none at `text`.
+ */
+static size_t unique_suffix(const char *text)
+{
+    static const char *const suffix[] = {".lto_priv.", ".llvm.", ".__uniq."};
+    for (size_t i = 0; i < GIB_COUNT(suffix); i++) {
+        size_t length = strlen(suffix[i]);
+        size_t digits = strncmp(text, suffix[i], length) ? 0 : strspn(text + length, "0123456789");
+        if (digits && (!text[length + digits] || text[length + digits] == '.'))
+            return length + digits;
+    }
+    return 0;
+}
+
+/* The name as the source has it. */
+static const char *source_name(struct collection *into, const char *name, size_t length)
+{
+    const char *from = strchr(name + 1, '.');
+    while (from && !unique_suffix(from))
+        from = strchr(from + 1, '.');
+    char *copy = from ? cut_name(into, name, length) : NULL;
+    if (!copy)
+        return name;
+    for (char *to = copy + (from - name);;) {
+        from += unique_suffix(from);
+        *to = *from;
+        if (!*from)
+            return copy;
+        to++;
+        from++;
+    }
 }
 
 static void collect(struct collection *into, const struct gib_symbol_table *table, bool exported)
@@ -171,7 +209,7 @@ static void collect(struct collection *into, const struct gib_symbol_table *tabl
             continue;
         struct gib_elf_symbol *symbol = &into->symbols[into->count++];
         *symbol = (struct gib_elf_symbol){
-            .name = name,
+            .name = source_name(into, name, length),
             .value = entry.st_value,
             .size = entry.st_size,
             .ifunc = type == STT_GNU_IFUNC,
@@ -183,7 +221,8 @@ static void collect(struct collection *into, const struct gib_symbol_table *tabl
         if (version && version != name) {
             /* The assembler's spelling in .symtab: name@@DEFAULT, name@OLD. */
             symbol->old_version = version[1] != '@';
-            symbol->name = cut_name(into, name, version - name);
+            char *cut = cut_name(into, name, version - name);
+            symbol->name = cut ? cut : name;
         }
         if (exported && table->versions && gib_load(table->versions + 2 * i, 2) & 0x8000)
             symbol->old_version = true;

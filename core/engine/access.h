@@ -22,6 +22,11 @@ __attribute__((format(printf, 2, 3))) void gib_warn(struct gib_engine *engine, c
                                                     ...);
 /* Text of a command's output, however long. */
 void gib_show_text(struct gib_engine *engine, const char *text, enum gib_print_style style);
+/* The same of text with marks (log/marks.h), in which nothing else is left to be escaped. */
+void gib_show_marked(struct gib_engine *engine, const char *text, enum gib_print_style style);
+/* gib_print of a piece of a line that is marked. */
+__attribute__((format(printf, 3, 4))) void gib_print_as(struct gib_engine *engine, char mark,
+                                                        const char *format, ...);
 /* As operations->query: 1 yes, 0 no, -1 nobody can be asked. */
 __attribute__((format(printf, 2, 3))) int gib_ask(struct gib_engine *engine, const char *format,
                                                   ...);
@@ -144,9 +149,12 @@ void gib_image_file_close(struct gib_engine *engine, uint64_t fd);
  * failure a sentence, and everything is as before. *out belongs to the process. */
 int gib_image_load(struct gib_engine *engine, struct gib_process *process, const char *path,
                    struct gib_loaded **out, struct gib_error *error);
+/* The file that the user knows: the source of what was compiled to `object`; else `object`. */
+const char *gib_package_source(const struct gib_engine *engine, const char *object);
 /* Whether the file could be mapped so, as far as that can be told without a process: 0, or a
- * sentence that begins with its name; GIB_E_UNSUPPORTED: it needs the dynamic linker. */
-int gib_image_check(const char *path, struct gib_error *error);
+ * sentence that begins with the name of the file `shown`; GIB_E_UNSUPPORTED: it needs the dynamic
+ * linker. */
+int gib_image_check(const char *path, const char *shown, struct gib_error *error);
 /* Unmaps and frees it; GIB_E_BUSY when a thread is inside. Nothing may lead to it any more. */
 int gib_image_unload(struct gib_engine *engine, struct gib_process *process,
                      struct gib_loaded *image, struct gib_error *error);

@@ -166,9 +166,9 @@ void gib_engine_flush(struct gib_engine *engine)
     gib_log_flushed(engine->log);
     if (!engine->settings.follow)
         gib_log_skip(engine->log);
-    while (engine->settings.follow && (text = gib_log_next_text(engine->log))) {
+    while (engine->settings.follow && (text = gib_log_next_marked(engine->log))) {
         if (*text)
-            engine->ops.print(engine->context, text, GIB_PRINT_LOG);
+            gib_show_marked(engine, text, GIB_PRINT_LOG);
         free(text);
     }
     gib_let_interrupts();
@@ -240,11 +240,20 @@ static void report_unplaced(struct gib_engine *engine)
             free(nearest);
             nearest = NULL;
         }
+        char *clones = gib_location_clones(engine, &patch->location);
+        const char *hint = clones ? clones : nearest;
         gib_warn(engine,
                  "gibbon: patch %d found no function %s in any module of the program.%s%s%s\n",
-                 patch->number, patch->location.text, nearest ? " Did you mean " : "",
-                 nearest ? nearest : "", nearest ? "?" : "");
+                 patch->number, patch->location.text,
+                 clones    ? " Only clones of it are there: "
+                 : nearest ? " Did you mean "
+                           : "",
+                 hint ? hint : "",
+                 clones    ? "."
+                 : nearest ? "?"
+                           : "");
         free(nearest);
+        free(clones);
     }
 }
 

@@ -1,5 +1,6 @@
 /* error.c: sentences for the user. */
 #include "engine/internal.h"
+#include "log/marks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,14 @@ void gib_show_text(struct gib_engine *engine, const char *text, enum gib_print_s
         gib_lend_interrupts(false);
 }
 
+void gib_show_marked(struct gib_engine *engine, const char *text, enum gib_print_style style)
+{
+    char *shown = gib_marks_translate(text, engine->ops.styles(engine->context));
+    if (shown)
+        gib_show_text(engine, shown, style);
+    free(shown);
+}
+
 static void show(struct gib_engine *engine, enum gib_print_style style, const char *format,
                  va_list arguments)
 {
@@ -81,6 +90,20 @@ static void show(struct gib_engine *engine, enum gib_print_style style, const ch
     free(text);
 }
 
+/* Adds to the line that is under way. Debuggers get whole lines. */
+static void print(struct gib_engine *engine, const char *text)
+{
+    char *whole = gib_format("%s%s", engine->line ? engine->line : "", text ? text : "");
+    free(engine->line);
+    engine->line = NULL;
+    if (whole && *whole && whole[strlen(whole) - 1] != '\n')
+        engine->line = whole;
+    else if (whole)
+        gib_show_marked(engine, whole, GIB_PRINT_PLAIN);
+    if (!engine->line)
+        free(whole);
+}
+
 void gib_print(struct gib_engine *engine, const char *format, ...)
 {
     va_list arguments;
@@ -89,17 +112,22 @@ void gib_print(struct gib_engine *engine, const char *format, ...)
     va_start(arguments, format);
     char *text = format_clean(format, arguments);
     va_end(arguments);
-    char *whole = gib_format("%s%s", engine->line ? engine->line : "", text ? text : "");
+    print(engine, text);
     free(text);
-    free(engine->line);
-    engine->line = NULL;
-    /* Debuggers get whole lines. */
-    if (whole && *whole && whole[strlen(whole) - 1] != '\n')
-        engine->line = whole;
-    else if (whole)
-        gib_show_text(engine, whole, GIB_PRINT_PLAIN);
-    if (!engine->line)
-        free(whole);
+}
+
+void gib_print_as(struct gib_engine *engine, char mark, const char *format, ...)
+{
+    va_list arguments;
+    if (engine->quiet)
+        return;
+    va_start(arguments, format);
+    char *text = format_clean(format, arguments);
+    va_end(arguments);
+    char *marked = gib_format("%c%s%c", mark, text ? text : "", GIB_MARK_END);
+    print(engine, marked);
+    free(marked);
+    free(text);
 }
 
 void gib_warn(struct gib_engine *engine, const char *format, ...)

@@ -19,7 +19,7 @@
 
 struct gib_settings {
     unsigned string_limit;
-    bool follow;
+    bool follow, indent;
     bool keep_on_detach;
     uint64_t ring_size;
     bool overwrite;

@@ -249,16 +249,16 @@ static int bind(struct gib_engine *engine, struct gib_process *process, struct g
     return failed == GIB_E_NOT_FOUND ? (error->code = GIB_E_WAITING) : failed;
 }
 
-int gib_image_check(const char *path, struct gib_error *error)
+int gib_image_check(const char *path, const char *shown, struct gib_error *error)
 {
     struct gib_loaded image = {.path = realpath(path, NULL)};
     struct stat status;
-    const char *slash = image.path ? strrchr(image.path, '/') : NULL;
+    const char *slash = strrchr(shown, '/'), *name = slash ? slash + 1 : shown;
     int failed = image.path ? gib_image_file_read(&image, &status, error)
                             : gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", path,
                                        strerror(errno));
     if (!failed)
-        failed = gib_object_read(image.bytes, image.size, slash + 1, &image.object, error);
+        failed = gib_object_read(image.bytes, image.size, name, &image.object, error);
     gib_object_free(image.object);
     free(image.bytes);
     free(image.path);
@@ -276,7 +276,8 @@ static int load(struct gib_engine *engine, struct gib_process *process, struct g
                 struct gib_error *error)
 {
     uint64_t fd;
-    const char *slash = strrchr(image->path, '/'), *name = slash ? slash + 1 : image->path;
+    const char *shown = gib_package_source(engine, image->path), *slash = strrchr(shown, '/');
+    const char *name = slash ? slash + 1 : shown;
     int failed = gib_image_file_read(image, &image->status, error);
     if (!failed)
         failed = gib_object_read(image->bytes, image->size, name, &image->object, error);

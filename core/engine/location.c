@@ -477,6 +477,40 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
     return result;
 }
 
+char *gib_location_clones(struct gib_engine *engine, const struct gib_location *location)
+{
+    enum { SHOWN = 3 };
+    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
+    size_t length = strlen(location->function), found = 0, size;
+    char *text = NULL;
+    FILE *out = modules && length ? open_memstream(&text, &size) : NULL;
+    if (!out)
+        return NULL;
+    gib_modules_lock(modules);
+    for (size_t i = 0; i < gib_modules_count(modules); i++) {
+        struct gib_module *module = gib_modules_get(modules, i);
+        const struct gib_elf_symbol *symbols;
+        size_t count = 0;
+        if (!module->gone && module->elf &&
+            (!location->module || is_meant(module, location->module)))
+            count = gib_elf_functions(module->elf, &symbols);
+        for (size_t k = 0; k < count; k++)
+            if (!strncmp(symbols[k].name, location->function, length) &&
+                symbols[k].name[length] == '.' && !strstr(symbols[k].name + length, ".cold") &&
+                found++ < SHOWN)
+                fprintf(out, "%s%.80s", found > 1 ? ", " : "", symbols[k].name);
+    }
+    gib_modules_unlock(modules);
+    if (found > SHOWN)
+        fprintf(out, " and %zu more", found - SHOWN);
+    fclose(out);
+    if (!found) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
 bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
 {
     struct gib_modules *modules = engine->process->modules;

@@ -257,7 +257,7 @@ static bool table_leads_into(struct gib_elf *elf, uint64_t table, uint64_t low, 
 
 static bool switched_into(const struct gib_stretch *stretch, size_t consumed, uint64_t *target)
 {
-    enum { MOST = 256 };
+    enum { MOST = 2048 }; /* the largest interpreters form some hundreds of addresses */
     uint64_t tables[MOST];
     size_t count = gib_find_tables(stretch->code, stretch->size, stretch->vaddr, tables, MOST);
     for (size_t i = 0; i < count; i++) {

@@ -87,6 +87,14 @@ static struct gib_used_package *find_used(struct gib_engine *engine, const char 
     return NULL;
 }
 
+const char *gib_package_source(const struct gib_engine *engine, const char *object)
+{
+    for (const struct gib_used_package *p = engine->packages; p; p = p->next)
+        if (p->object && !p->hidden && !strcmp(p->object, object))
+            return p->path;
+    return object;
+}
+
 static int compile(struct gib_engine *engine, const char *source, char **object,
                    struct gib_error *error)
 {
@@ -98,6 +106,19 @@ static int compile(struct gib_engine *engine, const char *source, char **object,
         gib_show_text(engine, output, GIB_PRINT_WARNING);
     free(output);
     return failed;
+}
+
+/* Reads what the object registers; messages name `shown`, the file that the user knows. */
+static int read_object(const char *object, const char *shown, struct gib_package **content,
+                       struct gib_error *error)
+{
+    struct gib_elf *elf = gib_elf_open(object, "/nonexistent", error);
+    if (!elf)
+        return error->code;
+    int failed = gib_package_read_elf(elf, shown, content, error);
+    gib_elf_close(elf);
+    /* What cannot be mapped is said now, and not when its module comes. */
+    return failed ? failed : gib_image_check(object, shown, error);
 }
 
 static int read_package(struct gib_engine *engine, const struct gib_package_entry *entry,
@@ -117,10 +138,7 @@ static int read_package(struct gib_engine *engine, const struct gib_package_entr
     if (!failed && stat(package->object, &package->status))
         failed = gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be read: %s.", package->object,
                           strerror(errno));
-    if (!failed)
-        failed = gib_package_read(package->object, &package->content, error);
-    /* What cannot be mapped is said now, and not when its module comes. */
-    return failed ? failed : gib_image_check(package->object, error);
+    return failed ? failed : read_object(package->object, package->path, &package->content, error);
 }
 
 static bool is_used(const struct gib_engine *engine, const struct gib_used_package *package)

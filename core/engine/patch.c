@@ -20,6 +20,7 @@ void gib_patch_free(struct gib_patch *patch)
     gib_location_free(&patch->with);
     free(patch->library);
     free(patch->value);
+    free(patch->said);
     gib_refusals_free(&patch->refused);
     gib_prototype_free(patch->prototype);
     free(patch->options);

@@ -95,13 +95,14 @@ struct gib_patch {
     uint32_t state;     /* index into gib_shared.patch */
     bool address_known; /* ADDRESS locations are evaluated once a process */
     uint64_t address;
-    bool reported, waited;       /* news.c */
-    bool placed;                 /* on a function of the process that ran last */
-    bool only_jumps;             /* REPLACE: calls of some function are one jump, uncounted */
-    bool until_stop;             /* of `during`, whose command has let the program run */
-    bool told;                   /* what it does not see; once a session */
-    bool given_up;               /* -all-or-none, and a function was refused */
-    bool spent;                  /* -temporary and called, or -times reached */
+    bool reported, waited; /* news.c */
+    bool placed;           /* on a function of the process that ran last */
+    bool only_jumps;       /* REPLACE: calls of some function are one jump, uncounted */
+    bool until_stop;       /* of `during`, whose command has let the program run */
+    bool told;             /* what it does not see; once a session */
+    char *said;            /* "__read_chk, ...": told before the function was there, or NULL */
+    bool given_up;         /* -all-or-none, and a function was refused */
+    bool spent;            /* -temporary and called, or -times reached */
     struct gib_refusals refused; /* functions that cannot be patched */
     size_t delayed;              /* sites that can be when a thread has left them */
     struct gib_error delay;      /* of the first of them */

@@ -40,6 +40,9 @@ void gib_batch_add(struct gib_reader *r, const struct gib_ring *ring, enum gib_c
         return;
     }
     uint64_t ended = status == GIB_CALL_DONE ? head->entered + head->duration : head->entered;
+    /* With indentation, behind the calls inside it. */
+    if (status == GIB_CALL_UNFINISHED && r->log->indent)
+        ended = UINT64_MAX;
     b->entry[b->count++] = (struct gib_batch_entry){ended, b->used};
     memcpy(b->bytes + b->used, &call, sizeof call);
     memcpy(b->bytes + b->used + sizeof call, record, size);

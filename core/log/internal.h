@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include "log/log.h"
+#include "log/nesting.h"
 
 /* One process whose calls are in the spool. */
 struct gib_log_process {
@@ -32,6 +33,8 @@ struct gib_log {
     uint64_t spool_size, printed;         /* file and buffer; what has been shown */
     uint64_t calls, lost;
     struct gib_reader *reader;
+    bool indent;
+    struct gib_nesting nesting; /* of what has been printed */
 };
 
 struct gib_log_process *gib_log_current(struct gib_log *log);

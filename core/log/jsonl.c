@@ -65,13 +65,54 @@ static void write_result(const struct gib_log_view *view, FILE *out)
     }
 }
 
-static void write_address(const struct gib_log_view *view, uint64_t address, FILE *out)
+/* Members of one frame's object, without its end. */
+static void write_frame(const struct gib_frame_text *frame, uint64_t address, FILE *out)
 {
-    char text[600];
-    gib_modules_describe(view->modules, address, true, text, sizeof text);
+    char text[600] = "<signal handler called>";
+    if (frame)
+        gib_frame_describe(frame, text, sizeof text);
     fprintf(out, "{\"address\":\"0x%" PRIx64 "\",\"symbol\":", address);
     gib_escape_json(out, text, strlen(text));
+    if (frame && frame->inlined)
+        fputs(",\"inlined\":true", out);
+}
+
+static void write_caller(const struct gib_log_view *view, FILE *out)
+{
+    size_t count;
+    uint64_t address = view->record->caller;
+    fputs(",\"caller\":", out);
+    gib_modules_lock(view->modules);
+    const struct gib_frame_text *frames = gib_modules_frames(view->modules, address, true, &count);
+    write_frame(frames, address, out);
+    if (count > 1) {
+        char text[600];
+        gib_frame_describe(&frames[count - 1], text, sizeof text);
+        write_string_field(out, "in", text);
+    }
+    gib_modules_unlock(view->modules);
     fputc('}', out);
+}
+
+static void write_backtrace(const struct gib_log_view *view, FILE *out)
+{
+    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    if (!chunk)
+        return;
+    fputs(",\"backtrace\":[", out);
+    gib_modules_lock(view->modules);
+    for (uint32_t i = 0; i < chunk->size / 8; i++) {
+        uint64_t address;
+        size_t count;
+        const struct gib_frame_text *frames = gib_log_frames(view, chunk, i, &address, &count);
+        for (size_t k = 0; k < count; k++) {
+            fputs(i || k ? "," : "", out);
+            write_frame(frames ? &frames[k] : NULL, address, out);
+            fputc('}', out);
+        }
+    }
+    gib_modules_unlock(view->modules);
+    fputc(']', out);
 }
 
 void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
@@ -95,18 +136,7 @@ void gib_log_jsonl(const struct gib_log_view *view, FILE *out)
         fprintf(out, ",\"duration\":%.9f", view->duration);
     if (view->site->mocked)
         fputs(",\"mocked\":true", out);
-    fputs(",\"caller\":", out);
-    write_address(view, view->record->caller, out);
-    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
-    if (chunk) {
-        fputs(",\"backtrace\":[", out);
-        for (uint32_t i = 0; i < chunk->size / 8; i++) {
-            uint64_t address;
-            memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
-            fputs(i ? "," : "", out);
-            write_address(view, address, out);
-        }
-        fputc(']', out);
-    }
+    write_caller(view, out);
+    write_backtrace(view, out);
     fputs("}\n", out);
 }

@@ -47,6 +47,7 @@ void gib_log_free(struct gib_log *log)
     }
     free(log->process);
     free(log->buffer);
+    gib_nesting_free(&log->nesting);
     if (log->spool)
         fclose(log->spool);
     pthread_mutex_destroy(&log->lock);
@@ -126,9 +127,9 @@ void gib_log_append(struct gib_log *log, const struct gib_call *call, const void
     memcpy(log->buffer + log->buffer_used, call, sizeof *call);
     memcpy(log->buffer + log->buffer_used + sizeof *call, record, call->size - sizeof *call);
     log->buffer_used += call->size;
-    log->buffer_calls++;
+    log->buffer_calls += call->status != GIB_CALL_BEGUN;
     log->spool_size += call->size;
-    log->calls += call->status != GIB_CALL_LOST;
+    log->calls += call->status != GIB_CALL_LOST && call->status != GIB_CALL_BEGUN;
 }
 
 /* Copies a call of the spool to `out` (grown as needed); false at the end. */
@@ -188,6 +189,20 @@ const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_
         at += sizeof *chunk + ((chunk->size + 7) & ~7u);
     }
     return NULL;
+}
+
+const struct gib_frame_text *gib_log_frames(const struct gib_log_view *view,
+                                            const struct gib_chunk *backtrace, uint32_t index,
+                                            uint64_t *address, size_t *count)
+{
+    const uint64_t bits = GIB_FRAME_EXACT | GIB_FRAME_SIGNAL;
+    uint64_t frame;
+    memcpy(&frame, gib_log_chunk_bytes(backtrace) + index * 8ull, 8);
+    *address = frame & ~bits;
+    *count = 1;
+    return frame & GIB_FRAME_SIGNAL
+               ? NULL
+               : gib_modules_frames(view->modules, *address, !(frame & GIB_FRAME_EXACT), count);
 }
 
 static bool is_patched(const struct gib_log_site *site)
@@ -256,34 +271,57 @@ static bool make_view(struct gib_log *log, const struct gib_call *call, struct g
     return true;
 }
 
-/* One line for each patch of the site that wanted the record, after the first *skip of all lines.
- */
-static unsigned render_call(struct gib_log_view *view, enum gib_log_format format, int patch,
-                            bool print, uint64_t *skip, FILE *out)
+/* What is shown of the calls in the spool. */
+struct rendering {
+    enum gib_log_format format;
+    int patch;                   /* 0: any */
+    bool print;                  /* as they come: without those of quiet patches */
+    uint64_t skip;               /* so many lines of calls first */
+    struct gib_nesting *nesting; /* NULL: without indentation */
+    FILE *out;
+};
+
+static void render_line(const struct rendering *r, const struct gib_log_view *view)
+{
+    (r->format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, r->out);
+}
+
+/* One line for each patch of the site that wanted the record. */
+static unsigned render_call(struct rendering *r, struct gib_log_view *view)
 {
     unsigned written = 0;
+    bool begun = view->call->status == GIB_CALL_BEGUN;
     if (view->call->status == GIB_CALL_LOST) {
-        if (!*skip)
-            (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        if (!r->skip)
+            render_line(r, view);
         return 0;
+    }
+    if (begun && (!r->nesting || r->skip))
+        return 0;
+    if (r->nesting) {
+        view->closes = !begun && gib_nesting_end(r->nesting, view->call);
+        view->depth = gib_nesting_depth(r->nesting, view->call);
     }
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
         int number = view->site->action[i].patch;
-        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
-            (print && view->site->action[i].quiet))
+        if (!(view->record->accepted & 1u << i) || !number || (r->patch && number != r->patch) ||
+            (r->print && view->site->action[i].quiet))
             continue;
-        if (*skip) {
-            --*skip;
+        if (r->skip) {
+            --r->skip;
             continue;
         }
         view->patch = number;
-        (format == GIB_LOG_JSONL ? gib_log_jsonl : gib_log_text)(view, out);
+        view->marks = r->format == GIB_LOG_MARKED;
+        render_line(r, view);
         written++;
     }
-    return written;
+    if (begun && written)
+        gib_nesting_begin(r->nesting, view->call);
+    return begun ? 0 : written;
 }
 
-char *gib_log_next_text(struct gib_log *log)
+static char *next_text(struct gib_log *log, enum gib_log_format format)
 {
     enum { ENOUGH = 64 << 10 };
     char *text = NULL;
@@ -294,11 +332,14 @@ char *gib_log_next_text(struct gib_log *log)
         FILE *out = open_memstream(&text, &size);
         struct cursor cursor = {.offset = log->printed};
         const struct gib_call *call;
-        uint64_t none = 0;
+        struct rendering rendering = {.format = format,
+                                      .print = true,
+                                      .nesting = log->indent ? &log->nesting : NULL,
+                                      .out = out};
         while (out && ftello(out) < ENOUGH && (call = next_call(log, &cursor))) {
             struct gib_log_view view;
             if (make_view(log, call, &view))
-                render_call(&view, GIB_LOG_TEXT, 0, true, &none, out);
+                render_call(&rendering, &view);
         }
         log->printed = cursor.failed ? log->buffer_offset : cursor.offset;
         free(cursor.block);
@@ -314,11 +355,31 @@ char *gib_log_next_text(struct gib_log *log)
     return text;
 }
 
+char *gib_log_next_text(struct gib_log *log)
+{
+    return next_text(log, GIB_LOG_TEXT);
+}
+
+char *gib_log_next_marked(struct gib_log *log)
+{
+    return next_text(log, GIB_LOG_MARKED);
+}
+
 void gib_log_skip(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);
     write_buffer(log);
     log->printed = log->buffer_offset;
+    gib_nesting_free(&log->nesting);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void gib_log_indent(struct gib_log *log, bool on)
+{
+    pthread_mutex_lock(&log->lock);
+    if (!on)
+        gib_nesting_free(&log->nesting);
+    log->indent = on;
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -330,7 +391,8 @@ static uint64_t count_lines(struct gib_log *log, int patch)
     uint64_t lines = 0;
     while ((call = next_call(log, &cursor))) {
         struct gib_log_view view;
-        if (!make_view(log, call, &view) || call->status == GIB_CALL_LOST)
+        if (!make_view(log, call, &view) || call->status == GIB_CALL_LOST ||
+            call->status == GIB_CALL_BEGUN)
             continue;
         for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
             int number = view.site->action[i].patch;
@@ -348,16 +410,23 @@ int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t
     pthread_mutex_lock(&log->lock);
     write_buffer(log);
     uint64_t lines = last ? count_lines(log, patch) : 0;
-    uint64_t skip = last && lines > last ? lines - last : 0;
+    struct gib_nesting nesting = {0};
+    struct rendering rendering = {.format = format,
+                                  .patch = patch,
+                                  .skip = last && lines > last ? lines - last : 0,
+                                  .nesting =
+                                      log->indent && format != GIB_LOG_JSONL ? &nesting : NULL,
+                                  .out = out};
     int64_t written = 0;
     struct cursor cursor = {.offset = 0};
     const struct gib_call *call;
     while ((call = next_call(log, &cursor))) {
         struct gib_log_view view;
         if (make_view(log, call, &view))
-            written += render_call(&view, format, patch, false, &skip, out);
+            written += render_call(&rendering, &view);
     }
     free(cursor.block);
+    gib_nesting_free(&nesting);
     pthread_mutex_unlock(&log->lock);
     return fflush(out) || ferror(out) ? -1 : written;
 }
@@ -377,6 +446,7 @@ void gib_log_clear(struct gib_log *log)
     log->buffer_used = log->buffer_calls = 0;
     log->buffer_offset = log->spool_size = log->printed = 0;
     log->calls = log->lost = 0;
+    gib_nesting_free(&log->nesting);
     if (log->spool_fd >= 0 && ftruncate(log->spool_fd, 0))
         log->spool_size = 0; /* nothing to do: the offsets alone decide what is read */
     pthread_mutex_unlock(&log->lock);

@@ -18,7 +18,11 @@
 #include "elf/modules.h"
 #include "prototypes/prototype.h"
 
-enum gib_log_format { GIB_LOG_TEXT, GIB_LOG_JSONL };
+enum gib_log_format {
+    GIB_LOG_TEXT,
+    GIB_LOG_JSONL,
+    GIB_LOG_MARKED = 16, /* text with marks (marks.h), to be shown */
+};
 
 /* What rendering needs to know of a site. Kept as long as the log: a deleted patch's calls can
  * still be shown. */
@@ -42,6 +46,8 @@ enum gib_call_status {
     GIB_CALL_UNFINISHED, /* the thread never came back */
     GIB_CALL_RESUMED,    /* only the return is known */
     GIB_CALL_LOST,       /* not a call: word[0] records were lost */
+    GIB_CALL_BEGUN, /* not one either: others were recorded inside; its end follows, or does not.
+                       Only kept for lines that are indented */
 };
 struct gib_call {
     uint32_t size;    /* of this struct and the record behind it */
@@ -82,9 +88,14 @@ bool gib_log_process_gone(struct gib_log *log);
  * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
+/* Whether text shows calls inside others indented; from now on the reader keeps what that needs. */
+void gib_log_indent(struct gib_log *log, bool on);
+
 /* Text of the calls that came since the last call of this function and are to be printed;
  * malloc'ed, NULL when there is none. At most about 64 KiB at once: call again. */
 char *gib_log_next_text(struct gib_log *log);
+/* The same with marks. */
+char *gib_log_next_marked(struct gib_log *log);
 /* Goes on from here: what was collected so far is not printed. */
 void gib_log_skip(struct gib_log *log);
 
@@ -104,6 +115,9 @@ struct gib_log_view { /* what a renderer sees of one call */
     struct gib_modules *modules;
     double seconds, duration; /* since the first record of the process; in seconds */
     int patch;
+    bool marks;
+    unsigned depth; /* of indentation */
+    bool closes;    /* the call's opening line was shown */
 };
 void gib_log_text(const struct gib_log_view *view, FILE *out);
 void gib_log_jsonl(const struct gib_log_view *view, FILE *out);
@@ -112,6 +126,11 @@ void gib_log_jsonl(const struct gib_log_view *view, FILE *out);
  * size. */
 const struct gib_chunk *gib_log_chunk(const struct gib_log_view *view, enum gib_chunk_type type,
                                       int index);
+/* Of frame `index` in a chunk of a backtrace: the address, and as gib_modules_frames what is there,
+ * while the modules are locked; NULL: the kernel's frame below a signal handler. */
+const struct gib_frame_text *gib_log_frames(const struct gib_log_view *view,
+                                            const struct gib_chunk *backtrace, uint32_t index,
+                                            uint64_t *address, size_t *count);
 static inline const char *gib_log_chunk_bytes(const struct gib_chunk *chunk)
 {
     return (const char *)(chunk + 1);

@@ -122,16 +122,21 @@ static void join(struct gib_reader *r, struct gib_ring *ring, size_t size)
 
 static void report_unfinished(struct gib_reader *r, struct gib_ring *ring)
 {
-    struct gib_open_call *oldest = NULL;
-    while (ring->open) { /* the list has the newest first */
+    struct gib_open_call *first = NULL;
+    while (ring->open &&
+           !r->log->indent) { /* the list has the newest first, as indentation wants it */
         struct gib_open_call *open = ring->open;
         ring->open = open->next;
-        open->next = oldest;
-        oldest = open;
+        open->next = first;
+        first = open;
     }
-    while (oldest) {
-        struct gib_open_call *open = oldest;
-        oldest = open->next;
+    if (r->log->indent) {
+        first = ring->open;
+        ring->open = NULL;
+    }
+    while (first) {
+        struct gib_open_call *open = first;
+        first = open->next;
         gib_batch_add(r, ring, GIB_CALL_UNFINISHED, open + 1, open->call.size, NULL, 0);
         free(open);
     }
@@ -151,6 +156,8 @@ static void take_record(struct gib_reader *r, struct gib_ring *ring, uint64_t po
         break;
     case GIB_RECORD_OPEN:
         remember_open(r, ring, position, size);
+        if (r->log->indent)
+            gib_batch_add(r, ring, GIB_CALL_BEGUN, record, size, NULL, 0);
         break;
     case GIB_RECORD_RETURN:
         join(r, ring, size);

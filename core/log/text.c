@@ -3,6 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 #include "log/log.h"
+#include "log/marks.h"
+
+static void mark(const struct gib_log_view *view, FILE *out, enum gib_mark mark)
+{
+    if (view->marks)
+        fputc(mark, out);
+}
 
 static void write_arguments(const struct gib_log_view *view, FILE *out)
 {
@@ -23,7 +30,9 @@ static void write_arguments(const struct gib_log_view *view, FILE *out)
             break;
         }
         if (parameter->name) {
+            mark(view, out, GIB_MARK_VARIABLE);
             gib_escape_name(out, parameter->name);
+            mark(view, out, GIB_MARK_END);
             fputc('=', out);
         }
         int first = site->convention.parameter[i].first,
@@ -54,10 +63,13 @@ static void write_result(const struct gib_log_view *view, FILE *out)
         const char *name = strerrorname_np(number), *text = strerrordesc_np(number);
         /* -1 also for MAP_FAILED and for results that C calls unsigned. */
         fputs(word[0] ? "-1" : "NULL", out);
+        fputc(' ', out);
+        mark(view, out, GIB_MARK_HIGHLIGHT);
         if (name)
-            fprintf(out, " %s (%s)", name, text);
+            fprintf(out, "%s (%s)", name, text);
         else
-            fprintf(out, " errno %d", number);
+            fprintf(out, "errno %d", number);
+        mark(view, out, GIB_MARK_END);
         return;
     }
     if (prototype && prototype->result.kind == GIB_TYPE_STRING) {
@@ -74,47 +86,124 @@ static void write_result(const struct gib_log_view *view, FILE *out)
     gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
 }
 
+/* A word of Gibbon's about the call. */
+static void write_note(const struct gib_log_view *view, const char *note, FILE *out)
+{
+    fputc(' ', out);
+    mark(view, out, GIB_MARK_METADATA);
+    fputs(note, out);
+    mark(view, out, GIB_MARK_END);
+}
+
 /* Three significant digits in the unit that suits. */
-static void write_duration(double seconds, FILE *out)
+static void write_duration(const struct gib_log_view *view, FILE *out)
 {
     static const struct {
         double unit;
         const char *name;
     } units[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
     size_t i = 0;
-    while (i < 3 && seconds < units[i].unit)
+    while (i < 3 && view->duration < units[i].unit)
         i++;
-    double value = seconds / units[i].unit;
+    double value = view->duration / units[i].unit;
     int decimals = i == 3 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    fprintf(out, " <%.*f%s>", decimals, value, units[i].name);
+    char text[64];
+    snprintf(text, sizeof text, "<%.*f%s>", decimals, value, units[i].name);
+    write_note(view, text, out);
+}
+
+static void indent(const struct gib_log_view *view, FILE *out)
+{
+    for (unsigned i = 0; i < view->depth; i++)
+        fputs("  ", out);
+}
+
+/* As gib_frame_describe, with marks. NULL: see gib_log_frames. */
+static void write_frame(const struct gib_log_view *view, const struct gib_frame_text *frame,
+                        FILE *out)
+{
+    if (!frame) {
+        fputs("<signal handler called>", out);
+        return;
+    }
+    mark(view, out, frame->function ? GIB_MARK_FUNCTION : GIB_MARK_ADDRESS);
+    if (frame->function)
+        gib_escape_name(out, frame->function);
+    else
+        fprintf(out, "0x%" PRIx64, frame->address);
+    mark(view, out, GIB_MARK_END);
+    if (frame->function && frame->offset && !frame->inlined)
+        fprintf(out, "+0x%" PRIx64, frame->offset);
+    if (!frame->module)
+        return;
+    fputs(" (", out);
+    mark(view, out, GIB_MARK_FILE);
+    gib_escape_name(out, frame->file ? frame->file : frame->module);
+    mark(view, out, GIB_MARK_END);
+    if (frame->file) {
+        fputc(':', out);
+        mark(view, out, GIB_MARK_LINE);
+        fprintf(out, "%u", frame->line);
+        mark(view, out, GIB_MARK_END);
+    } else if (!frame->function) {
+        fprintf(out, "+0x%" PRIx64, frame->offset);
+    }
+    fputc(')', out);
+    if (frame->inlined)
+        write_note(view, "[inlined]", out);
 }
 
 static void write_backtrace(const struct gib_log_view *view, FILE *out)
 {
     const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    unsigned number = 0;
     if (!chunk)
         return;
-    uint32_t count = chunk->size / 8;
-    for (uint32_t i = 0; i < count; i++) {
+    gib_modules_lock(view->modules);
+    for (uint32_t i = 0; i < chunk->size / 8; i++) {
         uint64_t address;
-        char text[600];
-        memcpy(&address, gib_log_chunk_bytes(chunk) + i * 8, 8);
-        gib_modules_describe(view->modules, address, true, text, sizeof text);
-        fprintf(out, "    #%u ", i);
-        gib_escape_name(out, text);
-        fputc('\n', out);
+        size_t count;
+        const struct gib_frame_text *frames = gib_log_frames(view, chunk, i, &address, &count);
+        for (size_t k = 0; k < count; k++) {
+            indent(view, out);
+            fprintf(out, "    #%u ", number++);
+            write_frame(view, frames ? &frames[k] : NULL, out);
+            fputc('\n', out);
+        }
     }
-    if (chunk->flags & GIB_CHUNK_CUT)
+    gib_modules_unlock(view->modules);
+    if (chunk->flags & GIB_CHUNK_CUT) {
+        indent(view, out);
         fputs("    (more frames follow)\n", out);
+    }
 }
 
 static void write_function(const struct gib_log_view *view, FILE *out)
 {
+    mark(view, out, GIB_MARK_FUNCTION);
     if (view->site->ambiguous) {
         gib_escape_name(out, view->site->module);
         fputc('!', out);
     }
     gib_escape_name(out, view->site->function);
+    mark(view, out, GIB_MARK_END);
+}
+
+static void write_end(const struct gib_log_view *view, FILE *out)
+{
+    bool done = view->call->status == GIB_CALL_DONE;
+    if (done || view->call->status == GIB_CALL_RESUMED) {
+        write_result(view, out);
+        if (view->site->mocked)
+            write_note(view, "(mocked)", out);
+    }
+    if (done)
+        write_duration(view, out);
+    else if (view->call->status == GIB_CALL_UNFINISHED)
+        write_note(view, "<unfinished ...>", out);
+    else if (view->call->status == GIB_CALL_BEGUN)
+        fputs(" {", out);
+    fputc('\n', out);
 }
 
 void gib_log_text(const struct gib_log_view *view, FILE *out)
@@ -127,29 +216,28 @@ void gib_log_text(const struct gib_log_view *view, FILE *out)
                 call->tid, view->record->word[0], view->record->word[0] == 1 ? "" : "s");
         return;
     }
-    fprintf(out, "gibbon: [%d] %+.6f ", call->tid, view->seconds);
+    /* The end of what has begun in a line of its own has its own time, too. */
+    bool ends_later = view->closes && call->status == GIB_CALL_DONE;
+    fprintf(out, "gibbon: [%d] %+.6f ", call->tid,
+            ends_later ? view->seconds + view->duration : view->seconds);
+    indent(view, out);
+    if (view->closes) {
+        fputs("} ", out);
+        write_function(view, out);
+        write_end(view, out);
+        return;
+    }
     if (call->status == GIB_CALL_RESUMED) {
         fputs("<... ", out);
         write_function(view, out);
         fputs(" resumed>", out);
-        write_result(view, out);
-        if (view->site->mocked)
-            fputs(" (mocked)", out);
-        fputc('\n', out);
+        write_end(view, out);
         return;
     }
     write_function(view, out);
     fputc('(', out);
     write_arguments(view, out);
     fputc(')', out);
-    if (call->status == GIB_CALL_DONE) {
-        write_result(view, out);
-        if (view->site->mocked)
-            fputs(" (mocked)", out);
-        write_duration(view->duration, out);
-    } else if (call->status == GIB_CALL_UNFINISHED) {
-        fputs(" <unfinished ...>", out);
-    }
-    fputc('\n', out);
+    write_end(view, out);
     write_backtrace(view, out);
 }

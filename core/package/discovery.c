@@ -242,17 +242,36 @@ static bool is_elf(const char *path)
     return elf;
 }
 
+/* One spelling for one file: two of them would be two packages. The file itself keeps its name,
+ * also when it is a link. */
+static void settle(char **path)
+{
+    char *slash = strrchr(*path, '/'), *settled = NULL;
+    if (!slash)
+        return;
+    *slash = '\0';
+    char *directory = realpath(**path ? *path : "/", NULL);
+    *slash = '/';
+    if (directory &&
+        asprintf(&settled, "%s%s", strcmp(directory, "/") ? directory : "", slash) >= 0) {
+        free(*path);
+        *path = settled;
+    }
+    free(directory);
+}
+
 static int find_file(const char *directory, const char *text, struct gib_package_entry *found,
                      struct gib_error *error)
 {
     found->path = gib_package_expand(directory, text);
     if (!found->path)
         return no_memory(error);
-    const char *slash = strrchr(found->path, '/');
-    const char *file = slash ? slash + 1 : found->path;
     int failed = gib_package_check(found->path, true, error);
     if (failed)
         return failed;
+    settle(&found->path);
+    const char *slash = strrchr(found->path, '/');
+    const char *file = slash ? slash + 1 : found->path;
     size_t size = stem(file, &found->kind);
     if (!size && !is_elf(found->path))
         return gib_package_fail(error, GIB_E_FILE,

@@ -39,6 +39,8 @@ char *gib_package_expand(const char *directory, const char *text)
     }
     if (*text == '/')
         return strdup(text);
+    while (!strncmp(text, "./", 2)) /* it says nothing */
+        text += 2 + strspn(text + 2, "/");
     char *working = directory ? NULL : getcwd(NULL, 0);
     char *expanded =
         directory || working ? join(directory ? directory : working, text) : strdup(text);

@@ -5,7 +5,7 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 8
+INTERFACE = 9
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, STOPPING, UNMAPPED = range(9)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -45,6 +45,7 @@ class Operations(Structure):
         ("watch", c_int, (c_char_p, c_uint64, c_bool)),
         ("symbols", c_int, (c_char_p, c_uint64)),
         ("print", None, (c_char_p, c_int)),
+        ("styles", c_void_p, ()),
         ("query", c_int, (c_char_p,)),
         ("wake", None, ()),
     )]
@@ -112,12 +113,12 @@ class Engine:
 
     def _adapter(self, name, kind):
         method = getattr(self.front_end, name)
-        adapters = {"program": self._program, "read": self._read, "write": self._write, "threads": self._fill,
+        adapters = {"program": self._program, "styles": self._styles, "read": self._read, "write": self._write, "threads": self._fill,
                     "breakpoints": self._fill, "evaluate": self._evaluate, "execute": self._execute, "patch_event": self._execute, "call": self._value, "get_register": self._value,
                     "print": self._show, "query": self._show}
         adapter = adapters.get(name, self._plain)
         failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1
-        if name == "program":
+        if name in ("program", "styles"):
             failure = ctypes.addressof(self._empty)
 
         def operation(_context, *arguments):
@@ -157,6 +158,12 @@ class Engine:
     def _program(self, method):
         self._path = ctypes.create_string_buffer(encoded(method()))
         return ctypes.addressof(self._path)
+
+    def _styles(self, method):
+        """Only for a terminal: scripts and files get plain text, and people who do not want colours."""
+        plain = self.captured is not None or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb" or not os.isatty(1)
+        self._styled = ctypes.create_string_buffer(encoded("" if plain else "\t".join(method())))
+        return ctypes.addressof(self._styled)
 
     @staticmethod
     def _read(method, address, buffer, size):

@@ -1,5 +1,8 @@
 """What GDB's front-end gives GDB: its line editor, an unwinder, functions for expressions."""
 import ctypes
+import os
+import re
+import sys
 
 import gdb
 import gdb.unwinder
@@ -73,6 +76,61 @@ class Prompt:
         if self.shown:
             self.again()
             self.readline.rl_redisplay()
+
+
+STYLES = "function", "filename", None, "address", "variable", "metadata", "highlight", "title"
+COLOURS = "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"
+
+
+def styles(front_end):
+    """GDB's own styles, where GDB itself would use them."""
+    if not gdb.parameter("style enabled") or speaks_mi() or called_by_script(front_end) or is_piped():
+        return ()
+    return [style(name) if name else "" for name in STYLES]
+
+
+def style(name):
+    numbers = [colour(gdb.parameter("style %s %s" % (name, ground)), base) for ground, base in (("foreground", 30), ("background", 40))]
+    numbers.append({"bold": "1", "dim": "2"}.get(gdb.parameter("style %s intensity" % name), ""))
+    return ";".join(n for n in numbers if n)
+
+
+def colour(value, base):
+    """A name; newer GDBs have numbers and "#rrggbb", too."""
+    text = str(value)
+    if text in COLOURS:
+        return str(base + COLOURS.index(text))
+    if re.fullmatch("[0-9]+", text):
+        return "%d;5;%s" % (base + 8, text)
+    if re.fullmatch("#[0-9a-fA-F]{6}", text):
+        return "%d;2;%d;%d;%d" % ((base + 8,) + tuple(bytes.fromhex(text[1:])))
+    return ""
+
+
+def speaks_mi():
+    with open("/proc/self/cmdline", "rb") as words:
+        return re.search(rb"\0--?i(nterpreter)?[=\0]mi", words.read()) is not None
+
+
+def called_by_script(front_end):
+    """The output of gdb.execute may be text for a script; GDB does not say. Ours is the outermost function when no script is at work."""
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+    return frame.f_code.co_filename != type(front_end).print.__code__.co_filename
+
+
+def is_piped():
+    """Inside the command `pipe`, which GDB does not say either: a child reads from a pipe of ours."""
+    def end(process, descriptor):
+        try:
+            return os.readlink("/proc/%s/fd/%s" % (process, descriptor))
+        except OSError:
+            return ""
+    with open("/proc/self/task/%d/children" % os.getpid()) as file:
+        children = file.read().split()
+    ours = {end("self", d) for d in os.listdir("/proc/self/fd") if int(d) > 2} if children else ()
+    return any(end(child, 0).startswith("pipe:") and end(child, 0) in ours for child in children)
 
 
 class Unwinder(gdb.unwinder.Unwinder):

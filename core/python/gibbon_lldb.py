@@ -7,6 +7,11 @@ import threading
 import lldb
 
 
+def styles(front_end):
+    """LLDB has one setting for all colours, and in its formats addresses and lines are yellow, files cyan, reasons to stop red."""
+    return ("", "36", "33", "33", "", "", "31", "") if front_end.debugger.GetUseColor() else ()
+
+
 class Borrowed:
     """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but around each LLDB takes its
     handler of the program's input away and puts it back, and in a breakpoint's callback that can go wrong: on a terminal of unknown size the prompt

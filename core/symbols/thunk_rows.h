@@ -13,7 +13,7 @@ struct gib_thunk_shape {
     struct gib_buffer fde;
 };
 
-enum { GIB_THUNK_SHAPES = 8 };
+enum { GIB_THUNK_SHAPES = 64 };
 struct gib_thunk_shapes {
     struct gib_thunk_shape shape[GIB_THUNK_SHAPES]; /* those seen last */
     size_t next;

@@ -86,12 +86,20 @@ static double time_text(void *function, const char *text)
     return (now() - start) / CALLS;
 }
 
+/* With more than ten callers. */
+NOT_INLINED static double time_deep(void *function, int levels)
+{
+    double result = levels ? time_deep(function, levels - 1) : time_numbers(function);
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+    return result;
+}
+
 enum text { NO_TEXT, CONSTANT, STACK, HEAP };
 static struct row {
     const char *name, *declaration;
     struct patch_options options;
     enum text text;
-    bool hand, disabled;
+    bool hand, disabled, deep;
     void *thunk;
     double sample[ROUNDS], plain[ROUNDS];
 } rows[] = {
@@ -107,6 +115,10 @@ static struct row {
     {.name = "count", .declaration = "long f(long a, long b)", .options.count = true},
     {.name = "disabled", .declaration = "long f(long a, long b)", .disabled = true},
     {.name = "backtrace-16", .declaration = "long f(long a, long b)", .options.backtrace = 16},
+    {.name = "ten-frames",
+     .declaration = "long f(long a, long b)",
+     .options.backtrace = 10,
+     .deep = true},
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
@@ -121,7 +133,7 @@ static double once(const struct row *row, bool patched)
         return time_text(function, row->text == CONSTANT ? "sixteen letters"
                                    : row->text == STACK  ? text
                                                          : heap_text);
-    return time_numbers(function);
+    return row->deep ? time_deep(function, 10) : time_numbers(function);
 }
 
 static int by_value(const void *a, const void *b)

@@ -14,7 +14,7 @@ environment = dict(os.environ, BENCH_OUTPUT=output, GIBBON_LIBRARY=os.path.join(
 LLDB = next((name for name in ("lldb-19", "lldb") if shutil.which(name)), None)
 GDB = shutil.which("gdb")
 WRAPS = ["wrap two_integers four_integers six_integers text_constant text_stack text_heap", "wrap counted -count",
-         "wrap disabled -disabled", "wrap traced -backtrace"]
+         "wrap disabled -disabled", "wrap traced -backtrace", "wrap ten_frames -backtrace 10"]
 ROWS = (  # row of the target, what it is, the goal
     ("floor", "the floor: two rdtsc, one 64-byte record by hand", ""),
     ("two_integers", "logged call, 2 integers", "<= 1.25 x floor"),
@@ -23,7 +23,8 @@ ROWS = (  # row of the target, what it is, the goal
     ("text_constant", "logged call, string in read-only data", "<= 25 ns more"),
     ("text_stack", "logged call, string on the stack", "<= 25 ns more"),
     ("text_heap", "logged call, string on the heap", "<= 130 ns more"),
-    ("traced", "logged call, -backtrace", "<= 1 us more"),
+    ("traced", "logged call, -backtrace (6 frames)", ""),
+    ("ten_frames", "logged call, -backtrace of 10 frames", "<= 1 us more"),
     ("counted", "-count", "<= 3 ns"),
     ("disabled", "a disabled patch", ""),
     ("floor_two_threads", "the floor, two threads at once", ""),

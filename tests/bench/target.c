@@ -45,6 +45,7 @@ DECLARE(text_heap, (const char *s, long b))
 DECLARE(counted, (long a, long b))
 DECLARE(disabled, (long a, long b))
 DECLARE(traced, (long a, long b))
+DECLARE(ten_frames, (long a, long b))
 DECLARE(slow, (long a, long b))
 long by_hand(long a, long b);
 PAIR(two_integers, (long a, long b), a + b)
@@ -56,6 +57,7 @@ PAIR(text_heap, (const char *s, long b), b)
 PAIR(counted, (long a, long b), a + b)
 PAIR(disabled, (long a, long b), a + b)
 PAIR(traced, (long a, long b), a + b)
+PAIR(ten_frames, (long a, long b), a + b)
 PAIR(slow, (long a, long b), a + b)
 
 struct record {
@@ -119,7 +121,24 @@ TIMED_PAIR(text_heap, heap, i)
 TIMED_PAIR(counted, i, 2)
 TIMED_PAIR(disabled, i, 2)
 TIMED_PAIR(traced, i, 2)
+TIMED_PAIR(ten_frames, i, 2)
 TIMED(by_hand, by_hand(i, 2))
+
+/* With ten callers and more. */
+NOT_INLINED static double deep(int levels, double (*time)(void))
+{
+    double result = levels ? deep(levels - 1, time) : time();
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+    return result;
+}
+static double time_ten_frames_deep(void)
+{
+    return deep(10, time_ten_frames);
+}
+static double time_plain_ten_frames_deep(void)
+{
+    return deep(10, time_plain_ten_frames);
+}
 
 static const struct {
     const char *name;
@@ -139,6 +158,7 @@ static const struct {
     ROW(counted),
     ROW(disabled),
     ROW(traced),
+    {"ten_frames", time_ten_frames_deep, time_plain_ten_frames_deep},
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 

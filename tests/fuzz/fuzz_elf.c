@@ -67,6 +67,10 @@ static void ask_about(struct gib_elf *elf, uint64_t vaddr)
     gib_elf_function_range(elf, vaddr, &start, &end);
     gib_elf_read(elf, vaddr, bytes, sizeof bytes);
     gib_elf_line(elf, vaddr, &file, &line);
+    struct gib_elf_frame frames[6];
+    size_t frame_count = gib_elf_frames(elf, vaddr, frames, 6);
+    for (size_t i = 0; i < frame_count; i++)
+        free(frames[i].name);
     gib_elf_declared_in(elf, vaddr, "a.c");
     gib_elf_ifunc_slots(elf, vaddr, ignore_slot, &start);
     gib_prototype_free(gib_elf_prototype(elf, vaddr));

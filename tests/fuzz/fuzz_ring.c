@@ -116,12 +116,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     for (uint32_t i = 0; i < sizeof declarations / sizeof *declarations; i++)
         add_site(log, i, declarations[i]);
+    gib_log_indent(log, size % 2);
     gib_log_drain(log);
     gib_log_ended(log);
+    free(gib_log_next_marked(log));
     char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
     gib_log_render(log, GIB_LOG_TEXT, 0, 0, out);
+    gib_log_render(log, GIB_LOG_TEXT, 3, 2, out);
     gib_log_render(log, GIB_LOG_JSONL, 3, 2, out);
     gib_log_render(log, GIB_LOG_JSONL, 0, 0, out);
     fclose(out);

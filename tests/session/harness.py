@@ -239,6 +239,7 @@ class Interactive:
         """Without a size (rows, columns) LLDB reads its lines without an editor: where it cannot be interrupted. GDB has one in any case."""
         self.debugger = debugger
         self.text, self.seen = "", 0
+        self.raw = ""  # with escape sequences
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(debugger.directory)
@@ -257,6 +258,7 @@ class Interactive:
         except OSError:
             data = b""
         # What a line editor sends to draw its line is not text.
+        self.raw += data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "surrogateescape")).replace("\r\n", "\n")
         self.text += text.replace("\r", "\n")
         return bool(data)

@@ -88,7 +88,7 @@ def test_every_jsonl_field_is_documented():
     written = set(re.findall(r'\\"(\w+)\\":', source)) | set(re.findall(r'write_string_field\(out, "(\w+)"', source))
     assert {"type", "arguments", "backtrace"} <= written
     table = set()
-    for cell in re.findall(r"^\| (`[^|]+`) \| \w+ \|", sections(COMMANDS)["log"], flags=re.M):
+    for cell in re.findall(r"^\| (`[^|]+`) \| \w+(?:, \w+)? \|", sections(COMMANDS)["log"], flags=re.M):
         table |= {word.split(".")[-1] for word in re.findall(r"`([\w.]+)`", cell)}
     assert written - {"address", "symbol"} == table
     assert "`address`" in sections(COMMANDS)["log"] and "`symbol`" in sections(COMMANDS)["log"]

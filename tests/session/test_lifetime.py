@@ -236,3 +236,10 @@ def test_a_signal_that_comes_meanwhile_is_not_lost(debugger, target, server):
     process = server()
     debugger.session(None, ["attach %d" % process.pid, "python import os; os.kill(%d, 10)" % process.pid, "gibbon wrap tick", "detach"])
     assert process.wait(20) == -10
+
+
+def test_the_last_lines_of_a_session(debugger, target):
+    """The program ends inside calls, and the debugger right after it: what the reader finds out last is shown all the same."""
+    for _ in range(4):
+        result = debugger.session(target("unfinished"), ["gibbon wrap outer inner", "run"])
+        assert [line.split(" ", 3)[3] for line in result.log[-2:]] == ["outer(n=3) <unfinished ...>", "inner(n=3) <unfinished ...>"], result.text

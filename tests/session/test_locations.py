@@ -45,6 +45,17 @@ def test_file_and_function(debugger, target):
     assert re.search(r"^2 +2 ", result[7], re.M) and result.out == "2 103\n"
 
 
+@pytest.mark.parametrize("cc, flags", [("gcc", ("-flto",)), ("clang", ("-funique-internal-linkage-names",))], ids=["lto", "unique"])
+def test_names_made_unique(debugger, target, cc, flags):
+    """`local.lto_priv.0` and `local.__uniq.71` are names of the linker's; the function is `local`."""
+    program = target("unit_a.c", "unit_b.c", cc=cc, opt="-O1", flags=flags)
+    assert len(re.findall(r" t (?:local|_ZL5locali)\.\w+\.\d+$", subprocess.run(["nm", program], capture_output=True, text=True).stdout, re.M)) == 2
+    result = debugger.session(program, ["break main", "run", "gibbon wrap local -quiet", "gibbon delete 1", "gibbon wrap unit_*!local* -quiet", "gibbon delete 2", "gibbon wrap unit_b.c:local", "continue"])
+    assert "Patch 1: wrap local <MULTIPLE>, 2 functions." in result[2]
+    assert "Patch 2: wrap unit_*!local* <MULTIPLE>, 2 functions." in result[4]
+    assert result.bodies("local") == ["local(n=2) = 102"]
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_cxx_names(debugger, target, debug):
     program = target("cxx.cc", debug=debug)

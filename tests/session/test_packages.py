@@ -397,6 +397,7 @@ def test_loaded_already(debugger, patched, package):
 def test_mistakes_in_a_package(debugger, patched, package, source, message):
     result = debugger.session(patched(), ["!gibbon load " + package("wrong.c", source), "gibbon list"])
     assert message in result[0], result[0]
+    assert "wrong.c" in result[0] and "wrong-" not in result[0], "the file that the user wrote is named"
     assert result[1] == "No patches.\n"
 
 
@@ -418,6 +419,23 @@ def test_a_misspelt_function_of_a_module_that_is_there(debugger, patched, packag
     result = debugger.session(patched(), ["gibbon load " + source, "run", "gibbon list"])
     assert "gibbon: patch 1 found no function libc.so.6!getpidd in any module of the program. Did you mean getpid?" in result.text
     assert "patch 2" not in result.text
+
+
+def test_what_is_missing_is_told_of_the_source(debugger, patched, package):
+    source = package("wants.c", "int nosuch(void);\n" + ADD % "+ nosuch()")
+    result = debugger.session(patched(), ["gibbon load " + source, "break main", "run", "gibbon list", "continue", "gibbon list"])
+    assert "1 waiting: wants.c needs a symbol that the program does not have: nosuch." in result[3]
+    assert "never was in place: wants.c needs" in result.text and "wants-" not in result.text
+
+
+def test_one_file_by_two_paths(debugger, patched, package, tmp_path):
+    """One package; listed once below its directory, with another one of that directory."""
+    one, two = package("one.c", ADD % "+ 100"), package("two.c", '#include <gibbon/package.h>\nGIBBON_MOCK("libc.so.6", getppid, 1);\n')
+    folder, name = os.path.split(one)
+    (tmp_path / "way").symlink_to(folder)
+    result = debugger.session(patched(), ["gibbon load " + one, "gibbon load %s/./%s" % (folder, name), "gibbon load %s/way/%s" % (tmp_path, name), "gibbon load " + two, "gibbon packages"])
+    assert result[1] == result[2] == "Package one is loaded already; delete its patches to load it anew.\n"
+    assert result[4].count(folder + "\n") == 1 and "  one.c " in result[4] and "  two.c " in result[4]
 
 
 def test_a_constructor_is_refused_when_it_is_loaded(debugger, target, tmp_path):

@@ -88,6 +88,19 @@ def test_clones(debugger, referring):
     assert result.bodies("fill") == ["fill(n=1, with=2) = %s" % result.only("fill").rsplit(" ", 1)[1]]
 
 
+def test_only_clones_are_there(debugger, target):
+    """The compiler has replaced the function itself by copies for its callers."""
+    program = target("unit_a.c", "unit_b.c", opt="-O2", flags=("-flto",))
+    names = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
+    clones = re.findall(r" t (local\.\S+)$", names, re.M)
+    assert len(clones) == 2 and not re.search(r" t local$", names, re.M)
+    result = debugger.session(program, ["break main", "run", "!gibbon wrap local", "gibbon wrap %s" % clones[0], "continue"])
+    assert 'Function "local" not found in any loaded module. Only clones of it are there: %s.' % ", ".join(clones) in result[2]
+    assert len(result.calls(clones[0])) == 1
+    result = debugger.session(program, ["gibbon wrap local", "run", "gibbon list"])
+    assert "gibbon: patch 1 found no function local in any module of the program. Only clones of it are there: %s." % ", ".join(clones) in result.text
+
+
 def test_clones_have_arguments_of_their_own(debugger, referring):
     """Debug information has the source's parameters, of which the compiler has taken some away."""
     program = referring("gcc", ["-O3", "--param", "ipa-cp-eval-threshold=1"])

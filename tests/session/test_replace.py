@@ -161,3 +161,11 @@ def test_bt_and_finish(debugger, target):
     result = debugger.session(target("results"), ["gibbon replace add multiply", "break multiply", "run", "backtrace", "finish", "continue", "continue"])
     assert re.search(r"#0:? .*multiply.*\n(.*gibbon:add.*\n)?.*#\d:? .*main", result[3]), result[3]
     assert subprocess.run(["grep", "-c", "add 10 "], input=result.out, capture_output=True, text=True).stdout == "1\n"
+
+
+def test_a_misspelt_replacement(debugger, target):
+    """It is waited for, as it may come with a library; a name like it is offered."""
+    result = debugger.session(target("calls"), ["break main", "run", "gibbon replace work worc", "gibbon wrap work -handler puts0 -quiet", "gibbon replace work nothing_like_it", "continue"], args=["3"])
+    assert "  1 waiting: worc is in no loaded module yet.\n  Did you mean work?\n" in result[2]
+    assert "  Did you mean puts?\n" in result[3] and "Did you mean" not in result[4]
+    assert result.out == "3 calls, last 3\n"

@@ -75,6 +75,11 @@ def test_whole_sets_and_patches_that_look(debugger, target):
     assert "Not seen" not in result[2]
     fortified = target("results", opt="-O2", flags=["-D_FORTIFY_SOURCE=2"])
     assert "  Not seen: __printf_chk, which the program uses too; printf is patched alone.\n" in debugger.session(fortified, ["gibbon wrap printf"])[0]
+    # told once: at the definition, or when the function is there
+    result = debugger.session(fortified, ["gibbon wrap printf", "break main", "run", "gibbon delete", "gibbon wrap printf", "continue"])
+    told = [line for line in result.text.splitlines() if "__printf_chk" in line and "patched" in line]
+    assert [line for line in told if "Not seen" in line] == ["  Not seen: __printf_chk, which the program uses too; printf is patched alone."] and len(told) == 2, result.text
+    assert "Other functions for the same are not patched: __printf_chk (called by" in result[4]
 
 
 def test_a_package_is_judged_as_a_whole(debugger, target, tmp_path):

@@ -434,8 +434,8 @@ char *agent_lines(struct agent *a)
         if (sscanf(head, "gibbon: [%d] %n%c", &tid, &skip, &sign) == 2) {
             from += skip;
             int more = 0;
-            if ((sign == '+' || sign == '-') && sscanf(head + skip, "%lf %n", &seconds, &more) == 1)
-                from += more;
+            if ((sign == '+' || sign == '-') && sscanf(head + skip, "%lf%n", &seconds, &more) == 1)
+                from += more + 1; /* spaces behind that one are the line's own */
         }
         char *stop = end;
         if (stop > from && stop[-1] == '>') {

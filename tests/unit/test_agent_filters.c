@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -161,8 +162,10 @@ static void on_signal(int signal)
 
 /* The agent's frames of the last record, and glibc's without the function itself and the thunk's.
  */
+static unsigned last_signals; /* kernel's frames in it */
 static void compare_frames(const char *what)
 {
+    bool expected_exact = false;
     struct gib_thread *t = agent_block(&a, 0);
     const struct gib_record *record = NULL;
     for (uint64_t at = 0; at < t->head; at += (uint64_t)record->lines * GIB_LINE)
@@ -174,8 +177,18 @@ static void compare_frames(const char *what)
     assert_non_null(record);
     const struct gib_chunk *chunk = (const struct gib_chunk *)(record->word + 3);
     assert_int_equal(chunk->type, GIB_CHUNK_BACKTRACE);
-    const uint64_t *mine = (const uint64_t *)(chunk + 1);
+    uint64_t mine[GIB_MAX_FRAMES];
     size_t count = chunk->size / 8;
+    last_signals = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&mine[i], (const uint64_t *)(chunk + 1) + i, 8);
+        bool kernel = mine[i] & GIB_FRAME_SIGNAL, exact = mine[i] & GIB_FRAME_EXACT;
+        if (exact && !expected_exact)
+            fail_msg("%s: frame %zu is no return address", what, i);
+        expected_exact = kernel; /* what it has interrupted */
+        last_signals += kernel;
+        mine[i] &= ~(GIB_FRAME_SIGNAL | GIB_FRAME_EXACT);
+    }
     int first = 0;
     while (first < frame_count && (uint64_t)frames[first] != mine[0])
         first++;
@@ -228,6 +241,86 @@ static void test_backtraces(void **state)
         raise(SIGUSR1);
     }
     compare_frames("in a signal handler");
+    assert_int_equal(last_signals, 1);
+}
+
+/* ---- stacks that make no sense
+ * --------------------------------------------------------------------------------------------- */
+
+/* Calls `function` on another stack, with another frame pointer. The table says the stack goes on
+ * above, the second one that frames are found by rbp. */
+void calls_on(void *function, void *stack, uint64_t rbp);
+void calls_by_rbp(void *function, void *stack, uint64_t rbp);
+#define CALLS_ON(name, rule)                                                                       \
+    __asm__(".text\n" name ":\n.cfi_startproc\n push %rbp\n push %r12\n mov %rsp, %r12\n"          \
+            "mov %rdi, %rax\n mov %rsi, %rsp\n mov %rdx, %rbp\n mov $5, %edi\n" rule               \
+            " call *%rax\n mov %r12, %rsp\n pop %r12\n pop %rbp\n ret\n.cfi_endproc\n")
+CALLS_ON("calls_on", ".cfi_def_cfa rsp, 32\n");
+CALLS_ON("calls_by_rbp", ".cfi_def_cfa rbp, 16\n.cfi_offset rbp, -16\n");
+
+static uint64_t signal_return(void)
+{
+    struct {
+        uint64_t handler, flags, restorer, mask;
+    } action;
+    assert_int_equal(syscall(SYS_rt_sigaction, SIGUSR1, NULL, &action, 8), 0);
+    return action.restorer;
+}
+
+static void test_corrupt_stacks(void **state)
+{
+    enum { PAGE = 4096, PAGES = 4, SIZE = PAGE * PAGES };
+    agent_add_unwind_rows(&a);
+    patch((struct patch_options){.backtrace = 64});
+    signal(SIGUSR1, on_signal);
+    char *stack =
+        mmap(NULL, SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(stack != MAP_FAILED && !mprotect(stack + SIZE, PAGE, PROT_NONE));
+    const uint64_t end = (uint64_t)stack + SIZE;
+    const uint64_t evil[] = {0,
+                             1,
+                             8,
+                             UINT64_MAX,
+                             UINT64_MAX - 7,
+                             1ull << 63,
+                             0x00007ffffffffff8,
+                             0x0000800000000000,
+                             0xffff800000000000,
+                             end,
+                             end - 8,
+                             end - 16,
+                             end + PAGE,
+                             (uint64_t)stack,
+                             (uint64_t)stack - 8,
+                             signal_return(),
+                             signal_return() + 1,
+                             (uint64_t)&qsort + 40,
+                             (uint64_t)compare_pointers + 9,
+                             (uint64_t)calls_on + 30,
+                             (uint64_t)calls_by_rbp + 30,
+                             (uint64_t)thunk,
+                             (uint64_t)thunk + 20,
+                             1ull << 62};
+    enum { EVIL = sizeof evil / sizeof *evil };
+    srandom(3);
+    for (int round = 0; round < 4000; round++) {
+        uint64_t *word = (uint64_t *)stack;
+        /* The function and the agent write below `at`; what lies above is what the tables lead to.
+         */
+        size_t at = SIZE / 8 - 2 * (1 + (size_t)random() % 40);
+        for (size_t i = at - 8; i < SIZE / 8; i++) {
+            long kind = random() % 3;
+            word[i] = kind ? evil[(size_t)random() % EVIL]
+                           : (uint64_t)(word + i + random() % 24 - 4) + (random() % 8 ? 0 : 3);
+        }
+        uint64_t bp =
+            random() % 2 ? evil[(size_t)random() % EVIL] : (uint64_t)(word + at + random() % 16);
+        (random() % 2 ? calls_on : calls_by_rbp)((void *)thunk, word + at, bp);
+    }
+    char *lines = agent_lines(&a);
+    assert_true(occurrences(lines, "    #0 ") > 0);
+    free(lines);
+    munmap(stack, SIZE + PAGE);
 }
 
 static void test_depth(void **state)
@@ -250,9 +343,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, agent_setup, agent_teardown, &a)
     const struct CMUnitTest tests[] = {
-        TEST(test_after),  TEST(test_every), TEST(test_times),     TEST(test_after_every_times),
-        TEST(test_thread), TEST(test_from),  TEST(test_from_edge), TEST(test_backtraces),
-        TEST(test_depth),
+        TEST(test_after),     TEST(test_every),
+        TEST(test_times),     TEST(test_after_every_times),
+        TEST(test_thread),    TEST(test_from),
+        TEST(test_from_edge), TEST(test_backtraces),
+        TEST(test_depth),     TEST(test_corrupt_stacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

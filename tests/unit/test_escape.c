@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "log/log.h"
+#include "log/marks.h"
 
 typedef void escape(FILE *out, const char *bytes, size_t size);
 static char *escaped(escape *function, const char *bytes, size_t size)
@@ -145,11 +146,37 @@ static void test_random(void **state)
     }
 }
 
+static void translated(const char *text, const char *styles, const char *wanted)
+{
+    char *shown = gib_marks_translate(text, styles);
+    assert_string_equal(shown, wanted);
+    free(shown);
+}
+/* Pieces of a line in a debugger's styles. */
+static void test_marks(void **state)
+{
+    const char *line = "\x10work\x0f(\x14n\x0f=1) at \x11"
+                       "a.c\x0f:\x12"
+                       "7\x0f\n";
+    translated(line, "", "work(n=1) at a.c:7\n");
+    translated(line, NULL, "work(n=1) at a.c:7\n");
+    translated(line, "33\t32\t\t34\t36",
+               "\033[33mwork\033[m(\033[36mn\033[m=1) at \033[32ma.c\033[m:7\n");
+    translated(line, "\t\t1;38;5;208", "work(n=1) at a.c:\033[1;38;5;208m7\033[m\n");
+    translated(line, "33m\033[2J\t32;\007", "work(n=1) at a.c:7\n"); /* no numbers: no style */
+    translated("\x17"
+               "cut",
+               "1\t1\t1\t1\t1\t1\t1\t1\t1\t1", "\033[1mcut\033[m");
+    translated("caf\xc3\xa9 \x18\x0e", "1", "caf\xc3\xa9 \x18\x0e");
+    translated("", "1", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),      cmocka_unit_test(test_name),
         cmocka_unit_test(test_message),   cmocka_unit_test(test_json),
-        cmocka_unit_test(test_all_pairs), cmocka_unit_test(test_random)};
+        cmocka_unit_test(test_all_pairs), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_marks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,78 @@ static void test_unfinished(void **state)
                  "work(n=1) = 1\nouter(n=1) = 1\nwork(n=13) = 13\nouter(n=13) <unfinished ...>\n");
 }
 
+/* A call inside which others were recorded has a line when it begins and one when it has ended. */
+static void test_indent(void **state)
+{
+    outer_thunk(1);
+    gib_log_drain(a.log);
+    gib_log_indent(a.log, true);
+    outer_thunk(2);
+    thunk(3);
+    gib_log_drain(a.log);
+    const char *flat = "work(n=1) = 1\nouter(n=1) = 1\n"; /* from before */
+    char nested[400], *lines = agent_lines(&a);
+    snprintf(nested, sizeof nested, "%souter(n=2) {\n  work(n=2) = 2\n} outer = 2\nwork(n=3) = 3\n",
+             flat);
+    assert_string_equal(lines, nested);
+    free(lines);
+    /* Only ends are calls: of two, the first is in a call whose beginning is not shown. */
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(gib_log_render(a.log, GIB_LOG_TEXT, 2, 0, out), 2);
+    fclose(out);
+    assert_non_null(strstr(text, " outer(n=2) = 2 <"));
+    assert_int_equal(occurrences(text, "\n"), 2);
+    free(text);
+    /* The beginning is no object of its own. */
+    char *json = agent_jsonl(&a);
+    assert_int_equal(occurrences(json, "\n"), 5);
+    free(json);
+    gib_log_indent(a.log, false);
+    agent_expect(&a,
+                 "work(n=1) = 1\nouter(n=1) = 1\nwork(n=2) = 2\nouter(n=2) = 2\nwork(n=3) = 3\n");
+}
+
+/* Live, from the middle of a call on; and threads that end inside. */
+static char live[4000];
+NOT_INLINED static int switches(int n)
+{
+    thunk(n);
+    gib_log_drain(a.log);
+    gib_log_indent(a.log, n > 0);
+    return outer_thunk(n);
+}
+static void test_indent_switched(void **state)
+{
+    __typeof__(&work) switches_thunk =
+        agent_patch(&a, switches, "int switches(int n)", (struct patch_options){0});
+    for (int on = 1; on >= 0; on--) {
+        switches_thunk(on);
+        gib_log_drain(a.log);
+        char *text = gib_log_next_text(a.log);
+        snprintf(live, sizeof live, "%s", text ? text : "");
+        free(text);
+        assert_int_equal(occurrences(live, " {\n"), on);
+        assert_int_equal(occurrences(live, "} outer = 1 <"), on);
+        assert_int_equal(occurrences(live, "switches(n="), 1); /* it had begun before */
+    }
+}
+static void test_indent_unfinished(void **state)
+{
+    gib_log_indent(a.log, true);
+    pid_t pid = fork();
+    if (pid == 0) {
+        outer_thunk(13);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    gib_log_ended(a.log);
+    agent_expect(&a, "outer(n=13) {\n  work(n=13) = 13\n} outer <unfinished ...>\n");
+}
+
 static void test_last(void **state)
 {
     for (int i = 0; i < 10; i++)
@@ -386,6 +458,9 @@ int main(void)
                                        cmocka_unit_test(test_pointers_and_records),
                                        TEST(test_unfinished),
                                        TEST(test_last),
+                                       TEST(test_indent),
+                                       TEST(test_indent_switched),
+                                       TEST(test_indent_unfinished),
                                        TEST(test_next_text_and_clear),
                                        TEST(test_ambiguous_names),
                                        TEST(test_full_disk),

@@ -92,6 +92,10 @@ static void its_print(void *context, const char *text, enum gib_print_style styl
     if (style == GIB_PRINT_WARNING)
         fputs(text, stderr);
 }
+static const char *no_styles(void *context)
+{
+    return "";
+}
 static int no_query(void *context, const char *question)
 {
     return -1;
@@ -152,6 +156,7 @@ struct traced *traced_start(const char *program, const char *root)
         .watch = no_watch,
         .symbols = its_symbols,
         .print = its_print,
+        .styles = no_styles,
         .query = no_query,
         .wake = no_wake,
     };

@@ -132,28 +132,29 @@ static bool may_jump_by_table(const uint8_t *code, size_t size)
     return false;
 }
 
+/*
+ *   48 8d 05 disp32   lea rax, [rip + disp32], and so for other registers
+ *
+ * Read at any byte, as gib_branches_find does: nobody mistakes what is no instruction for a table,
+ * as all that a table leads to must be instructions.
+ */
 size_t gib_find_tables(const uint8_t *code, size_t size, uint64_t address, uint64_t *tables,
                        size_t max)
 {
-    struct x86_function function = {.bytes = code, .size = size, .address = address};
-    struct x86_instruction instruction;
     size_t count = 0;
-    if (!may_jump_by_table(code, size) ||
-        !ZYAN_SUCCESS(
-            ZydisDecoderInit(&function.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+    if (!may_jump_by_table(code, size))
         return 0;
-    for (size_t at = 0; at < size;) {
-        if (!gib_x86_decode(&function, at, &instruction)) {
-            at++;
+    for (size_t at = 0; at + 6 <= size && count < max; at++) {
+        int32_t displacement;
+        if (code[at] != 0x8d || (code[at + 1] & 0xc7) != 0x05)
             continue;
-        }
-        at += instruction.decoded.length;
-        bool formed = instruction.kind == X86_DATA &&
-                      instruction.decoded.mnemonic == ZYDIS_MNEMONIC_LEA && count < max;
-        for (size_t i = 0; i < count && formed; i++)
-            formed = tables[i] != instruction.target;
-        if (formed)
-            tables[count++] = instruction.target;
+        memcpy(&displacement, code + at + 2, 4);
+        uint64_t target = address + at + 6 + (uint64_t)(int64_t)displacement;
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++)
+            known = tables[i] == target;
+        if (!known)
+            tables[count++] = target;
     }
     return count;
 }

@@ -104,11 +104,11 @@ static bool is_plain(const struct gib_node *node)
 {
     if (!node)
         return true;
+    if (node->is_real)
+        return false;
     switch (node->operation) {
-    case GIB_OP_REAL:
     case GIB_OP_FIELD:
     case GIB_OP_LOAD:
-    case GIB_OP_REAL_OF_BITS:
     case GIB_OP_TEXT:
     case GIB_OP_INSIDE:
         return false;

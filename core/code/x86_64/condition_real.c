@@ -52,6 +52,7 @@ static void of_unsigned(struct gib_condition_emitter *g, uint8_t prefix)
 {
     struct label large = {0}, done = {0};
     static const struct gib_place counter = {GIB_REGISTER, RCX, 0};
+    g->changed |= 1u << RCX;
     BYTES(g->e, 0x48, 0x85, 0xc0);
     gib_jump_label(g->e, 0x88, &large);
     gib_put_instruction(g, prefix, true, false, 0x0f2a, 0, &accumulator);

@@ -174,6 +174,25 @@ static void look_at_jump(struct study *s, size_t at, size_t size)
         s->out->escapes = true;
 }
 
+/*
+ * Whether the operands matter: one may be in memory at rsp or rbp, or be rsp itself; or it is a
+ * push, a pop or a branch. Most instructions are none of that, and operands take as long to decode
+ * as all the rest.
+ */
+static bool is_of_interest(const ZydisDecodedInstruction *i)
+{
+    enum { SP = 4, BP = 5, IN_REGISTER = 3, POP_MEMORY = 0x8f };
+    if (!(i->attributes & ZYDIS_ATTRIB_HAS_MODRM) || i->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+        i->opcode >= 0xc0 || i->opcode == POP_MEMORY)
+        return true;
+    uint8_t mod = i->raw.modrm.mod, reg = i->raw.modrm.reg, rm = i->raw.modrm.rm;
+    if (reg == SP || reg == BP) /* or a part of the opcode: sub */
+        return true;
+    if (mod != IN_REGISTER && rm == SP)
+        return i->raw.sib.base == SP || i->raw.sib.base == BP;
+    return rm == SP || (rm == BP && mod != 0);
+}
+
 void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *rows, size_t count,
                         struct gib_stack_use *out)
 {
@@ -182,16 +201,23 @@ void gib_stack_use_find(const uint8_t *code, size_t size, const struct gib_cfa *
     memset(out, 0, sizeof *out);
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     size_t at = 0;
-    while (at < size && ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + at, size - at,
-                                                            &s.instruction, s.operand))) {
+    for (ZydisDecoderContext context;
+         at < size && ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, code + at,
+                                                                 size - at, &s.instruction));
+         at += s.instruction.length) {
         take_row(&s, (uint32_t)at);
+        if (!is_of_interest(&s.instruction))
+            continue;
+        memset(s.operand, 0, 2 * sizeof *s.operand); /* it may have none */
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &s.instruction, s.operand,
+                                                     s.instruction.operand_count)))
+            break;
         for (uint8_t i = 0; i < s.instruction.operand_count_visible; i++)
             if (s.operand[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
                 look_at_memory(&s, &s.operand[i]);
         look_at_stack_pointer(&s);
         look_at_jump(&s, at, size);
         follow(&s);
-        at += s.instruction.length;
     }
     out->known = at >= size && count;
 }

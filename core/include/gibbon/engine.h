@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 8
+#define GIB_ENGINE_INTERFACE 9
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for

@@ -137,6 +137,14 @@ struct gib_target_operations {
 
     /* Shows text to the user (ends with a newline). */
     void (*print)(void *context, const char *text, enum gib_print_style style);
+    /*
+     * How the debugger shows pieces of text there where it goes now: the numbers of an escape
+     * sequence "ESC [ numbers m" for a function's name, a file's, a line's number, an address, a
+     * variable's name, a note about something (metadata), something to be noticed, and a table's
+     * heading; tabs between them, nothing for a piece that is shown like others. "" where it shows
+     * no colours. Asked whenever text is to be shown; valid until the next call.
+     */
+    const char *(*styles)(void *context);
     /* Asks a yes-no question: 1, 0, or -1 when nobody can be asked. */
     int (*query)(void *context, const char *question);
 
