@@ -24,7 +24,7 @@ import gibbon_gdb  # noqa: E402: behind the path to it
 
 
 class Watch(gdb.Breakpoint):
-    """An internal breakpoint that the engine asked for; it never stops the program for the user."""
+    """An internal breakpoint that the engine asked for. Where it stops the program for the user, that is a patch's doing."""
 
     def __init__(self, front_end, address):
         super().__init__("*0x%x" % address, internal=True)
@@ -35,9 +35,17 @@ class Watch(gdb.Breakpoint):
         self.front_end.in_stop = True
         try:
             self.front_end.event(binding.REACHED, self.address)
+            text, commands = self.front_end.engine.stop()
+            if self.front_end.moved:  # GDB has not seen what the thread wrote to its stack
+                gdb.execute("maintenance flush dcache", to_string=True)
+            if text is not None:
+                self.front_end.stopped_by = text
+                shows = "" if commands.startswith("silent\n") else "python gdb.gibbon_front_end.show_patch()\n"
+                self.commands = shows + commands  # the frame cannot be shown before, as any command would begin these
+                self.silent = not self.front_end.machine_interface  # GDB would show its own number for this one
         finally:
-            self.front_end.in_stop = False
-        return False
+            self.front_end.in_stop = self.front_end.moved = False
+        return text is not None
 
 
 class FrontEnd(api.FrontEnd):
@@ -386,6 +394,16 @@ class FrontEnd(api.FrontEnd):
             self.in_event -= 1
             self.kind = outer
 
+    machine_interface = gibbon_gdb.has_machine_interface()
+    stopped_by = ""  # what GDB says of a breakpoint before the frame
+
+    def show_patch(self):
+        self.settle_symbols()
+        text, self.stopped_by = "\n" + self.stopped_by, ""
+        if max(t.num for t in gdb.selected_inferior().threads()) > 1:
+            text = '\nThread %d "%s" hit %s' % (gdb.selected_thread().num, gdb.selected_thread().name, text[1:])
+        self.print(text + gdb.execute("frame", to_string=True).partition("  ")[2], binding.PLAIN)
+
     def on_stop(self, event):
         self.event(binding.STOPPED)
         moved, self.moved = self.moved, False
@@ -456,6 +474,10 @@ class Command(gdb.Command):
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
+        if self.name == "commands" and not argument.strip("0123456789 \t"):
+            if from_tty and sys.stdin.isatty():
+                gdb.write("Type commands for when the patch stops, one per line.\nEnd with a line saying just \"end\".\n")
+            argument += "".join(" " + api.quoted(line) for line in gibbon_gdb.Lines().block())
         execute(self.front_end, self.name + " " + argument, from_tty)
 
     def complete(self, text, word):

@@ -41,6 +41,7 @@ class FrontEnd(api.FrontEnd):
         self.closed = False
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
+        self.stopped = {}  # thread id -> what is shown of its stop, which a patch has made; its commands
         self.symbol_modules = []
         self.packages = []  # modules that are files of the user's
         self.engine = binding.Engine(self, "lldb")
@@ -205,6 +206,18 @@ class FrontEnd(api.FrontEnd):
         self.print(result.GetOutput() or "", binding.PLAIN)
         if not result.Succeeded():
             raise RuntimeError(re.sub("^error: ", "", (result.GetError() or "the command failed").strip()))
+
+    def execute_all(self, commands, context, stream):
+        """The commands of a patch that has stopped the thread; false: it shall go on."""
+        result = lldb.SBCommandReturnObject()
+        for command in commands:
+            if command.strip() in ("c", "continue", "process continue"):
+                return False
+            if command.strip() not in ("", "silent"):
+                self.debugger.GetCommandInterpreter().HandleCommand(command, context, result)
+                stream.Print((result.GetOutput() or "") + (result.GetError() or ""))
+                result.Clear()
+        return True
 
     def note_original(self, location, address):
         """LLDB has no functions of a plugin's in expressions. A variable of its own is as near as it gets: `expression $_gibbon_original_f(3)`."""
@@ -444,16 +457,62 @@ class StopHook:
         pass
 
     def handle_stop(self, context, stream):
+        thread = context.GetThread()
         _front_end.tidy()
-        _front_end.event(binding.STOPPED, thread=context.GetThread())
+        _front_end.event(binding.STOPPED, thread=thread)
         _front_end.tend_breakpoints()
-        return True
+        text, commands = _front_end.stopped.pop(thread.GetThreadID(), (None, ""))
+        if text is not None:  # a breakpoint of the user's is there, too
+            stream.Print("%s: stops thread #%d, too\n" % (text.rstrip(", \n"), thread.GetIndexID()))
+        return _front_end.execute_all(commands.split("\n"), context, stream)
 
 
 def on_watch(frame, location, extra, internal):
-    """A breakpoint of the engine's was reached; the user never sees it."""
-    _front_end.event(binding.REACHED, frame.GetPC(), frame.GetThread())
-    return False
+    """A breakpoint of the engine's was reached. The user sees it where a patch stops."""
+    thread = frame.GetThread()
+    address = frame.GetPC()
+    _front_end.event(binding.REACHED, address, thread)
+    text, commands = _front_end.engine.stop()
+    if text is None:
+        return False
+    if commands is None:  # it is not there yet
+        # As at a breakpoint, a step or `finish` under way is over: it would have the last word.
+        discard = "thread plan discard 1", lldb.SBExecutionContext(thread), lldb.SBCommandReturnObject(), False
+        _front_end.debugger.GetCommandInterpreter().HandleCommand(*discard)
+        thread.StepUsingScriptedThreadPlan("%s.PatchStop" % __name__, lldb.SBStructuredData(), False)
+        return False
+    _front_end.stopped[thread.GetThreadID()] = text, commands
+    return True
+
+
+class PatchStop:
+    """Takes a thread from where a patch stops it to where the user shall see it, and says why it has stopped, which a breakpoint cannot."""
+
+    def __init__(self, plan, internal):
+        self.plan, self.text = plan, ""
+
+    def explains_stop(self, event):
+        return self.plan.GetThread().GetStopReason() in (lldb.eStopReasonTrace, lldb.eStopReasonNone)
+
+    def should_step(self):
+        return True
+
+    def is_stale(self):
+        return False
+
+    def should_stop(self, event):
+        thread = self.plan.GetThread()
+        _front_end.event(binding.STOPPING, thread=thread)
+        text, commands = _front_end.engine.stop()
+        self.plan.SetPlanComplete(True)
+        if text is None:
+            return False
+        self.text = text[0].lower() + text[1:].rstrip(", \n")
+        _front_end.stopped[thread.GetThreadID()] = None, commands
+        return True
+
+    def stop_description(self, stream):
+        stream.Print(self.text)
 
 
 class Command:

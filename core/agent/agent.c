@@ -11,7 +11,8 @@ int gib_find_object(uint64_t pc, struct gib_found_object *object, struct gib_sha
 __asm__(".pushsection .head, \"a\"\n"
         ".long 0x47424e32, gib_enter, gib_leave, gib_count, gib_find_fde, gib_find_object, "
         "gib_texts, gib_mark_enter, gib_mark_leave, gib_handle, gib_call_original, "
-        "ffi_go_closure_unix64, ffi_go_closure_unix64_sse, gib_image_size\n"
+        "ffi_go_closure_unix64, ffi_go_closure_unix64_sse, gib_stop_pad, gib_stop_return_pad, "
+        "gib_image_size\n"
         ".popsection\n");
 
 static char *capture_backtrace(struct gib_view *view, const struct gib_frame *frame, uint32_t depth,
@@ -97,13 +98,22 @@ static void record_call(struct gib_shared *shared, const struct gib_site *site,
 uint64_t gib_enter(struct gib_frame *frame, const struct gib_site *site, struct gib_shared *shared)
 {
     struct gib_thread *thread = gib_thread_here(shared, site->thread_pointer);
+    bool stops = site->flags & GIB_SITE_STOP;
+    if (gib_unlikely(stops) && gib_stop_passes(frame, site))
+        return GIB_ENTER_PASS;
     if (!thread) {
         struct gib_thread nobody = {0};
+        if (stops)
+            return gib_stop_call(frame, site, gib_stops_uncounted(shared, site, &nobody, frame))
+                       ? GIB_ENTER_STOP
+                       : GIB_ENTER_PASS;
         return gib_diverts_uncounted(shared, site, &nobody, frame)
                    ? divert(shared, site, &nobody, frame)
                    : GIB_ENTER_PASS;
     }
     struct gib_decision decision = gib_decide(shared, site, thread, frame);
+    if (gib_unlikely(stops) && gib_stop_call(frame, site, decision.accepted))
+        return GIB_ENTER_STOP;
     uint64_t unrecorded = decision.divert ? divert(shared, site, thread, frame) : GIB_ENTER_PASS;
     if (!decision.recorded && !decision.undecided)
         return unrecorded;
@@ -149,6 +159,22 @@ static bool has_failed(const struct gib_site *site, uint64_t result)
     default:
         return false;
     }
+}
+
+/* errno when the call has failed, or when one of these actions looks at it; else 0. */
+static int32_t failed_with(const struct gib_shared *shared, const struct gib_site *site,
+                           const struct gib_frame *frame, uint32_t actions)
+{
+    if (!shared->errno_location)
+        return 0;
+    for (uint32_t i = 0; i < site->actions; i++)
+        if (actions & 1u << i && site->action[i].flags & GIB_ACTION_ERRNO)
+            return gib_target_errno(shared);
+    if (!has_failed(site, frame->rax))
+        return 0;
+    int32_t code = gib_target_errno(shared);
+    bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
+    return always || code != (int32_t)frame->errno_before ? code : 0;
 }
 
 static char *capture_result(struct gib_view *view, const struct gib_site *site,
@@ -247,6 +273,10 @@ static bool decide_late(struct gib_shared *shared, const struct gib_site *site,
     uint32_t accepted = 0;
     if (thread)
         accepted = gib_decide_on_return(shared, site, thread, frame, (uint32_t)frame->undecided);
+    if (site->flags & GIB_SITE_STOP) { /* makes no records */
+        gib_stop_return(frame, site, accepted, failed_with(shared, site, frame, accepted));
+        return false;
+    }
     if (frame->position == GIB_NO_RECORD)
         return false;
     for (uint32_t i = 0; i < site->actions; i++)

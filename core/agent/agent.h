@@ -30,6 +30,8 @@ static inline long gib_syscall(long number, long a, long b, long c, long d)
     return result;
 }
 enum {
+    GIB_SYS_READ = 0,
+    GIB_SYS_CLOSE = 3,
     GIB_SYS_RT_SIGPROCMASK = 14,
     GIB_SYS_SCHED_YIELD = 24,
     GIB_SYS_NANOSLEEP = 35,
@@ -39,6 +41,7 @@ enum {
     GIB_SYS_GETTID = 186,
     GIB_SYS_SIGALTSTACK = 131,
     GIB_SYS_TGKILL = 234,
+    GIB_SYS_OPENAT = 257,
 };
 
 static inline uint64_t gib_ticks(void)
@@ -175,6 +178,19 @@ void gib_leave_undecided(struct gib_shared *shared, const struct gib_site *site,
 /* Whether a thread without a block diverts the call; nothing can be counted for it. */
 bool gib_diverts_uncounted(struct gib_shared *shared, const struct gib_site *site,
                            struct gib_thread *nobody, struct gib_frame *frame);
+/* The actions that stop the call of such a thread. */
+uint32_t gib_stops_uncounted(struct gib_shared *shared, const struct gib_site *site,
+                             struct gib_thread *nobody, struct gib_frame *frame);
+
+/* stop.c: stopping in the debugger. */
+/* Whether this call has been stopped already and goes on now; once. */
+bool gib_stop_passes(struct gib_frame *frame, const struct gib_site *site);
+/* Whether the call shall be stopped for these actions: a debugger is there. */
+bool gib_stop_call(struct gib_frame *frame, const struct gib_site *site, uint32_t actions);
+/* The same when it has returned; the thunk looks at frame->stop. `code` is errno when the call has
+ * failed. */
+void gib_stop_return(struct gib_frame *frame, const struct gib_site *site, uint32_t actions,
+                     int32_t code);
 
 /* mark.c: whether the thread is inside the function of -during; `at` is an address on its stack. */
 bool gib_is_inside(struct gib_shared *shared, const struct gib_action *action,

@@ -207,3 +207,17 @@ bool gib_diverts_uncounted(struct gib_shared *shared, const struct gib_site *sit
     return site->actions == 1 && (action->flags & wanted) == wanted &&
            accepts(shared, site, action, nobody, frame);
 }
+
+uint32_t gib_stops_uncounted(struct gib_shared *shared, const struct gib_site *site,
+                             struct gib_thread *nobody, struct gib_frame *frame)
+{
+    uint32_t stops = 0;
+    for (uint32_t i = 0; i < site->actions; i++) {
+        const struct gib_action *action = &site->action[i];
+        const uint32_t looked_at = GIB_ACTION_ENABLED | GIB_ACTION_ON_RETURN;
+        if ((action->flags & looked_at) == GIB_ACTION_ENABLED &&
+            accepts(shared, site, action, nobody, frame))
+            stops |= 1u << i;
+    }
+    return stops;
+}

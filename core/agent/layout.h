@@ -171,6 +171,7 @@ enum gib_site_flags {
     GIB_SITE_PRESERVE = 8,   /* a diverted call is a call: it needs its stack arguments again */
     GIB_SITE_HANDLER = 16,   /* diverted calls run a handler: not before the thread has its TLS */
     GIB_SITE_ON_RETURN = 32, /* an action may be decided on return: struct gib_kept */
+    GIB_SITE_STOP = 64,      /* an accepted call stops in the debugger */
 };
 
 /* The word a thunk looks at first. */
@@ -442,16 +443,21 @@ struct gib_frame {
     uint64_t wide; /* 112 address of the XSAVE area of a call that preserves registers */
     union {
         uint64_t histogram; /* 120 address; only of the fast part of a thunk */
-        uint64_t
-            undecided; /* a bit for each action that is decided on return; GIB_SITE_ON_RETURN */
+        /* A bit for each action that is decided on return, where GIB_SITE_ON_RETURN; before the
+         * agent has seen the call, perhaps its pass (stop.c). The lowest word of the red zone at
+         * the function's entry. */
+        uint64_t undecided;
     };
     uint64_t gpr[6];        /* 128 rdi rsi rdx rcx r8 r9; after the call, what they are then */
     uint64_t rax, r10, r11; /* 176 184 192 likewise */
     uint64_t thread;        /* 200 block of the record */
     uint64_t position;      /* 208 of the record in its ring */
     uint64_t generation;    /* 216 of the process that wrote it */
-    uint64_t header;      /* 224 first eight bytes of the record: `accepted` is the last of them */
-    uint64_t entered;     /* 232 time stamp counter, as in the record */
+    uint64_t header; /* 224 first eight bytes of the record: `accepted` is the last of them */
+    union {
+        uint64_t entered; /* 232 time stamp counter, as in the record */
+        uint64_t stop;    /* GIB_SITE_STOP, which makes no records: what stops, gib_stop_word() */
+    };
     uint64_t rbp, caller; /* 240 248 pushed by the thunk, and by the caller */
 };
 #define GIB_FRAME_SIZE 240 /* up to rbp */
@@ -503,6 +509,7 @@ enum gib_enter_answer {
     GIB_ENTER_PASS,   /* jump to what is below */
     GIB_ENTER_CALL,   /* call the callee, then leave() */
     GIB_ENTER_DIVERT, /* jump to the callee */
+    GIB_ENTER_STOP,   /* jump to the pad of the stop; come back from there */
 };
 
 /* ---- handlers ---- */
@@ -545,6 +552,31 @@ struct gib_handler {
     uint32_t reserved;
 };
 #define GIB_HANDLER_RESULT 32 /* bytes in the area, and of libffi's own place for a result */
+
+/* ---- stops ---- */
+
+/*
+ * A thunk whose call is to stop restores every register and jumps to a pad of the agent's, where
+ * the debugger has a breakpoint. What the debugger is to know lies in the red zone, which neither
+ * signal handlers nor calls of the debugger's touch:
+ *
+ *     rsp       return address                as when the function was called, or is about to
+ * return rsp-8     the thunk's address           at the pad of entries: it goes on there rsp-16
+ * struct gib_frame.stop         which patches
+ */
+#define GIB_STOP_THUNK 8
+#define GIB_STOP_WORD  16
+/* What the agent leaves in gib_frame.undecided, at rsp-128, so that the call goes on when it comes
+ * once more. No program has it on its stack by chance. */
+static inline uint64_t gib_stop_pass(uint64_t frame, uint64_t site)
+{
+    return (frame ^ site) * 0x9e3779b97f4a7c15ull;
+}
+/* The site's index, and a bit for each of its actions that stops. */
+static inline uint64_t gib_stop_word(uint32_t site, uint32_t actions)
+{
+    return site | (uint64_t)actions << 32;
+}
 
 /* ---- conditions ---- */
 
@@ -601,6 +633,7 @@ struct gib_agent_image {
                       */
     uint32_t call_original;              /* void call_original(struct gibbon_call *) */
     uint32_t go_closure, go_closure_sse; /* libffi's */
+    uint32_t stop_pad, stop_return_pad;  /* where a debugger's breakpoint stops calls, returns */
     uint32_t size;
 };
 #define GIB_AGENT_MAGIC 0x47424e32u

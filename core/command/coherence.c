@@ -96,7 +96,7 @@ enum { BONDS = sizeof bonds / sizeof *bonds, LONGEST = 32 };
 /* One that lets every call through and only looks. */
 static bool only_looks(const struct gib_patch *patch)
 {
-    return patch->type == GIB_PATCH_WRAP ||
+    return patch->type == GIB_PATCH_WRAP || patch->type == GIB_PATCH_STOP ||
            (patch->registration && patch->registration->kind == GIBBON_KIND_WRAP);
 }
 

@@ -140,6 +140,8 @@ int gib_preview(struct gib_engine *engine, const struct gib_patch *patch,
 int gib_command_wrap(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_replace(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_mock(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_stop(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
+int gib_command_commands(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_load(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_packages(struct gib_engine *, const struct gib_arguments *, struct gib_error *);
 int gib_command_during(struct gib_engine *, const struct gib_arguments *, struct gib_error *);

@@ -231,7 +231,8 @@ static void offer_word(struct completion *c, const struct gib_command *command, 
                        const char *first)
 {
     struct gib_error ignored;
-    if (!strcmp(command->name, "wrap") || (!strcmp(command->name, "explain") && number == 0)) {
+    if (!strcmp(command->name, "wrap") || !strcmp(command->name, "stop") ||
+        (!strcmp(command->name, "explain") && number == 0)) {
         offer_location(c);
     } else if (!strcmp(command->name, "help") && number == 0) {
         offer_commands(c);

@@ -15,12 +15,11 @@ static int check_patch_command(const char **text, struct gib_error *error)
     const struct gib_command *command = gib_command_find(name, error);
     if (!command)
         return error->code;
-    return command->takes_condition
-               ? 0
-               : gib_fail(
-                     error, GIB_E_SYNTAX, 0,
-                     "\"gibbon during\" holds a patch: a wrap, replace or mock, not \"%.30s\".",
-                     name);
+    return command->takes_condition ? 0
+                                    : gib_fail(error, GIB_E_SYNTAX, 0,
+                                               "\"gibbon during\" holds a patch: a wrap, replace, "
+                                               "mock or stop, not \"%.30s\".",
+                                               name);
 }
 
 /* The command may let the program run, and give gibbon commands itself. */

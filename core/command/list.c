@@ -70,6 +70,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
             gib_print(engine, "        %zu thread%s inside\n", inside, inside == 1 ? "" : "s");
     } else if ((patch->placed || calls) && running)
         gib_print(engine, "        called %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
+    else if (patch->type == GIB_PATCH_STOP && (patch->placed || calls))
+        gib_print(engine, "        stopped %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
@@ -202,6 +204,21 @@ static void write_command(FILE *out, const struct gib_patch *patch)
     fputc('\n', out);
 }
 
+/* They are those of the stop right before. */
+static void write_commands(FILE *out, const char *commands)
+{
+    fputs("gibbon commands", out);
+    while (*commands) {
+        size_t length = strcspn(commands, "\n");
+        char *line = strndup(commands, length);
+        if (line)
+            gib_write_word((fputc(' ', out), out), line);
+        free(line);
+        commands += length + (commands[length] == '\n');
+    }
+    fputc('\n', out);
+}
+
 int gib_command_save(struct gib_engine *engine, const struct gib_arguments *arguments,
                      struct gib_error *error)
 {
@@ -227,6 +244,8 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
             continue;
         }
         write_command(out, patch);
+        if (patch->commands)
+            write_commands(out, patch->commands);
     }
     bool bad = ferror(out);
     if (fclose(out) || bad)

@@ -126,7 +126,8 @@ static int fill_condition(const struct gib_arguments *arguments, struct gib_patc
         return gib_fail(error, why.code, why.address, "In the condition, %s", why.message);
     p->condition_text = strdup(text);
     bool late = gib_condition_on_return(p);
-    if (late && p->type != GIB_PATCH_WRAP && p->type != GIB_PATCH_HANDLER)
+    if (late && p->type != GIB_PATCH_WRAP && p->type != GIB_PATCH_STOP &&
+        p->type != GIB_PATCH_HANDLER)
         return gib_fail(error, GIB_E_SYNTAX, 0,
                         "$ret and $errno are known when the function has returned; \"gibbon %s\" "
                         "decides before it is called.",

@@ -68,6 +68,12 @@ static const struct gib_option mock_options[] = {
     PLACING,
     END,
 };
+static const struct gib_option stop_options[] = {
+    FILTERS,
+    PROTOTYPE,
+    PLACING,
+    END,
+};
 static const struct gib_option load_options[] = {
     {"disabled", GIB_TAKES_NOTHING, NULL, "define the patches, but disabled"},
     END,
@@ -125,6 +131,20 @@ const struct gib_command gib_command_table[] = {
      "out go to the\n"
      "original. Mocked calls are logged.\n\n" LOCATIONS,
      "gibbon mock open -1 -errno EACCES", mock_options, true, true, false, gib_command_mock},
+    {"stop", "LOCATION... [OPTIONS]", "Stop in the debugger when a function is called.",
+     "As a breakpoint, but what decides is machine code in the program: calls that the options and "
+     "the condition leave\n"
+     "out cost nanoseconds. With $ret or $errno in the condition it stops when the function has "
+     "returned, in its caller.\n"
+     "Without a debugger nothing stops.\n\n" LOCATIONS,
+     "gibbon stop write if fd == 2", stop_options, true, false, false, gib_command_stop},
+    {"commands", "[N] [\"COMMAND\"...]",
+     "Set the debugger's commands to execute when a stop is met.",
+     "Each word is one command. Without N they are those of the stop made last; without a command, "
+     "it has none any more.\n"
+     "In GDB commands may also follow one a line, up to \"end\".",
+     "gibbon commands 2 \"backtrace 3\" continue", no_options, false, false, false,
+     gib_command_commands},
     {"load", "PACKAGE [SET|FUNCTION...]", "Load a package: patches that somebody has written.",
      "PACKAGE is a name that \"gibbon packages\" lists, or a file: NAME.so, NAME.c, which is "
      "compiled "
@@ -142,7 +162,8 @@ const struct gib_command gib_command_table[] = {
      "gibbon packages", no_options, false, false, false, gib_command_packages},
     {"during", "\"PATCH COMMAND\" -- DEBUGGER COMMAND",
      "Hold a patch for one command of the debugger.",
-     "PATCH COMMAND is a wrap, replace or mock, without the word gibbon. The patch is taken off "
+     "PATCH COMMAND is a wrap, replace, mock or stop, without the word gibbon. The patch is taken "
+     "off "
      "when the other command\n"
      "has ended, also when it failed; one that lets the program run has ended at the next stop.",
      "gibbon during \"mock open -1 -errno EACCES\" -- next", no_options, false, false, true,

@@ -8,7 +8,8 @@
 
 const char *gib_patch_verb(const struct gib_patch *patch)
 {
-    static const char *const verbs[] = {"wrap", "replace", "mock", "on-load", "mark", "wrap"};
+    static const char *const verbs[] = {"wrap", "replace", "mock", "on-load",
+                                        "mark", "wrap",    "stop"};
     if (patch->registration && patch->registration->kind == GIBBON_KIND_WRAP)
         return "wrap";
     return verbs[patch->type];

@@ -255,7 +255,8 @@ static int run_borrowed(pid_t tid, int request)
                ~(1ull << (SIGFPE - 1));
     ptrace(PTRACE_SETSIGMASK, tid, sizeof blocked, &blocked);
     int result = -1, status = 0;
-    if (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
+    bool step = request == PTRACE_SINGLESTEP, debuggers = false;
+    while (ptrace((enum __ptrace_request)request, tid, NULL, NULL) == 0) {
         if (request == PTRACE_CONT)
             wait_for_call(tid);
         /* A death in between is the debugger's to hear of. */
@@ -268,7 +269,13 @@ static int run_borrowed(pid_t tid, int request)
         while (waitpid(tid, &status, __WALL) < 0 && errno == EINTR)
             ;
         result = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP ? 0 : -1;
+        /* A debugger that stops all threads sends them this one, and will wait for it. */
+        if (!step || debuggers || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
+            break;
+        debuggers = true;
     }
+    if (debuggers)
+        syscall(SYS_tkill, tid, SIGSTOP);
     ptrace(PTRACE_SETSIGMASK, tid, sizeof before, &before);
     return result;
 }
@@ -424,33 +431,51 @@ static void tell_registers(struct gib_engine *engine, const struct user_regs_str
     }
 }
 
-/* By single instructions: no trap is written that somebody else could meet. */
-static int borrow_run_to(struct gib_engine *engine, pid_t tid, uint64_t to, uint64_t sp)
+/* By single instructions, from `from`: no trap is written that somebody else could meet. The stack
+ * pointer is `sp` there, or with `deeper` anything below. */
+static int borrow_run_to(struct gib_engine *engine, pid_t tid, uint64_t from, uint64_t to,
+                         uint64_t sp, bool deeper)
 {
     enum { MOST = 100000 };
     struct user_regs_struct before, now;
     if (ptrace(PTRACE_GETREGS, tid, NULL, &before))
         return -1;
     now = before;
-    int failed = 0;
-    for (int i = 0; i < MOST && !failed && (now.rip != to || now.rsp != sp); i++) {
+    now.rip = from;
+    int failed = from != before.rip && ptrace(PTRACE_SETREGS, tid, NULL, &now);
+    bool there = false;
+    for (int i = 0; i < MOST && !failed && !there; i++) {
         errno = 0;
         long code = ptrace(PTRACE_PEEKTEXT, tid, (void *)now.rip, NULL);
         failed = errno || (code & 0xff) == 0xcc || run_borrowed(tid, PTRACE_SINGLESTEP) ||
-                 ptrace(PTRACE_GETREGS, tid, NULL, &now);
+                 ptrace(PTRACE_GETREGS, tid, NULL, &now) || (deeper && now.rsp > sp);
+        there = now.rip == to && (deeper || now.rsp == sp);
     }
     tell_registers(engine, &before, &now);
-    return now.rip == to && now.rsp == sp ? 0 : -1;
+    return there && !failed ? 0 : -1;
 }
 
 int gib_target_run_to(struct gib_engine *engine, uint64_t to, uint64_t sp)
 {
     pid_t tid = borrowed_thread(engine);
-    if (tid)
-        return borrow_run_to(engine, tid, to, sp);
+    struct user_regs_struct now;
+    if (tid && ptrace(PTRACE_GETREGS, tid, NULL, &now) == 0)
+        return borrow_run_to(engine, tid, now.rip, to, sp, false);
     if (gib_tracer_of(engine->process->pid) == getpid())
         return -1;
     return engine->ops.run_to(engine->context, to, sp);
+}
+
+bool gib_target_steps(struct gib_engine *engine)
+{
+    return borrowed_thread(engine) != 0;
+}
+
+int gib_target_step_to(struct gib_engine *engine, uint64_t from, uint64_t to, uint64_t sp,
+                       bool deeper)
+{
+    pid_t tid = borrowed_thread(engine);
+    return tid ? borrow_run_to(engine, tid, from, to, sp, deeper) : -1;
 }
 
 /* ---- the debugger's own call ---- */

@@ -64,6 +64,12 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
 /* Lets the selected thread alone run, for a short way, until it is at `to` with this stack pointer;
  * the debugger shows it there. 0, or -1: it is somewhere on the way. */
 int gib_target_run_to(struct gib_engine *engine, uint64_t to, uint64_t sp);
+/* Whether the selected thread can be made to step, which is also so inside an event. */
+bool gib_target_steps(struct gib_engine *engine);
+/* The same as gib_target_run_to, from `from` on, only for a thread that steps. With `deeper` the
+ * stack pointer may be below `sp` at `to`, and may not rise above it on the way. */
+int gib_target_step_to(struct gib_engine *engine, uint64_t from, uint64_t to, uint64_t sp,
+                       bool deeper);
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);

@@ -259,7 +259,7 @@ int gib_apply_internal(struct gib_engine *engine, const struct gib_found *found,
     site->internal = true;
     struct gib_layer *layer;
     struct pending_site pending = begin_site(site);
-    failed = gib_layer_add(engine, process, site, &layer, error);
+    failed = gib_layer_add(engine, process, site, NULL, &layer, error);
     if (!failed) {
         layer->kind = kind;
         failed = gib_layer_thunk(engine, process, site, layer, error);

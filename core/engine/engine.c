@@ -166,6 +166,8 @@ void gib_engine_free(struct gib_engine *engine)
     free(engine->news);
     free(engine->reply);
     free(engine->late);
+    free(engine->stop_text);
+    free(engine->stop_commands);
     free(engine->line);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
@@ -292,6 +294,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
                         "No gibbon command can be given while a patch is about to be made.");
     }
     gib_hold_interrupts();
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_stops_withdraw(engine);
     if (engine->late)
         gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
     free(engine->late);
@@ -386,6 +390,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         break;
     case GIB_EVENT_STOPPED:
         gib_carry_out(engine);
+        gib_stops_tidy(engine);
+        gib_stops_withdraw(engine);
         show_log(engine);
         gib_resolve_pending(engine);
         gib_patch_retry(engine);
@@ -396,10 +402,13 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         break;
     case GIB_EVENT_REACHED:
         show_log(engine);
-        if (!gib_watch_reached(engine, value))
+        if (!gib_stop_reached(engine, value) && !gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
         gib_describe_code(engine);
         gib_check_breakpoints(engine);
+        break;
+    case GIB_EVENT_STOPPING:
+        gib_stop_carry(engine);
         break;
     case GIB_EVENT_EXITED:
         report_unplaced(engine);

@@ -52,11 +52,14 @@ struct gib_engine {
     char *late; /* a warning that nobody could be given when it came, for the next command */
     struct gib_news *news; /* not told yet */
     size_t news_count;
-    bool asking;          /* inside GIB_WILL_PATCH */
-    bool busy;            /* inside a change: nested events wait */
-    bool interruptible;   /* inside a command of the user's */
-    bool stood_on_return; /* at the last stop, before a return instruction */
-    struct {              /* the page of code read last; valid inside one change */
+    bool asking;                     /* inside GIB_WILL_PATCH */
+    bool busy;                       /* inside a change: nested events wait */
+    bool interruptible;              /* inside a command of the user's */
+    struct gib_stop *stops;          /* stop.c: threads on their way */
+    struct gib_waiting *waiting;     /* stop.c: threads shown at an entry */
+    char *stop_text, *stop_commands; /* of the last GIB_EVENT_REACHED; NULL: nothing stops */
+    bool stood_on_return;            /* at the last stop, before a return instruction */
+    struct {                         /* the page of code read last; valid inside one change */
         bool valid;
         uint64_t address;
         uint8_t bytes[4096];

@@ -31,8 +31,25 @@ int gib_jump_stub(struct gib_engine *engine, struct gib_process *process,
     return 0;
 }
 
+static enum gib_layer_rank rank_of(const struct gib_patch *patch)
+{
+    if (!patch || patch->type != GIB_PATCH_STOP)
+        return GIB_LAYER_ORDINARY;
+    return gib_condition_on_return(patch) ? GIB_LAYER_STOPS_RETURNS : GIB_LAYER_STOPS_CALLS;
+}
+
+/* The outermost layer of this rank; NULL: none. */
+static struct gib_layer *layer_of_rank(const struct gib_site_state *site, enum gib_layer_rank rank)
+{
+    for (size_t i = site->layers; i-- > 0;)
+        if (site->layer[i]->rank == rank)
+            return site->layer[i];
+    return NULL;
+}
+
 int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
-                  struct gib_site_state *site, struct gib_layer **out, struct gib_error *error)
+                  struct gib_site_state *site, const struct gib_patch *patch,
+                  struct gib_layer **out, struct gib_error *error)
 {
     if (site->layers == GIB_MAX_LAYERS)
         return gib_fail(error, GIB_E_SPACE, site->entry,
@@ -44,10 +61,14 @@ int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
     struct gib_layer *layer = calloc(1, sizeof *layer);
     if (!layer)
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    layer->rank = rank_of(patch);
+    size_t at = site->layers;
+    while (at && site->layer[at - 1]->rank > layer->rank)
+        at--;
     layer->next = site->trampoline;
-    if (site->layers) {
-        int failed =
-            gib_jump_stub(engine, process, site, gib_site_top(site)->thunk, &layer->next, error);
+    if (at || layer->rank != GIB_LAYER_ORDINARY) { /* others may come between */
+        uint64_t below = at ? site->layer[at - 1]->thunk : site->trampoline;
+        int failed = gib_jump_stub(engine, process, site, below, &layer->next, error);
         if (failed) {
             free(layer);
             return failed;
@@ -55,7 +76,9 @@ int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
         layer->link = layer->next + 8;
     }
     layer->index = process->layer_count++;
-    site->layer[site->layers++] = layer;
+    for (size_t i = site->layers++; i > at; i--)
+        site->layer[i] = site->layer[i - 1];
+    site->layer[at] = layer;
     *out = layer;
     return 0;
 }
@@ -137,8 +160,9 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                         "This process has had %d patches on functions, as many as one can have; "
                         "the next run, or detach and attach, begins anew.",
                         GIB_MAX_SITES);
-    struct gib_layer *layer = site->layers ? gib_site_top(site) : NULL;
-    out->added = !layer || patch->type != GIB_PATCH_WRAP || !only_records(layer);
+    struct gib_layer *layer = layer_of_rank(site, rank_of(patch));
+    bool shares = patch->type == GIB_PATCH_STOP || patch->type == GIB_PATCH_WRAP;
+    out->added = !layer || !shares || (layer->rank == GIB_LAYER_ORDINARY && !only_records(layer));
     if (patch->type == GIB_PATCH_MARK && site->unguarded)
         return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
                         "%.60s cannot be the function of -during: this process has an unwinder "
@@ -150,14 +174,16 @@ int gib_layer_take(struct gib_engine *engine, struct gib_process *process,
                         "looks at its caller, so nobody sees when it ends.",
                         site->function);
     if (out->added) {
-        int failed = gib_layer_add(engine, process, site, &layer, error);
-        bool diverts = patch->type != GIB_PATCH_WRAP && patch->type != GIB_PATCH_MARK;
+        int failed = gib_layer_add(engine, process, site, patch, &layer, error);
+        bool diverts = !shares && patch->type != GIB_PATCH_MARK;
         if (!failed && diverts &&
             (failed = gib_layer_callee(engine, process, site, layer, patch, error)))
             gib_layer_drop(site, layer);
         if (failed)
             return failed;
     }
+    if (patch->type == GIB_PATCH_STOP)
+        gib_stops_begin(engine, process);
     int place = free_place(layer);
     if (place < 0)
         return gib_fail(error, GIB_E_SPACE, site->entry,

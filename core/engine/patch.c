@@ -27,6 +27,7 @@ void gib_patch_free(struct gib_patch *patch)
     free(patch->from);
     free(patch->prototype_text);
     gib_patch_forget_counts(patch);
+    free(patch->commands);
     free(patch->condition_text);
     gib_condition_text_free(patch->condition);
     free(patch);
@@ -63,6 +64,8 @@ int gib_patch_delete(struct gib_engine *engine, struct gib_patch *patch, struct 
         return failed;
     gib_did_unpatch(engine, patch);
     gib_patch_forget(engine, patch);
+    if (patch->type == GIB_PATCH_STOP)
+        gib_stops_end_unused(engine);
     gib_patch_free(patch);
     gib_mark_release(engine, mark, &ignored);
     return 0;

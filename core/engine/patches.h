@@ -59,6 +59,7 @@ enum gib_patch_type {
     GIB_PATCH_HOOK,    /* of a package: a function that is called when a module is loaded */
     GIB_PATCH_MARK,    /* tells -during when a thread is inside; hidden, its number is 0 */
     GIB_PATCH_HANDLER, /* a function of the target's that is given the call; a `wrap` to the user */
+    GIB_PATCH_STOP,    /* stops in the debugger */
 };
 
 struct gib_patch {
@@ -87,6 +88,7 @@ struct gib_patch {
     uint32_t serial;                      /* no other mark of this engine has or had it */
     char *condition_text;                 /* as typed; NULL: none */
     struct gib_condition_text *condition; /* of that */
+    char *commands;                       /* STOP: of the debugger, a line each; NULL: none */
     char *prototype_text;
     struct gib_prototype *prototype; /* of -prototype */
     /* of the current process */

@@ -265,6 +265,7 @@ void gib_process_end(struct gib_engine *engine)
     engine->process = NULL;
     gib_describe_nothing(engine, process);
     gib_images_forget(process);
+    gib_stops_end(engine, process);
     for (size_t i = 0; i < process->watch_count; i++)
         engine->ops.watch(engine->context, NULL, process->watch[i].address, false);
     if (process->exit_watch)

@@ -29,6 +29,11 @@ struct gib_chain_link {
     uint64_t code;                   /* address of its code for the agent; 0: none */
 };
 
+/* Layers of a higher rank lie further outside, whatever came first: a call is stopped once, before
+ * all that other patches do, and its return right before the caller. */
+enum gib_layer_rank { GIB_LAYER_ORDINARY, GIB_LAYER_STOPS_RETURNS, GIB_LAYER_STOPS_CALLS };
+#define GIB_MAX_LAYERS 8
+
 /*
  * What calls of a site go through, from the newest patch to the oldest, and then the original:
  *
@@ -38,6 +43,7 @@ struct gib_chain_link {
  */
 struct gib_layer {
     uint32_t index; /* of its struct gib_site in the shared memory, and of its records */
+    enum gib_layer_rank rank;
     enum gib_thunk_kind kind;
     uint64_t thunk, active; /* addresses; `active` is a word in the arena: enum gib_gate, or of
                                GIB_THUNK_JUMP the eight bytes that say where it jumps */
@@ -50,7 +56,6 @@ struct gib_layer {
     bool keeps_entry;                    /* the thunk has room for struct gib_kept */
     struct gib_chain_link chain[GIB_MAX_ACTIONS];
 };
-#define GIB_MAX_LAYERS 8
 
 /* One patched entry. Kept until the process ends: its thunk may be on a stack long after it was
  * deleted. */
@@ -199,6 +204,7 @@ struct gib_process {
     size_t image_count;
     bool object_used[GIB_MAX_OBJECTS]; /* slots of gib_shared.object */
     uint32_t objects;
+    bool stops;          /* the pads are watched */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 

@@ -65,6 +65,7 @@ void gib_release(struct gib_engine *engine)
     for (uint32_t i = 0; i < process->site_count; i++)
         if (process->site[i]->overwritten && !process->site[i]->module->gone)
             return;
+    gib_stops_end(engine, process);
     if (gib_anybody_inside(engine, process))
         return;
     for (size_t i = 0; i < engine->patch_count; i++) { /* the counters go with the memory */
@@ -132,6 +133,13 @@ static int seized_call(void *context, uint64_t address, uint64_t *result)
 {
     return -1;
 }
+/* The debugger has taken its breakpoints with it. */
+static int seized_watch(void *context, const char *path, uint64_t address, bool on)
+{
+    (void)context, (void)path, (void)address, (void)on;
+    return 0;
+}
+
 static void seized_print(void *context, const char *text, enum gib_print_style style)
 {
     struct seized *s = context;
@@ -204,6 +212,7 @@ void gib_release_detached(struct gib_engine *engine)
         engine->ops.set_pc = seized_set_pc;
         engine->ops.call = seized_call;
         engine->ops.print = seized_print;
+        engine->ops.watch = seized_watch;
         engine->context = &seized;
         gib_release(engine);
         engine->ops = saved;

@@ -68,8 +68,9 @@ static void fill_action(struct gib_process *process, struct gib_action *a,
     a->patch = patch->state;
     bool blind = patch->type == GIB_PATCH_MARK && kind != GIB_THUNK_CALL_THROUGH;
     a->flags = patch->enabled && !patch->spent && !blind ? GIB_ACTION_ENABLED : 0;
-    bool records = patch->type != GIB_PATCH_REPLACE && patch->type != GIB_PATCH_MARK;
-    bool diverts = patch->type != GIB_PATCH_WRAP && patch->type != GIB_PATCH_MARK;
+    bool stops = patch->type == GIB_PATCH_STOP || patch->type == GIB_PATCH_MARK;
+    bool records = patch->type != GIB_PATCH_REPLACE && !stops;
+    bool diverts = patch->type != GIB_PATCH_WRAP && !stops;
     a->flags |= records && !patch->count_only ? GIB_ACTION_RECORD : 0;
     a->flags |= diverts ? GIB_ACTION_DIVERT : 0;
     if (link->condition)
@@ -235,12 +236,23 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
         s->errno_rule = GIB_ERRNO_NO;
     s->flags |= has_handler(layer) ? GIB_SITE_HANDLER : 0;
     s->flags |= layer->keeps_entry ? GIB_SITE_ON_RETURN : 0;
+    s->flags |= layer->rank ? GIB_SITE_STOP : 0;
 }
 
 static bool is_active(const struct gib_layer *layer)
 {
     const struct gib_patch *patch = layer->chain[0].patch;
     return patch && patch->enabled && !patch->spent;
+}
+
+/* Below another layer the caller is not who called the thunk; but a thunk that stops makes no frame
+ * that lasts. */
+static bool is_called_first(const struct gib_site_state *site, const struct gib_layer *layer)
+{
+    size_t top = site->layers - 1;
+    while (top && site->layer[top]->kind == GIB_THUNK_STOP)
+        top--;
+    return site->layer[top] == layer;
 }
 
 /* Its detour may be live: the count of actions is written last. */
@@ -266,8 +278,7 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
         limit = engine->settings.string_limit;
     fresh.lines = gib_shape_lines(&fresh, limit);
     uint32_t gate = gib_site_gate(&fresh, process->shared);
-    /* Below another layer the caller is not who called the thunk. */
-    if (gate == GIB_GATE_FAST && layer != gib_site_top(site))
+    if (gate == GIB_GATE_FAST && !is_called_first(site, layer))
         gate = GIB_GATE_GENERAL;
     *s = fresh;
     return gib_arena_write_word(engine, process, layer->active, &gate, sizeof gate, &ignored) == 0;
@@ -333,6 +344,8 @@ enum gib_thunk_kind gib_layer_kind(const struct gib_site_state *site, const stru
         return GIB_THUNK_BEFORE;
     if (used && only->type == GIB_PATCH_MARK)
         return GIB_THUNK_CALL_THROUGH;
+    if (layer->rank == GIB_LAYER_STOPS_CALLS)
+        return GIB_THUNK_STOP;
     bool plain = used == 1 && !has_filters(layer, only);
     if (used && only->type == GIB_PATCH_REPLACE)
         return !plain || (only->condition && !only->count_only) || preserves(site, layer)
@@ -368,6 +381,7 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
     for (size_t i = 0; i < GIB_MAX_ACTIONS && !first; i++)
         first = layer->chain[i].patch ? &layer->chain[i] : NULL;
     bool marks = first && first->patch->type == GIB_PATCH_MARK;
+    bool returns = layer->rank == GIB_LAYER_STOPS_RETURNS;
     struct gib_site shape;
     fill_shape(process, site, layer, &shape);
     struct gib_thunk_request request = {
@@ -395,7 +409,9 @@ int gib_layer_thunk(struct gib_engine *engine, struct gib_process *process,
         .preserve = preserves(site, layer),
         .preserve_not = result_registers(site->prototype ? &site->prototype->result : NULL),
         .hash = process->hash,
-        .shape = marks ? NULL : &shape,
+        .stop = process->agent + image->stop_pad,
+        .stop_return = returns ? process->agent + image->stop_return_pad : 0,
+        .shape = marks || layer->rank ? NULL : &shape,
         .thread_pointer = thread_pointer(process, site),
         .counter = first ? first->counter : 0,
         .counter_offset = (uint32_t)(shared->counters_offset + 8ull * (first ? first->counter : 0)),

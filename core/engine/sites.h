@@ -44,9 +44,11 @@ char *gib_replacement_differs(struct gib_engine *engine, const struct gib_site_s
 int gib_jump_stub(struct gib_engine *engine, struct gib_process *process,
                   const struct gib_site_state *site, uint64_t to, uint64_t *at,
                   struct gib_error *error);
-/* A new outermost layer, without a thunk. */
+/* A new layer without a thunk: the outermost, but below stops. The patch, NULL for a site of
+ * Gibbon's own, does not get its place yet. */
 int gib_layer_add(struct gib_engine *engine, struct gib_process *process,
-                  struct gib_site_state *site, struct gib_layer **out, struct gib_error *error);
+                  struct gib_site_state *site, const struct gib_patch *patch,
+                  struct gib_layer **out, struct gib_error *error);
 void gib_layer_drop(struct gib_site_state *site, struct gib_layer *layer);
 void gib_layer_free(struct gib_layer *layer);
 /* Calls no longer go through layers without a patch; the site is in use. */
@@ -166,6 +168,21 @@ int gib_move_threads(struct gib_engine *engine, const struct gib_site_state *sit
  * breakpoint would be met once more. */
 int gib_leave_island(struct gib_engine *engine, const struct gib_site_state *site,
                      const struct gib_stopped *stopped, struct gib_error *error);
+
+/* stop.c */
+/* The debugger stops, unseen, where the agent's pads are. Doing it again is harmless. */
+void gib_stops_begin(struct gib_engine *engine, struct gib_process *process);
+void gib_stops_end(struct gib_engine *engine, struct gib_process *process);
+/* The same when no patch of this type is left. */
+void gib_stops_end_unused(struct gib_engine *engine);
+/* Whether the watched address is one of ours; gib_engine_stop() then says what comes of it. */
+bool gib_stop_reached(struct gib_engine *engine, uint64_t address);
+/* GIB_EVENT_STOPPING. */
+void gib_stop_carry(struct gib_engine *engine);
+/* Looks at threads that waited at an entry; the target is stopped. */
+void gib_stops_withdraw(struct gib_engine *engine);
+/* The target has stopped. */
+void gib_stops_tidy(struct gib_engine *engine);
 
 /* overwritten.c: a detour's bytes that somebody else has written over. */
 enum gib_bytes_of { GIB_BYTES_OURS, GIB_BYTES_ORIGINAL, GIB_BYTES_OTHERS, GIB_BYTES_UNREADABLE };

@@ -43,7 +43,7 @@ def original(location):
     return address
 
 
-def _quoted(text):
+def quoted(text):
     """A word that the engine reads back as it is."""
     if not text.endswith("\\") and "\\\"" not in text:
         return '"%s"' % text.replace('"', '\\"')
@@ -79,9 +79,9 @@ class patched(contextlib.ContextDecorator):
             if value is True:
                 words.append(option)
             elif value is not False and value is not None:
-                words.append("%s=%s" % (option, _quoted(str(value))))
-        words += ["--", _quoted(location)] if location.startswith("-") else [_quoted(location)]
-        words += [_literal(returns)] if returns is not _nothing else [] if with_ is None else [_quoted(with_)]
+                words.append("%s=%s" % (option, quoted(str(value))))
+        words += ["--", quoted(location)] if location.startswith("-") else [quoted(location)]
+        words += [_literal(returns)] if returns is not _nothing else [] if with_ is None else [quoted(with_)]
         self.text, self.made = " ".join(words), []
 
     def __enter__(self):

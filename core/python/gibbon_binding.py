@@ -5,8 +5,8 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 8
-LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, UNMAPPED = range(8)  # enum gib_event
+INTERFACE = 9
+LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, STOPPING, UNMAPPED = range(9)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
 WILL_PATCH, DID_PATCH, DID_UNPATCH, PENDING_RESOLVED = range(4)  # enum gib_patch_event
@@ -98,7 +98,7 @@ class Engine:
                 ("patches", c_char_p, [c_void_p]), ("drop", None, [c_void_p, c_int]), ("patched", c_int, [c_void_p, c_char_p, POINTER(Error)]),
                 ("original", c_uint64, [c_void_p, c_char_p, POINTER(c_uint64), POINTER(Error)]),
                 ("thunk_at", c_uint64, [c_void_p, c_uint64]), ("calls", c_int64, [c_void_p, c_int]), ("event", None, [c_void_p, c_int, c_uint64]), ("flush", None, [c_void_p]),
-                ("start", None, [c_void_p])):
+                ("start", None, [c_void_p]), ("stop", c_char_p, [c_void_p, POINTER(c_char_p)])):
             function = getattr(library, "gib_engine_" + name)
             function.restype, function.argtypes = result, arguments
         library.gib_engine_interrupt.restype = c_bool
@@ -274,6 +274,12 @@ class Engine:
     def event(self, event, value=0):
         if self.handle:  # the debugger still sends events while it exits
             self.library.gib_engine_event(self.handle, event, value)
+
+    def stop(self):
+        """Behind REACHED: what the user reads of a stop there, None when the thread goes on; and the commands of the stop, a line each."""
+        commands = c_char_p()
+        text = self.library.gib_engine_stop(self.handle, byref(commands)) if self.handle else None
+        return (None, "") if text is None else (text.decode("utf-8", "replace"), None if commands.value is None else decoded(commands.value))
 
     def flush(self):
         if self.handle:

@@ -10,6 +10,47 @@ import gdb.unwinder
 import gibbon_binding as binding
 
 
+def has_machine_interface():
+    """Whether GDB was started to be driven by another program, with records for answers. GDB 13 tells nobody."""
+    with open("/proc/self/cmdline", "rb") as file:
+        words = file.read().split(b"\0")
+    options = [word.lstrip(b"-") for word in words if word.startswith(b"-")]
+    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word.lstrip(b"-") in (b"i", b"interpreter") and word.startswith(b"-")]
+    return any(w.partition(b"=")[2].startswith(b"mi") for w in options if w.partition(b"=")[0] in (b"i", b"interpreter")) or any(w.startswith(b"mi") for w in named)
+
+
+class Lines:
+    """The lines that follow a command, up to its "end", from wherever GDB reads: the terminal, a script. Python's own input() asks for a terminal
+    before it asks GDB."""
+    OPENING = {"if", "while", "commands", "document", "define", "while-stepping", "stepping", "ws"}
+
+    def __init__(self):
+        place = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyOS_ReadlineFunctionPointer")
+        self.read = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(place.value)
+        self.free = ctypes.pythonapi.PyMem_RawFree
+        self.free.argtypes, self.free.restype = [ctypes.c_void_p], None
+
+    def line(self):
+        text = self.read(None, None, b">")
+        if not text:
+            raise KeyboardInterrupt
+        try:
+            return ctypes.string_at(text).decode("utf-8", "surrogateescape")
+        finally:
+            self.free(text)
+
+    def block(self):
+        lines, depth = [], 0
+        while True:
+            line = self.line()
+            word = line.split(None, 1)[:1]
+            if not line or (word == ["end"] and not depth):  # the end of the file, too
+                return lines
+            alone = line.strip() in ("python", "py", "python-interactive", "guile", "compile code")
+            depth += bool(alone or (word and word[0] in self.OPENING)) - (word == ["end"])
+            lines += [line.strip("\n")] if line.strip() else []
+
+
 class Prompt:
     """GDB's line editor. Lines that come while it waits are written above it: GDB itself would leave them behind what is typed. Nothing happens
     where GDB has a readline library of its own, which cannot be asked."""

@@ -75,6 +75,7 @@ class Borrowed:
     GENERAL = "rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rflags rbp rsp rip".split()
 
     def run_to(self, address, sp):
+        before = self.get(self.number("rsp"))
         self.packet("Z0,%x,1" % address)
         try:
             self.run()
@@ -86,10 +87,15 @@ class Borrowed:
             shown = self.thread.GetFrameAtIndex(0).FindRegister(name)
             if shown.GetValueAsUnsigned() != value:
                 shown.SetValueFromCString("0x%x" % value)
+        self.forget_memory(min(before, self.get(self.number("rsp"))) - 128, max(before, sp))
         frame = self.thread.GetFrameAtIndex(0)
         frame.SetPC(frame.FindRegister("rip").GetValueAsUnsigned())  # the frames are found anew
         frame = self.thread.GetFrameAtIndex(0)
         return 0 if (frame.GetPC(), frame.GetSP()) == (address, sp) else -1
+
+    def forget_memory(self, start, end):
+        """LLDB keeps what it has read until the process runs to its knowledge, or it writes there itself."""
+        self.process.WriteMemory(start, bytes.fromhex(self.packet("m%x,%x" % (start, end - start))), lldb.SBError())
 
     def run(self):
         """Until the thread meets a trap. Signals that come meanwhile are sent again afterwards: here they would run the program's handlers."""

@@ -187,7 +187,8 @@ static void fill_action(struct agent *a, struct gib_action *action,
 {
     action->counter = a->counters;
     action->patch = a->patches;
-    action->flags = GIB_ACTION_ENABLED | (options->count || options->mark ? 0 : GIB_ACTION_RECORD);
+    bool records = !options->count && !options->mark && !options->stop;
+    action->flags = GIB_ACTION_ENABLED | (records ? GIB_ACTION_RECORD : 0);
     action->serial = options->mark ? options->mark : options->during;
     action->mark = (uint16_t)(action->serial % GIB_MAX_MARKS);
     if (options->during)
@@ -230,6 +231,7 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     assert_int_equal(image->magic, GIB_AGENT_MAGIC);
     bool filtered = options->after || options->every || options->times || options->thread ||
                     options->from_count || options->during || options->condition;
+    bool returns = options->condition_flags & GIB_ACTION_ON_RETURN;
     uint64_t at = ((uint64_t)a->arena + a->arena_used + 63) & ~63ull;
     /*  | active | jmp [rip+0] ; address of the original | thunk ... |  */
     uint8_t *trampoline = (uint8_t *)at + 16;
@@ -237,9 +239,10 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
     memcpy(trampoline + 6, &original, 8);
     uint32_t counter = a->site[index].counter;
     struct gib_thunk_request request = {
-        .kind = options->count && !filtered ? GIB_THUNK_COUNT
-                : options->entry_only       ? GIB_THUNK_ENTRY_ONLY
-                                            : GIB_THUNK_CALL_THROUGH,
+        .kind = options->stop && !returns     ? GIB_THUNK_STOP
+                : options->count && !filtered ? GIB_THUNK_COUNT
+                : options->entry_only         ? GIB_THUNK_ENTRY_ONLY
+                                              : GIB_THUNK_CALL_THROUGH,
         .address = at + 32,
         .trampoline = at + 16,
         .callee = at + 16,
@@ -258,7 +261,9 @@ static void *make_thunk(struct agent *a, uint32_t index, void *original,
         .thread_pointer = a->thread_pointer,
         .keeps_entry = (agent_site(a, index)->flags & GIB_SITE_ON_RETURN) != 0,
         .hash = (uint64_t)a->hash,
-        .shape = options->mark ? NULL : agent_site(a, index),
+        .stop = a->entry + image->stop_pad,
+        .stop_return = options->stop && returns ? a->entry + image->stop_return_pad : 0,
+        .shape = options->mark || options->stop ? NULL : agent_site(a, index),
         .counter = counter,
         .counter_offset = (uint32_t)(a->shared->counters_offset + 8ull * counter),
     };
@@ -316,6 +321,7 @@ void *agent_patch_prototype(struct agent *a, void *original, struct gib_prototyp
     s->thread_pointer = (uint8_t)a->thread_pointer;
     gib_shape_function(s, prototype, &a->site[index].convention);
     s->flags |= options.entry_only ? GIB_SITE_ENTRY_ONLY : 0;
+    s->flags |= options.stop ? GIB_SITE_STOP : 0;
     s->flags |= options.condition_flags & GIB_ACTION_ON_RETURN ? GIB_SITE_ON_RETURN : 0;
     fill_action(a, &s->action[0], &options);
     s->actions = 1;

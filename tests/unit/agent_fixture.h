@@ -54,6 +54,7 @@ struct agent {
 
 /* As of a `gibbon wrap`. */
 struct patch_options {
+    bool stop; /* instead of the wrap; on return when its condition is */
     bool count, entry_only;
     unsigned backtrace;
     uint64_t after, every, times;

@@ -149,7 +149,9 @@ static void measure(const struct gib_condition *condition, struct gib_condition_
 
 bool gib_condition_is_plain(const struct gib_condition *condition)
 {
-    enum { SLOTS = 13, REST = 64 }; /* of the red zone; bytes that save and restore registers */
+    /* Of the red zone: three words are registers, the lowest is a stop's (gib_stop_pass). REST:
+     * bytes that save and restore registers. */
+    enum { SLOTS = 12, REST = 64 };
     struct gib_condition_emitter g;
     size_t size;
     if (!is_plain(condition->root))

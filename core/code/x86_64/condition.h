@@ -21,7 +21,7 @@ int gib_condition_code(const struct gib_condition *condition, uint8_t code[GIB_C
 bool gib_condition_is_plain(const struct gib_condition *condition);
 /* Emits such a condition. When it runs all registers are as at the function's entry. True: falls
  * through; false: jumps to `otherwise`; in both cases with all registers unchanged, flags excepted.
- * Uses the red zone only. */
+ * Uses the red zone only, but for its lowest word. */
 void gib_condition_inline(struct emitter *e, const struct gib_condition *condition,
                           uint64_t otherwise);
 

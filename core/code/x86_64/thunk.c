@@ -202,9 +202,48 @@ static void call_preserved(struct emitter *e, const struct gib_thunk_request *r)
     BYTES(e, 0xc9, 0xc3);
 }
 
+/*      ff 25 00 00 00 00 target        jmp [rip + 0]: the agent may be more than 2 GiB away     */
+static void jump_far(struct emitter *e, uint64_t target)
+{
+    BYTES(e, 0xff, 0x25, 0, 0, 0, 0);
+    gib_put32(e, (uint32_t)target);
+    gib_put32(e, (uint32_t)(target >> 32));
+}
+
+/*
+ *      restore registers ; leave
+ *      c7 44 24 f8 imm32                 mov dword [rsp - 8], this thunk
+ *      c7 44 24 fc imm32                 mov dword [rsp - 4], its upper half
+ *      jmp stop pad
+ */
+static void stop_call(struct emitter *e, const struct gib_thunk_request *r)
+{
+    _Static_assert(GIB_STOP_THUNK == 8, "rsp - 8");
+    restore_all(e);
+    BYTES(e, 0xc9, 0xc7, 0x44, 0x24, 0xf8);
+    gib_put32(e, (uint32_t)r->address);
+    BYTES(e, 0xc7, 0x44, 0x24, 0xfc);
+    gib_put32(e, (uint32_t)(r->address >> 32));
+    jump_far(e, r->stop);
+}
+
+/*
+ *      48 83 7d f8 00                    cmp qword [rbp - 8], 0: frame->stop
+ *      restore registers ; leave         no flag changes
+ *      75 01 c3                          jne +1 ; ret
+ *      jmp stop pad of returns
+ */
+static void return_or_stop(struct emitter *e, const struct gib_thunk_request *r)
+{
+    BYTES(e, 0x48, 0x83, 0x7d, (uint8_t)IN_FRAME(stop), 0x00);
+    restore_all(e);
+    BYTES(e, 0xc9, 0x75, 0x01, 0xc3);
+    jump_far(e, r->stop_return);
+}
+
 /*
  *      save results ; leave(frame, site, shared)
- *      restore registers ; leave ; ret
+ *      restore registers ; leave ; ret        or to where the debugger stops
  */
 static void come_back(struct emitter *e, const struct gib_thunk_request *r)
 {
@@ -218,6 +257,10 @@ static void come_back(struct emitter *e, const struct gib_thunk_request *r)
         gib_put32(e, (uint32_t)IN_FRAME(result_x87));
     }
     call_agent(e, r, r->leave);
+    if (r->stop_return) {
+        return_or_stop(e, r);
+        return;
+    }
     restore_all(e);
     BYTES(e, 0xc9, 0xc3);
 }
@@ -233,13 +276,15 @@ static void come_back(struct emitter *e, const struct gib_thunk_request *r)
  *      restore registers ; leave ; jmp trampoline
  *  divert:
  *      restore registers ; leave ; jmp callee      or a call that preserves registers
+ *  stop:
+ *      restore registers ; leave ; jmp to where the debugger stops
  *  the fast part's exits behind the call: jmp leave
  */
 static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *r)
 {
     bool fast = gib_fast_possible(r);
     struct gib_fast_exits exits = {0};
-    struct label general = {0}, pass = {0}, divert = {0};
+    struct label general = {0}, pass = {0}, divert = {0}, stop = {0};
     test_gate(e, r);
     test_condition(e, r);
     make_frame(e, r->keeps_entry);
@@ -263,6 +308,9 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
     } else if (r->kind == GIB_THUNK_DIVERT) {
         BYTES(e, 0x85, 0xc0); /* test eax,eax */
         gib_jump_label(e, JNE, &divert);
+    } else if (r->kind == GIB_THUNK_STOP) {
+        BYTES(e, 0x85, 0xc0);
+        gib_jump_label(e, JNE, &stop);
     }
     gib_label_here(e, &pass);
     leave_to(e, r->trampoline);
@@ -272,6 +320,10 @@ static void make_frame_thunk(struct emitter *e, const struct gib_thunk_request *
             call_preserved(e, r);
         else
             leave_to(e, r->callee);
+    }
+    if (stop.last) {
+        gib_label_here(e, &stop);
+        stop_call(e, r);
     }
     if (fast)
         gib_fast_to_leave(e, &exits, behind_call);

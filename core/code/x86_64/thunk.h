@@ -18,6 +18,7 @@ enum gib_thunk_kind {
     GIB_THUNK_ENTRY_ONLY,   /* enter, jump to the original */
     GIB_THUNK_COUNT,        /* count without a frame, jump to the callee */
     GIB_THUNK_DIVERT,       /* enter, jump to the callee or to what is below */
+    GIB_THUNK_STOP,         /* enter, jump to the pad of stops or to what is below */
     GIB_THUNK_BEFORE,       /* call the callee, jump to what is below */
     GIB_THUNK_JUMP,         /* jump to where `active`, eight bytes, says */
     GIB_THUNK_FIND_FDE,     /* of the unwinder's own lookup: answer for thunks, else jump to the
@@ -44,6 +45,8 @@ struct gib_thunk_request {
      * been compiled for what the original changes (gcc's -fipa-ra). */
     bool preserve;
     uint8_t preserve_not; /* enum gib_result_register: those of the result */
+    uint64_t stop;        /* GIB_THUNK_STOP: the pad for calls, anywhere */
+    uint64_t stop_return; /* the pad for returns, anywhere; 0: none of them stops */
     uint64_t hash;        /* address of struct gib_hash */
     /* What records of this site hold: words, strings, result, rules. The thunk of a plain one can
      * write them itself, while the gate says so. NULL: the agent writes all. */

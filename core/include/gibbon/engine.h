@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 8
+#define GIB_ENGINE_INTERFACE 9
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -99,10 +99,24 @@ enum gib_event {
     GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
                             it */
     GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed */
+    GIB_EVENT_STOPPING,   /* the selected thread, of which gib_engine_stop() has told, has left the
+                             watched address and is about to be shown; only from a debugger whose
+                             threads the engine cannot borrow by ptrace. gib_engine_stop() tells
+                             again,   as the patch may have gone. */
     GIB_EVENT_UNMAPPED,   /* a module was unmapped; the debugger answers nothing now, and need not:
                              no operation is called */
 };
 GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value);
+
+/*
+ * Behind GIB_EVENT_REACHED: whether the selected thread shall stop for the user, where it is now,
+ * which may be another place than before the event. NULL: it goes on, unseen. Otherwise what the
+ * debugger says in front of the thread's frame, as it says "Breakpoint 2, "; a text that ends with
+ * a line end is a line of its own. *commands are those that the user wants executed then, a line
+ * each; NULL: the thread is not there yet, and the debugger shall let it execute one instruction
+ * and tell of it by GIB_EVENT_STOPPING.
+ */
+GIB_API const char *gib_engine_stop(struct gib_engine *engine, const char **commands);
 
 /* Prints what the reader has collected. */
 GIB_API void gib_engine_flush(struct gib_engine *engine);

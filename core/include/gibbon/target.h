@@ -118,7 +118,8 @@ struct gib_target_operations {
     int (*patch_event)(void *context, enum gib_patch_event event, const char *line, char *error);
 
     /* Stop internally, unseen by the user, whenever `address` is executed, and report
-     * GIB_EVENT_REACHED; on: false ends it. With a path, `address` is one of that file's, which may
+     * GIB_EVENT_REACHED, behind which gib_engine_stop() may want the user to see it; on: false ends
+     * it. With a path, `address` is one of that file's, which may
      * not be mapped yet; the path "" is of whatever program the user will choose: where its
      * libraries are mapped. */
     int (*watch)(void *context, const char *path, uint64_t address, bool on);
