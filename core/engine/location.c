@@ -446,6 +446,52 @@ static unsigned symbol_distance(const char *name, const char *symbol, unsigned l
     return symbol[0] == '_' && name[0] != '_' ? limit + 1 : gib_name_distance(name, symbol, limit);
 }
 
+/* Whether `shown` is `name` in a namespace or class that `name` leaves out, or an instance of the
+ * template `name`. */
+static bool is_fuller(const char *shown, const char *name)
+{
+    size_t end = strlen(shown), length = strlen(name);
+    if (end && shown[end - 1] == '>') {
+        int depth = 0;
+        do {
+            end--;
+            depth += (shown[end] == '>') - (shown[end] == '<');
+        } while (end && depth);
+    }
+    if (end < length || strncmp(shown + end - length, name, length) != 0)
+        return false;
+    return end == length || (end > length + 2 && !strncmp(shown + end - length - 2, "::", 2));
+}
+
+/* The shortest fuller name in one module, which debuggers would have found for `name`. */
+static char *fuller_name(struct gib_elf *elf, const char *name)
+{
+    enum { LONGEST = 60 }; /* that sentences show uncut */
+    const char *last = name, *next;
+    char part[80], *found = NULL;
+    const struct gib_elf_symbol *symbols;
+    while ((next = strstr(last, "::")))
+        last = next + 2;
+    if (!*last || strlen(last) > LONGEST)
+        return NULL;
+    snprintf(part, sizeof part, "%zu%s", strlen(last), last); /* so it is in mangled names */
+    size_t count = gib_elf_functions(elf, &symbols), best = LONGEST + 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *symbol = symbols[i].name;
+        if (strncmp(symbol, "_Z", 2) != 0 || !strstr(symbol, part) || strchr(symbol, '.'))
+            continue;
+        char *shown = gib_elf_function_name(symbol);
+        if (shown && strlen(shown) < best && is_fuller(shown, name)) {
+            best = strlen(shown);
+            free(found);
+            found = shown;
+        } else {
+            free(shown);
+        }
+    }
+    return found;
+}
+
 char *gib_location_nearest(struct gib_engine *engine, const char *name)
 {
     struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
@@ -458,6 +504,15 @@ char *gib_location_nearest(struct gib_engine *engine, const char *name)
     if (!modules)
         return NULL;
     gib_modules_lock(modules);
+    char *fuller = NULL;
+    for (size_t i = 0; i < gib_modules_count(modules) && !fuller; i++) {
+        struct gib_module *module = gib_modules_get(modules, i);
+        fuller = module->gone || !module->elf ? NULL : fuller_name(module->elf, name);
+    }
+    if (fuller) {
+        gib_modules_unlock(modules);
+        return fuller;
+    }
     for (size_t i = 0; i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
         const struct gib_elf_symbol *symbols;

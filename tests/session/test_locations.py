@@ -112,6 +112,16 @@ def test_nearest_name_is_offered(debugger, target):
     assert re.search(r'Function "wrok" not found', result[3]) and "-pending" in result[3]
 
 
+def test_fuller_name_is_offered(debugger, target):
+    """A name without its namespace, or a template's without arguments, which debuggers would find."""
+    result = debugger.session(target("cxx.cc"), ["break main", "run", "!gibbon wrap feed", "!gibbon wrap climb", "!gibbon wrap Ape::climb", "!gibbon wrap zoo::largest", "!gibbon wrap largest", "!gibbon wrap nest", "gibbon list"])
+    for step, name in (2, "zoo::feed"), (3, "zoo::Ape::climb"), (4, "zoo::Ape::climb"):
+        assert "not found in any loaded module. Did you mean %s?" % name in result[step], result[step]
+    for step in 5, 6:
+        assert re.search(r"Did you mean zoo::largest<(int|double)>\?", result[step]), result[step]
+    assert "Did you mean zoo" not in result[7] and result[8] == "No patches.\n"
+
+
 @pytest.mark.parametrize("location", ["!f", "libc.so.6!", "?!f", "a.c:", "/str[/", "''", "f:g:", "libc.so.6!*0x10"])
 def test_wrong_locations(debugger, target, location):
     result = debugger.session(target("calls"), ["break main", "run", "!gibbon wrap " + location, "gibbon list"])
