@@ -13,8 +13,8 @@ const struct gib_setting gib_setting_table[] = {
     {"pending", "auto|on|off",
      "whether a patch whose function is not found waits for it; auto asks"},
     {"ring-size", "BYTES",
-     "memory for the records of one thread, from the next run on (128K to 64M, a power of two)"},
-    {"string-limit", "BYTES", "how much of a text argument is kept (1 to 4096)"},
+     "memory for the records of one thread, from the next run on: 128K to 64M, a power of two"},
+    {"string-limit", "BYTES", "how much of a text argument is kept: 1 to 4096"},
     {NULL, NULL, NULL},
 };
 

@@ -106,7 +106,8 @@ static const struct gib_option no_options[] = {{NULL, GIB_TAKES_NOTHING, NULL, N
     "/^str.*cpy$/."
 
 const struct gib_command gib_command_table[] = {
-    {"wrap", "LOCATION... [OPTIONS]", "Log every call of a function, with arguments and result.",
+    {"wrap", "LOCATION... [OPTIONS] [if EXPR]",
+     "Log every call of a function, with arguments and result.",
      "The original is still called, at native speed, and the program does not stop. A patch made "
      "before the\n"
      "program runs is applied while it starts, before the first constructor; it comes back at "
@@ -117,21 +118,21 @@ const struct gib_command gib_command_table[] = {
      "or not\n"
      "(gibbon/package.h).\n\n" LOCATIONS,
      "gibbon wrap mkdtemp -backtrace", wrap_options, true, false, false, gib_command_wrap},
-    {"replace", "LOCATION WITH [OPTIONS]", "Let other code run in place of a function.",
+    {"replace", "LOCATION WITH [OPTIONS] [if EXPR]", "Let other code run in place of a function.",
      "WITH is a function, or a library: then every function of LOCATION is replaced by its "
      "namesake that the\n"
      "library exports. Calls with -from, -thread and their like that do not match go to the "
      "original.\n\n" LOCATIONS,
      "gibbon replace compress my_compress", replace_options, true, false, false,
      gib_command_replace},
-    {"mock", "LOCATION VALUE [OPTIONS]", "Return a value in place of calling a function.",
+    {"mock", "LOCATION VALUE [OPTIONS] [if EXPR]", "Return a value in place of calling a function.",
      "VALUE is of the type of the function's result: a number, NULL, 'c', \"text\", the name of an "
      "enumerator, or\n"
      "the members of a structure, {1, 2.5}. Calls that -after, -every, -from and their like leave "
      "out go to the\n"
      "original. Mocked calls are logged.\n\n" LOCATIONS,
      "gibbon mock open -1 -errno EACCES", mock_options, true, true, false, gib_command_mock},
-    {"stop", "LOCATION... [OPTIONS]", "Stop in the debugger when a function is called.",
+    {"stop", "LOCATION... [OPTIONS] [if EXPR]", "Stop in the debugger when a function is called.",
      "As a breakpoint, but what decides is machine code in the program: calls that the options and "
      "the condition leave\n"
      "out cost nanoseconds. With $ret or $errno in the condition it stops when the function has "
