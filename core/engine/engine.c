@@ -146,6 +146,8 @@ void gib_engine_free(struct gib_engine *engine)
     gib_process_end(engine);
     gib_log_detach(engine->log);
     gib_engine_flush(engine);
+    if (engine->late)
+        gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
     for (struct gib_engine **link = &engines; *link; link = &(*link)->next) {
         if (*link == engine) {
             *link = engine->next;
