@@ -423,7 +423,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_engine_flush(engine);
         break;
     case GIB_EVENT_BREAKPOINT:
-        gib_check_breakpoints(engine);
+        gib_check_breakpoint(engine, (int32_t)value);
         break;
     case GIB_EVENT_UNMAPPED:
         gib_modules_went(engine);
