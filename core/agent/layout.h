@@ -383,6 +383,7 @@ struct gib_shared {
     uint64_t object_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
+    uint64_t single_threaded; /* address of glibc's __libc_single_threaded; 0: not known */
     uint64_t main_stack_end;  /* of the main thread's own stack */
     uint64_t main_stack_size; /* how large it may grow */
     struct gib_range range[GIB_MAX_RANGES];
