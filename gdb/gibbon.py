@@ -139,10 +139,12 @@ class FrontEnd(api.FrontEnd):
         gdb.newest_frame().select()
         gdb.parse_and_eval("$%s = 0x%x" % (name, value))
 
-    def breakpoints(self):
+    changed = None  # the breakpoint that the event under way is about
+
+    def breakpoints(self, number):
         ours = [b.number for b in self.stand_ins.values() if b.is_valid()]
         result = []
-        for breakpoint in gdb.breakpoints():
+        for breakpoint in (self.changed,) if self.changed is not None and self.changed.number == number else gdb.breakpoints():
             if breakpoint.type == gdb.BP_BREAKPOINT and breakpoint.number > 0 and breakpoint.enabled and not breakpoint.pending and breakpoint.number not in ours:
                 exact = (breakpoint.location or "").startswith("*")
                 result += [binding.Breakpoint(breakpoint.number, location.address, exact) for location in breakpoint.locations if location.enabled]
@@ -448,7 +450,11 @@ class FrontEnd(api.FrontEnd):
         for (number, _address), stand_in in self.stand_ins.items():
             if number == breakpoint.number:
                 self.share(breakpoint, stand_in)
-        self.engine.event(binding.BREAKPOINT)
+        outer, self.changed = self.changed, breakpoint
+        try:
+            self.engine.event(binding.BREAKPOINT, breakpoint.number)
+        finally:
+            self.changed = outer
 
     leaving = unloading = False
 

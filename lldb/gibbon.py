@@ -122,7 +122,7 @@ class FrontEnd(api.FrontEnd):
     def run_to(self, address, sp):
         return gibbon_lldb.Borrowed(self.debugger, self.selected_thread()).run_to(address, sp)
 
-    def breakpoints(self):
+    def breakpoints(self, number=0):
         ours = [b.GetID() for b in self.stand_ins.values()]
         result = []
         for b in self.target().breakpoint_iter():

@@ -29,6 +29,18 @@ static inline long gib_syscall(long number, long a, long b, long c, long d)
                      : "rcx", "r11", "memory");
     return result;
 }
+static inline long gib_syscall6(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
 enum {
     GIB_SYS_READ = 0,
     GIB_SYS_CLOSE = 3,
@@ -42,6 +54,7 @@ enum {
     GIB_SYS_SIGALTSTACK = 131,
     GIB_SYS_TGKILL = 234,
     GIB_SYS_OPENAT = 257,
+    GIB_SYS_PROCESS_VM_READV = 310,
 };
 
 static inline uint64_t gib_ticks(void)
@@ -122,7 +135,11 @@ struct gib_view {
 };
 void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_thread *thread,
                    uint64_t sp);
-/* Whether `size` bytes (not crossing a page) at `address` can be read. */
+/* Whether bytes at `address` (in one page) that can be read now stay so while they are read: they
+ * are known to stay, or there is no other thread that could unmap them. */
+bool gib_stays(const struct gib_view *view, uint64_t address, uint32_t size);
+/* Whether `size` bytes (not crossing a page) at `address` can be read. What another thread may
+ * unmap at any time is read by gib_copy_bytes() or gib_copy_text(). */
 bool gib_readable(struct gib_view *view, uint64_t address, uint32_t size);
 /* Bytes from `address` on that can be read, at most `size`. */
 uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size);

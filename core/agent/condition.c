@@ -14,10 +14,14 @@ enum {
     BAD = 257,
 };
 
-/* A text whose bytes up to `proved` can be read. */
+/* A text whose bytes up to `proved` can be read where they are, or one of which `held` has
+ * `held_size` bytes from number `held_from` on. */
 struct text {
     struct gib_view *view;
     uint64_t address, size, proved;
+    uint64_t held_from;
+    uint32_t held_size;
+    uint8_t held[128];
 };
 
 static void open(struct text *text, struct gib_view *view, const struct gib_text_operand *operand)
@@ -26,6 +30,26 @@ static void open(struct text *text, struct gib_view *view, const struct gib_text
     text->address = operand->address;
     text->size = operand->size;
     text->proved = operand->known ? operand->size : 0;
+    text->held_from = text->held_size = 0;
+}
+
+/* The same of memory that another thread may unmap meanwhile. */
+static uint32_t held_byte(struct text *text, uint64_t index)
+{
+    if (index - text->held_from >= text->held_size) {
+        uint64_t address = text->address + index, size = PAGE - (address & (PAGE - 1));
+        if (size > sizeof text->held)
+            size = sizeof text->held;
+        if (size > text->size - index)
+            size = text->size - index;
+        text->held_size = 0;
+        if (!gib_copy_bytes(text->view, address, text->held, (uint32_t)size))
+            return BAD;
+        text->held_from = index;
+        text->held_size = (uint32_t)size;
+    }
+    uint8_t byte = text->held[index - text->held_from];
+    return byte ? byte : END;
 }
 
 /* Byte number `index`, END or BAD. All before it have been asked for. */
@@ -35,7 +59,11 @@ static inline uint32_t byte_at(struct text *text, uint64_t index)
         return END;
     uint64_t address = text->address + index;
     if (gib_unlikely(index >= text->proved)) {
-        if (index >= TEXT_MOST || !gib_readable(text->view, address, 1))
+        if (index >= TEXT_MOST)
+            return BAD;
+        if (!gib_stays(text->view, address, 1))
+            return held_byte(text, index);
+        if (!gib_readable(text->view, address, 1))
             return BAD;
         text->proved = index + PAGE - (address & (PAGE - 1));
     }

@@ -208,6 +208,9 @@ struct gib_site {
     uint64_t fast_header;  /* first eight bytes of a record */
     uint32_t fast_counter; /* offset of its counters in a thread block */
     uint32_t fast_tid;     /* gib_shared.tid_offset */
+    /* The call instruction among the displaced ones, which nobody can read any more: where it
+     * returns to (0: there is none) and what it calls, or where that is written. */
+    uint64_t call_return, call_target, call_pointer;
     struct gib_action action[GIB_MAX_ACTIONS];
 };
 
@@ -375,10 +378,12 @@ struct gib_shared {
     uint64_t histograms_used; /* taken, and more when there were not enough */
     struct gib_range arena[GIB_MAX_ARENAS]; /* sorted is not needed */
     uint32_t arena_count, range_count;
+    uint64_t site_count; /* sites ever made */
     struct gib_mapped_object object[GIB_MAX_OBJECTS];
     uint64_t object_count;
     struct gib_range stable[16]; /* read-only segments that stay: strings there need no proof */
     uint32_t stable_count, reserved;
+    uint64_t single_threaded; /* address of glibc's __libc_single_threaded; 0: not known */
     uint64_t main_stack_end;  /* of the main thread's own stack */
     uint64_t main_stack_size; /* how large it may grow */
     struct gib_range range[GIB_MAX_RANGES];

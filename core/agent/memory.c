@@ -27,8 +27,8 @@ void gib_view_open(struct gib_view *view, struct gib_shared *shared, struct gib_
     }
 }
 
-/* Whether that is known without a question to the kernel. */
-static inline bool is_known(const struct gib_view *view, uint64_t address, uint32_t size)
+/* Whether that is known without a question to the kernel, for longer than this record. */
+static inline bool is_stable(const struct gib_view *view, uint64_t address, uint32_t size)
 {
     uint64_t stack_high = view->thread->stack_high;
     if (address >= view->sp && address < stack_high && size <= stack_high - address)
@@ -39,7 +39,39 @@ static inline bool is_known(const struct gib_view *view, uint64_t address, uint3
         if (address >= range->start && address < range->end && size <= range->end - address)
             return true;
     }
-    return (address & ~(uint64_t)(PAGE - 1)) == view->page;
+    return false;
+}
+
+static inline bool is_known(const struct gib_view *view, uint64_t address, uint32_t size)
+{
+    return is_stable(view, address, size) || (address & ~(uint64_t)(PAGE - 1)) == view->page;
+}
+
+static inline bool is_alone(const struct gib_view *view)
+{
+    uint64_t flag = view->shared->single_threaded;
+    return flag && *(const volatile uint8_t *)flag;
+}
+
+bool gib_stays(const struct gib_view *view, uint64_t address, uint32_t size)
+{
+    return is_stable(view, address, size) || is_alone(view);
+}
+
+/*
+ * Bytes that another thread may unmap between a proof and the reading of them: the kernel copies
+ * them. That takes several times as long as a proof. Returns how many there were; a negative
+ * number: the kernel does not do it here.
+ */
+static long copy_by_kernel(const struct gib_view *view, uint64_t address, void *out, uint32_t size)
+{
+    enum { EFAULT = 14 };
+    struct {
+        uint64_t base, length;
+    } to = {(uint64_t)out, size}, from = {address, size};
+    long done =
+        gib_syscall6(GIB_SYS_PROCESS_VM_READV, view->thread->tid, (long)&to, 1, (long)&from, 1, 0);
+    return done == -EFAULT ? 0 : done;
 }
 
 static bool prove(struct gib_view *view, uint64_t address)
@@ -81,6 +113,11 @@ uint32_t gib_readable_run(struct gib_view *view, uint64_t address, uint32_t size
 
 bool gib_copy_bytes(struct gib_view *view, uint64_t address, void *out, uint32_t size)
 {
+    if (!gib_stays(view, address, size)) {
+        long done = copy_by_kernel(view, address, out, size);
+        if (done >= 0)
+            return (uint64_t)done == size;
+    }
     if (gib_readable_run(view, address, size) != size)
         return false;
     for (uint32_t i = 0; i < size; i++)
@@ -125,15 +162,25 @@ uint32_t gib_copy_text(struct gib_view *view, uint64_t address, char *out, uint3
         uint32_t step = PAGE - (uint32_t)((address + done) & (PAGE - 1));
         if (step > limit - done)
             step = limit - done;
-        if (!gib_readable(view, address + done, 1)) {
+        const char *in = (const char *)(address + done);
+        long copied = -1;
+        if (!gib_stays(view, address + done, 1)) {
+            copied = copy_by_kernel(view, address + done, out + done, step);
+            if (copied > 0) {
+                in = out + done;
+                step = (uint32_t)copied;
+            }
+        }
+        if (copied == 0 || (copied < 0 && !gib_readable(view, address + done, 1))) {
             *flags = GIB_CHUNK_UNREADABLE;
             return done;
         }
-        done += copy_readable((const char *)(address + done), out + done, step, &ended);
+        done += copy_readable(in, out + done, step, &ended);
         if (ended)
             return done;
     }
-    if (gib_readable(view, address + done, 1) && *(const volatile char *)(address + done))
+    char next;
+    if (gib_copy_bytes(view, address + done, &next, 1) && next)
         *flags = GIB_CHUNK_CUT;
     return done;
 }
@@ -153,7 +200,7 @@ struct gib_record *gib_texts(struct gib_record *record, const struct gib_site *s
         /* Nearly every text is short and in one page. */
         uint32_t room = PAGE - (uint32_t)(address & (PAGE - 1));
         bool ended = false;
-        if (gib_readable(&view, address, 1))
+        if (gib_stays(&view, address, 1) && gib_readable(&view, address, 1))
             size = copy_readable((const char *)address, (char *)(chunk + 1),
                                  room < limit ? room : limit, &ended);
         if (!ended)

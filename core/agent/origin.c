@@ -53,6 +53,22 @@ static uint64_t behind_stub(struct gib_view *view, uint64_t address)
     return gib_copy_bytes(view, address + at + 6 + (uint64_t)distance, &to, sizeof to) ? to : 0;
 }
 
+/* A call instruction that was displaced by the detour of its own function. */
+static bool find_displaced(const struct gib_shared *shared, uint64_t caller, uint64_t *to,
+                           uint64_t *pointer)
+{
+    const struct gib_site *site = (const struct gib_site *)((const char *)shared + shared->sites);
+    uint64_t count = gib_load(&shared->site_count);
+    for (uint64_t i = 0; i < count && i < GIB_MAX_SITES; i++) {
+        if (site[i].call_return != caller)
+            continue;
+        *to = site[i].call_target;
+        *pointer = site[i].call_pointer;
+        return true;
+    }
+    return false;
+}
+
 static enum origin find_origin(struct gib_view *view, const struct gib_shared *shared,
                                const struct gib_site *site, const struct gib_action *action,
                                uint64_t caller)
@@ -63,14 +79,15 @@ static enum origin find_origin(struct gib_view *view, const struct gib_shared *s
     if (!gib_copy_bytes(view, caller - sizeof call, call, sizeof call))
         return UNKNOWN;
     int32_t distance = unaligned(call + 2);
-    if (call[0] == 0xff && call[1] == 0x15) {
-        if (!gib_copy_bytes(view, caller + (uint64_t)distance, &to, sizeof to))
-            return UNKNOWN;
-    } else if (call[1] == 0xe8) {
+    uint64_t pointer = 0;
+    if (call[0] == 0xff && call[1] == 0x15)
+        pointer = caller + (uint64_t)distance;
+    else if (call[1] == 0xe8)
         to = caller + (uint64_t)distance;
-    } else {
+    else if (!find_displaced(shared, caller, &to, &pointer))
         return UNKNOWN;
-    }
+    if (pointer && !gib_copy_bytes(view, pointer, &to, sizeof to))
+        return UNKNOWN;
     for (int i = 0; i < STUBS && to; i++, to = behind_stub(view, to)) {
         if (to == site->entry)
             return ELSEWHERE;

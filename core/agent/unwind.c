@@ -10,10 +10,7 @@ struct cursor {
 
 static bool load(struct gib_view *view, uint64_t address, uint64_t *value)
 {
-    if ((address & 7) || !gib_readable(view, address, 8))
-        return false;
-    *value = *(const volatile uint64_t *)address;
-    return true;
+    return !(address & 7) && gib_copy_bytes(view, address, value, sizeof *value);
 }
 
 static const struct gib_unwind_row *find_row(const struct gib_shared *shared, uint64_t pc)

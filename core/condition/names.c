@@ -364,7 +364,10 @@ static struct gib_operand function(struct gib_checker *c, const struct gib_synta
     struct gib_range range[2];
     if (!c->scope->function || c->scope->function(c->scope->context, syntax->name, range, 2) != 1)
         return (struct gib_operand){.type = NULL};
-    return number(c, syntax, gib_ctype_pointer(c, &gib_ctype_void), range[0].start);
+    struct gib_operand out =
+        number(c, syntax, gib_ctype_pointer(c, &gib_ctype_void), range[0].start);
+    out.place = GIB_PLACE_FUNCTION; /* f and &f are the same */
+    return out;
 }
 
 struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax *syntax)
@@ -379,9 +382,10 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
         out = keyword(c, syntax);
         if (!out.type && !c->error->code)
             out = gib_check_parameter(c, syntax, syntax->name);
-        if (!out.type && !c->error->code)
-            out = own_member(c, syntax);
     }
+    /* Base::member, too. */
+    if (!out.type && !c->error->code)
+        out = own_member(c, syntax);
     if (out.type || c->error->code)
         return out;
     /* With type units, a class does not lead to the definitions of its static members. */

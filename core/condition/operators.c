@@ -344,6 +344,48 @@ struct gib_operand gib_check_choice(struct gib_checker *c, const struct gib_synt
                                                                        .c = b.value}));
 }
 
+/* The class that a pointer points to, if debug information has it. */
+static const struct gib_ctype *class_behind(struct gib_checker *c, const struct gib_ctype *pointer)
+{
+    const struct gib_ctype *target =
+        pointer->kind == GIB_CTYPE_POINTER ? gib_ctype_target(c, pointer) : NULL;
+    target = target && target->kind == GIB_CTYPE_RECORD ? gib_ctype_complete(c, target) : NULL;
+    return target && target->has_debug ? target : NULL;
+}
+
+/* C++: a cast between a class and its base class leads to the other object, which may be at
+ * another address; NULL stays NULL. */
+static bool cast_class(struct gib_checker *c, const struct gib_syntax *syntax,
+                       const struct gib_ctype *type, struct gib_operand *a)
+{
+    const struct gib_ctype *from = class_behind(c, a->type), *to = class_behind(c, type);
+    struct gib_debug_member place = {.offset = 0};
+    if (!from || !to)
+        return true;
+    unsigned up = gib_debug_base(&from->debug, &to->debug, &place);
+    unsigned down = up ? 0 : gib_debug_base(&to->debug, &from->debug, &place);
+    if (up + down > 1 || (up + down && place.is_virtual)) {
+        gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                       "%.60s cannot be cast to %.60s here: %.60s is %s of the other.",
+                       a->type->name, type->name, up ? to->name : from->name,
+                       up + down > 1 ? "more than one base class" : "a virtual base class");
+        return false;
+    }
+    if (!place.offset)
+        return true;
+    const struct gib_node *moved =
+        gib_node_make(c, up ? GIB_OP_ADD : GIB_OP_SUBTRACT, &gib_ctype_unsigned_long, a->value,
+                      gib_node_number(c, &gib_ctype_unsigned_long, place.offset));
+    const struct gib_node *null = gib_node_number(c, &gib_ctype_unsigned_long, 0);
+    a->value =
+        moved && null
+            ? gib_node_add(c, a->type,
+                           (struct gib_node){
+                               .operation = GIB_OP_CHOOSE, .a = a->value, .b = moved, .c = null})
+            : NULL;
+    return a->value;
+}
+
 struct gib_operand gib_check_cast(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     const struct gib_ctype *type = gib_ctype_written(c, syntax->type);
@@ -358,6 +400,8 @@ struct gib_operand gib_check_cast(struct gib_checker *c, const struct gib_syntax
     if (!fits)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%.60s cannot be cast to %.60s here.",
                               a.type->name, type->name);
+    if (!cast_class(c, syntax, type, &a))
+        return failed;
     struct gib_operand out = value(syntax, type, gib_node_convert(c, a.value, type));
     out.is_null = a.is_null && type->kind == GIB_CTYPE_POINTER;
     return out;

@@ -55,6 +55,10 @@ struct gib_debug_member {
  * that of this base. False: there is none. */
 bool gib_debug_member(const struct gib_debug_type *record, const char *name,
                       struct gib_debug_member *out);
+/* Where an object of class `base` is in one of class `derived`: its type, offset and is_virtual.
+ * Returns how often it is a base class of it, directly or not: 0, 1, or more. */
+unsigned gib_debug_base(const struct gib_debug_type *derived, const struct gib_debug_type *base,
+                        struct gib_debug_member *out);
 /* Calls `visit` for each name that gib_debug_member finds without a `::`. */
 void gib_debug_members(const struct gib_debug_type *record,
                        void (*visit)(void *context, const char *name), void *context);

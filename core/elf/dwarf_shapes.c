@@ -351,3 +351,63 @@ void gib_debug_members(const struct gib_debug_type *type,
     if (record_of(type, &record))
         find(&search, &record, 0, false, true, 0);
 }
+
+/* ---- base classes ---- */
+
+struct base_search {
+    Dwarf_Die base;
+    char *name;
+    struct gib_debug_member *out;
+    unsigned found;
+    int budget;
+};
+
+/* The same class: another unit may have an entry of its own for it. */
+static bool is_same_class(struct base_search *search, Dwarf_Die *type)
+{
+    if (type->addr == search->base.addr)
+        return true;
+    const char *name = dwarf_diename(type), *other = dwarf_diename(&search->base);
+    if (!name || !other || strcmp(name, other))
+        return false;
+    char *whole = gib_type_spell(type, true);
+    bool same = whole && search->name && !strcmp(whole, search->name);
+    free(whole);
+    return same;
+}
+
+static void find_base(struct base_search *search, Dwarf_Die *record, uint64_t offset,
+                      bool is_virtual, unsigned depth)
+{
+    Dwarf_Die child, type;
+    for (bool more = gib_die_first(record, &child); more; more = gib_die_next(&child)) {
+        uint64_t at = 0;
+        if (--search->budget < 0 || depth > 16)
+            return;
+        if (dwarf_tag(&child) != DW_TAG_inheritance || !gib_type_of(&child, &type) ||
+            !gib_type_strip(&type))
+            continue;
+        bool is_placed = gib_die_number(&child, DW_AT_data_member_location, &at);
+        bool is_moving = is_virtual || (dwarf_hasattr(&child, DW_AT_virtuality) && !is_placed);
+        if (!is_same_class(search, &type)) {
+            find_base(search, &type, offset + at, is_moving, depth + 1);
+            continue;
+        }
+        search->found++;
+        *search->out = (struct gib_debug_member){
+            .type = type_of(&type), .offset = offset + at, .is_virtual = is_moving};
+    }
+}
+
+unsigned gib_debug_base(const struct gib_debug_type *derived, const struct gib_debug_type *base,
+                        struct gib_debug_member *out)
+{
+    Dwarf_Die record;
+    struct base_search search = {.out = out, .budget = gib_type_budget};
+    if (!record_of(derived, &record) || !record_of(base, &search.base))
+        return 0;
+    search.name = gib_type_spell(&search.base, true);
+    find_base(&search, &record, 0, false, 0);
+    free(search.name);
+    return search.found;
+}

@@ -93,8 +93,9 @@ int gib_write(struct gib_engine *engine, uint64_t address, const void *buffer, s
                     "Cannot write %zu bytes at 0x%" PRIx64 " of the target.", size, address);
 }
 
-int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
-                           size_t *count, struct gib_error *error)
+int gib_target_breakpoints(struct gib_engine *engine, int32_t number,
+                           struct gib_target_breakpoint **breakpoints, size_t *count,
+                           struct gib_error *error)
 {
     size_t room = 64;
     *breakpoints = NULL;
@@ -105,7 +106,7 @@ int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoi
             return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
         }
         *breakpoints = grown;
-        *count = engine->ops.breakpoints(engine->context, *breakpoints, room);
+        *count = engine->ops.breakpoints(engine->context, number, *breakpoints, room);
         if (*count <= room)
             return 0;
         room = *count + 16;

@@ -75,9 +75,10 @@ int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *resul
                     struct gib_error *error);
 /* Who traces the process by ptrace, 0: nobody; -1 when it is gone. */
 pid_t gib_tracer_of(pid_t pid);
-/* Locations of the user's breakpoints; the array is malloc'ed. */
-int gib_target_breakpoints(struct gib_engine *engine, struct gib_target_breakpoint **breakpoints,
-                           size_t *count, struct gib_error *error);
+/* Locations of the user's breakpoints, or of one (0: all); the array is malloc'ed. */
+int gib_target_breakpoints(struct gib_engine *engine, int32_t number,
+                           struct gib_target_breakpoint **breakpoints, size_t *count,
+                           struct gib_error *error);
 /* A descriptor of its /proc/PID/mem, which belongs to the process; -1: it may not be opened. Traps
  * of the debugger are in what it reads. */
 int gib_target_memory(struct gib_process *process);

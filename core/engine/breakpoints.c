@@ -104,11 +104,16 @@ static void check_location(struct gib_engine *engine, const struct gib_target_br
 
 void gib_check_breakpoints(struct gib_engine *engine)
 {
+    gib_check_breakpoint(engine, 0);
+}
+
+void gib_check_breakpoint(struct gib_engine *engine, int32_t number)
+{
     struct gib_target_breakpoint *breakpoint;
     struct gib_process *process = engine->process;
     size_t count;
     if (!process || !process->installed || engine->busy ||
-        gib_target_breakpoints(engine, &breakpoint, &count, NULL))
+        gib_target_breakpoints(engine, number, &breakpoint, &count, NULL))
         return;
     engine->busy = true; /* making a stand-in is an event as well */
     for (size_t i = 0; i < count; i++)

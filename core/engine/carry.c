@@ -60,7 +60,7 @@ static bool is_users(struct gib_engine *engine, uint64_t address)
     struct gib_target_breakpoint *breakpoint;
     size_t count;
     bool found = false;
-    if (gib_target_breakpoints(engine, &breakpoint, &count, NULL))
+    if (gib_target_breakpoints(engine, 0, &breakpoint, &count, NULL))
         return true;
     for (size_t i = 0; i < count; i++)
         found |= breakpoint[i].address == address;

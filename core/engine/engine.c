@@ -146,6 +146,8 @@ void gib_engine_free(struct gib_engine *engine)
     gib_process_end(engine);
     gib_log_detach(engine->log);
     gib_engine_flush(engine);
+    if (engine->late)
+        gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
     for (struct gib_engine **link = &engines; *link; link = &(*link)->next) {
         if (*link == engine) {
             *link = engine->next;
@@ -423,7 +425,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_engine_flush(engine);
         break;
     case GIB_EVENT_BREAKPOINT:
-        gib_check_breakpoints(engine);
+        gib_check_breakpoint(engine, (int32_t)value);
         break;
     case GIB_EVENT_UNMAPPED:
         gib_modules_went(engine);

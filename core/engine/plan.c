@@ -259,9 +259,27 @@ static bool ends_in_syscall(const struct gib_entry *entry)
            (!memcmp(last, "\x0f\x05", 2) || !memcmp(last, "\xcd\x80", 2));
 }
 
+/* e8 rel32: call target; ff 15 disp32: call [rip + disp32]. Only the last one can be a call. */
+static void take_over_call(struct gib_site_state *site, const struct gib_entry *entry)
+{
+    const struct gib_relocation *copy = &entry->copy;
+    if (copy->boundaries < 2)
+        return;
+    size_t at = copy->boundary[copy->boundaries - 2].original, size = copy->consumed - at;
+    const uint8_t *code = entry->stretch.code + at;
+    int32_t distance;
+    bool direct = size == 5 && code[0] == 0xe8;
+    if (!direct && !(size == 6 && code[0] == 0xff && code[1] == 0x15))
+        return;
+    memcpy(&distance, code + size - sizeof distance, sizeof distance);
+    uint64_t place = site->address + copy->consumed + (uint64_t)(int64_t)distance;
+    *(direct ? &site->call_target : &site->call_pointer) = place;
+}
+
 static void take_over(struct gib_site_state *site, const struct gib_entry *entry)
 {
     uint64_t bias = site->module->bias;
+    take_over_call(site, entry);
     site->detour_size = entry->detour_size;
     site->ends_in_syscall = ends_in_syscall(entry);
     site->consumed = (uint32_t)entry->copy.consumed;

@@ -50,6 +50,12 @@ static void learn_from(struct gib_process *process, struct gib_module *module)
     uint32_t offset = gib_elf_pthread_tid_offset(module->elf);
     if (!shared->tid_offset && offset)
         shared->tid_offset = offset;
+    /* The program's own copy of the variable, if it has one, is the one that is used. */
+    struct gib_elf_definition alone;
+    if (!shared->single_threaded &&
+        gib_elf_definition(module->elf, "__libc_single_threaded", NULL, &alone) &&
+        !alone.thread_local_variable && !alone.ifunc && !alone.absolute)
+        shared->single_threaded = module->bias + alone.value;
     if (module->main) {
         /* With a dynamic linker, thread-local storage is there before any library function runs. */
         bool dynamic = gib_elf_info(module->elf)->has_interpreter;

@@ -79,6 +79,8 @@ struct gib_site_state {
     uint32_t consumed;   /* displaced bytes */
     struct gib_relocation_boundary boundary[32];
     size_t boundaries;
+    uint64_t call_target,
+        call_pointer;     /* as in struct gib_site, of the last displaced instruction */
     bool ends_in_syscall; /* the kernel may go back over its end, to begin a system call again */
     bool installed;       /* the detour is in memory */
     bool overwritten;     /* it was, until somebody wrote over it */

@@ -226,6 +226,11 @@ static void fill_shape(const struct gib_process *process, const struct gib_site_
     memset(s, 0, sizeof *s);
     s->index = layer->index;
     s->entry = site->entry;
+    if (site->call_target || site->call_pointer) {
+        s->call_return = site->address + site->consumed;
+        s->call_target = site->call_target;
+        s->call_pointer = site->call_pointer;
+    }
     s->thread_pointer = (uint8_t)thread_pointer(process, site);
     gib_shape_function(s, site->prototype, &site->convention);
     s->flags |= layer->kind == GIB_THUNK_ENTRY_ONLY ? GIB_SITE_ENTRY_ONLY : 0;
@@ -281,6 +286,7 @@ static bool publish_layer(struct gib_engine *engine, struct gib_process *process
     if (gate == GIB_GATE_FAST && !is_called_first(site, layer))
         gate = GIB_GATE_GENERAL;
     *s = fresh;
+    process->shared->site_count = process->layer_count;
     return gib_arena_write_word(engine, process, layer->active, &gate, sizeof gate, &ignored) == 0;
 }
 

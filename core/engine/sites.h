@@ -198,6 +198,8 @@ size_t gib_patch_overwritten(struct gib_engine *engine, const struct gib_patch *
 /* breakpoints.c */
 /* Stand-ins for those of the user's breakpoints that are in replaced bytes and have none yet. */
 void gib_check_breakpoints(struct gib_engine *engine);
+/* The same of one of them, by its number. */
+void gib_check_breakpoint(struct gib_engine *engine, int32_t number);
 /* Gives breakpoints in the function at `entry`, or all of them (0), their own places back. */
 void gib_return_breakpoints(struct gib_engine *engine, uint64_t entry);
 

@@ -244,7 +244,7 @@ static bool is_users(struct gib_engine *engine, uint64_t first, uint64_t last)
     struct gib_target_breakpoint *breakpoint;
     size_t count;
     bool found = false;
-    if (gib_target_breakpoints(engine, &breakpoint, &count, NULL))
+    if (gib_target_breakpoints(engine, 0, &breakpoint, &count, NULL))
         return false;
     for (size_t i = 0; i < count; i++)
         found |= breakpoint[i].address >= first && breakpoint[i].address <= last;

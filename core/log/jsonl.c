@@ -47,6 +47,21 @@ void gib_json_arguments(struct gib_renderer *renderer, const struct gib_log_view
         gib_variadic_write(view, GIB_VALUE_JSON, out);
 }
 
+void gib_json_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view,
+                        gib_make_text *make)
+{
+    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
+    if (!chunk)
+        return;
+    gib_out_text(&renderer->out, ",\"backtrace\":[");
+    for (uint32_t i = 0; i < chunk->size / 8; i++) {
+        if (i)
+            gib_out_byte(&renderer->out, ',');
+        gib_cached_frame(renderer, view, gib_log_frame(chunk, i), make);
+    }
+    gib_out_text(&renderer->out, chunk->flags & GIB_CHUNK_CUT ? "],\"more_frames\":true" : "]");
+}
+
 static void write_result(const struct gib_log_view *view, struct gib_out *out)
 {
     struct gib_log_result r = gib_log_result(view);
@@ -148,20 +163,6 @@ static void write_cuts(const struct gib_log_view *view, struct gib_out *out)
         gib_out_byte(out, ']');
 }
 
-static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view)
-{
-    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
-    if (!chunk)
-        return;
-    gib_out_text(&renderer->out, ",\"backtrace\":[");
-    for (uint32_t i = 0; i < chunk->size / 8; i++) {
-        if (i)
-            gib_out_byte(&renderer->out, ',');
-        gib_cached_frame(renderer, view, gib_log_frame(chunk, i), make_frame);
-    }
-    gib_out_text(&renderer->out, chunk->flags & GIB_CHUNK_CUT ? "],\"more_frames\":true" : "]");
-}
-
 void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     static const char *const types[] = {"call", "entry", "unfinished", "resumed", "lost", "thread"};
@@ -196,6 +197,6 @@ void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *vie
         gib_out_text(out, ",\"mocked\":true");
     gib_out_text(out, ",\"caller\":");
     gib_cached_caller(renderer, view, make_caller);
-    write_backtrace(renderer, view);
+    gib_json_backtrace(renderer, view, make_frame);
     gib_out_text(out, "}\n");
 }

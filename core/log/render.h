@@ -84,6 +84,9 @@ struct gib_log_result gib_log_result(const struct gib_log_view *view);
 
 /* jsonl.c: ,"a":1,"b":2 without the braces and the first comma */
 void gib_json_arguments(struct gib_renderer *renderer, const struct gib_log_view *view);
+/* `,"backtrace":[...]`, each frame as `make` writes it; nothing when there is none. */
+void gib_json_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view,
+                        gib_make_text *make);
 void gib_json_string(struct gib_out *out, const char *text);
 
 void gib_log_jsonl(struct gib_renderer *renderer, const struct gib_log_view *view);

@@ -136,20 +136,6 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
     }
 }
 
-static void write_backtrace(struct gib_renderer *renderer, const struct gib_log_view *view)
-{
-    const struct gib_chunk *chunk = gib_log_chunk(view, GIB_CHUNK_BACKTRACE, -1);
-    if (!chunk)
-        return;
-    gib_out_text(&renderer->out, ",\"backtrace\":[");
-    for (uint32_t i = 0; i < chunk->size / 8; i++) {
-        if (i)
-            gib_out_byte(&renderer->out, ',');
-        gib_cached_frame(renderer, view, gib_log_frame(chunk, i), make_frame);
-    }
-    gib_out_byte(&renderer->out, ']');
-}
-
 static void write_lost(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     struct gib_out *out = &renderer->out;
@@ -215,6 +201,6 @@ void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *vie
         gib_out_text(out, ",\"mocked\":true");
     gib_out_text(out, ",\"caller\":");
     gib_cached_caller(renderer, view, make_caller);
-    write_backtrace(renderer, view);
+    gib_json_backtrace(renderer, view, make_frame);
     gib_out_text(out, "}}");
 }

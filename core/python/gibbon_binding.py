@@ -5,7 +5,7 @@ import signal
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
                     c_uint64, c_void_p)
 
-INTERFACE = 9
+INTERFACE = 10
 LOADED, STOPPED, RESUMED, REACHED, EXITED, DETACHING, BREAKPOINT, STOPPING, UNMAPPED = range(9)  # enum gib_event
 NONE, IS_STOPPED, IS_RUNNING, CORE = range(4)  # enum gib_target_state
 PLAIN, LOG, WARNING = range(3)  # enum gib_print_style
@@ -37,7 +37,7 @@ class Operations(Structure):
         ("get_register", c_int, (c_char_p, POINTER(c_uint64))),
         ("set_register", c_int, (c_char_p, c_uint64)),
         ("run_to", c_int, (c_uint64, c_uint64)),
-        ("breakpoints", c_size_t, (POINTER(Breakpoint), c_size_t)),
+        ("breakpoints", c_size_t, (c_int32, POINTER(Breakpoint), c_size_t)),
         ("move_breakpoint", c_int32, (c_int32, c_uint64, c_uint64)),
         ("evaluate", c_int, (c_char_p, POINTER(c_uint64), c_void_p)),
         ("execute", c_int, (c_char_p, c_void_p)),
@@ -114,7 +114,7 @@ class Engine:
     def _adapter(self, name, kind):
         method = getattr(self.front_end, name)
         adapters = {"program": self._program, "styles": self._styles, "read": self._read, "write": self._write, "threads": self._fill,
-                    "breakpoints": self._fill, "evaluate": self._evaluate, "execute": self._execute, "patch_event": self._execute, "call": self._value, "get_register": self._value,
+                    "breakpoints": lambda method, number, array, room: self._fill(lambda: method(number), array, room), "evaluate": self._evaluate, "execute": self._execute, "patch_event": self._execute, "call": self._value, "get_register": self._value,
                     "print": self._show, "query": self._show}
         adapter = adapters.get(name, self._plain)
         failure = None if kind._restype_ is None else 0 if name in ("pid", "state", "threads", "breakpoints") else -1

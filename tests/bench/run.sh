@@ -22,7 +22,7 @@ mkdir -p "$build"
 build=$(cd "$build" && pwd)
 cmake -S "$root" -B "$build" -DGIBBON_TESTS=ON -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$build" -j "$(nproc)" --target gibbon bench_target bench_target_uftrace >/dev/null
-if [ -e /usr/include/lttng/tracepoint.h ]; then
+if printf '#include <lttng/tracepoint.h>\n' | cc -E - >/dev/null 2>&1; then
     cmake --build "$build" -j "$(nproc)" --target bench_target_lttng >/dev/null
 fi
 if [ -e "$root/tests/bench/reader_speed.c" ]; then

@@ -43,7 +43,8 @@ static int no_register(void *context, const char *name, uint64_t *value)
 {
     return -1;
 }
-static size_t no_breakpoints(void *context, struct gib_target_breakpoint *breakpoints, size_t max)
+static size_t no_breakpoints(void *context, int32_t number,
+                             struct gib_target_breakpoint *breakpoints, size_t max)
 {
     return 0;
 }
@@ -76,6 +77,10 @@ static void print(void *context, const char *text, enum gib_print_style style)
     if (!strchr(text, '\n'))
         abort(); /* target.h: ends with a newline */
 }
+static const char *no_styles(void *context)
+{
+    return "";
+}
 static int yes(void *context, const char *question)
 {
     return (int)(strlen(question) % 3) - 1;
@@ -104,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .patch_event = no_news,
         .watch = no_watch,
         .print = print,
+        .styles = no_styles,
         .query = yes,
         .wake = wake,
     };

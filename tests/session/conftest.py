@@ -77,7 +77,7 @@ class Targets:
         words += [os.path.join(PROGRAMS, s) for s in sources] + list(flags) + ([] if static else ["-ldl"])
         if shared:
             words += ["-Wl,-soname," + base]
-        done = subprocess.run(words, capture_output=True, text=True)
+        done = subprocess.run(words, capture_output=True, text=True, cwd=folder)  # where split debug information goes
         assert done.returncode == 0, "%s\n%s" % (" ".join(words), done.stderr)
         if strip:
             subprocess.run(["strip", out], check=True)

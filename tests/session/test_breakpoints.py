@@ -210,3 +210,11 @@ def test_the_line_in_the_window_of_a_later_patch(debugger, target):
     inside = ("break *(&work+4)", "breakpoint set -a `(unsigned long)&work + 4`")
     result = debugger.session(program, ["break main", "run", inside, "gibbon wrap between -count", "gibbon wrap work -count", "continue", "backtrace"], args=["3"])
     assert re.search(r"#0:? .*\bwork\b.* at .*calls\.c:\d+", result[6]) and re.search(r"#1:? .*main", result[6]), result.text
+
+
+def test_many_breakpoints_beside_a_patch(gdb, target):
+    """Each new one is looked at alone: not all of them, whenever one comes."""
+    count = "python import gdb; own = gdb.breakpoints; looks = []; gdb.breakpoints = lambda: (looks.append(1), own())[1]"
+    result = gdb.session(target("conventions"), ["break main", "run", "gibbon wrap getenv", count, "rbreak ^[a-z]", "python print('looks', len(looks), 'breakpoints', len(own()))"])
+    looks, breakpoints = (int(n) for n in re.search(r"looks (\d+) breakpoints (\d+)", result[5]).groups())
+    assert breakpoints > 30 and looks < 10, result[5]

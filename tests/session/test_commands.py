@@ -45,7 +45,7 @@ def test_version(debugger):
 
 
 def test_abbreviations(debugger, target):
-    result = debugger.session(target("calls"), ["gibbon wr work -q", "gibbon li", "gibbon dis 1", "gibbon en 1", "gibbon st", "gibbon del 1", "gibbon li", "gibbon ver", "!gibbon s", "!gibbon de x"])
+    result = debugger.session(target("calls"), ["gibbon wr work -q", "gibbon li", "gibbon dis 1", "gibbon en 1", "gibbon sta", "gibbon del 1", "gibbon li", "gibbon ver", "!gibbon s", "!gibbon de x"])
     assert "Patch 1: wrap work" in result[0] and "work -quiet" in result[1] and result[2] == result[3] == result[5] == ""
     assert result[6] == "No patches.\n" and "Gibbon" in result[7]
     assert re.search(r"mbiguous", result[8]), result[8]

@@ -116,7 +116,7 @@ def test_during_command_that_fails(debugger, target):
                                                  '!gibbon during "list" -- continue', '!gibbon during "wrap work"', '!gibbon during wrap work -- continue', "gibbon list"])
     assert "nosuchcommand" in result[2] and result[3] == "No patches.\n"
     assert "needs a function and the value" in result[4] and "nosuchcommand" not in result[4]
-    assert "holds a patch: a wrap, replace or mock, not \"list\"" in result[5]
+    assert "holds a patch: a wrap, replace, mock or stop, not \"list\"" in result[5]
     assert "needs a patch command in quotes, --, and a command" in result[6] and "needs a patch command in quotes" in result[7]
     assert result[8] == "No patches.\n"
 
@@ -135,3 +135,9 @@ def test_during_command_at_a_prompt(interactive, target):
     text = session.do('gibbon during "wrap work" -- continue')
     assert "work(n=270)" in text, text
     assert "No patches." in session.do("gibbon list")
+
+
+def test_a_call_that_a_detour_displaced_is_no_tail_call(debugger, target):
+    """The call instruction cannot be read any more; what it calls is known all the same."""
+    result = debugger.session(target("displaced"), ["break main", "run", "gibbon wrap inner -quiet -from libc.so.6", "gibbon wrap inner -quiet -from displaced", "gibbon wrap direct indirect -count", "continue", "gibbon list"])
+    assert "left out" not in result[6] and re.findall(r"called (\d+) times", result[6]) == ["0", "10", "5", "5"], result[6]

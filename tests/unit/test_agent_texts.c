@@ -1,6 +1,7 @@
 /* Strings: every pointer a program may pass, each of them survived and shown. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -123,6 +124,44 @@ static void test_unmapped_and_shrunk(void **state)
     close(fd);
 }
 
+/* Another thread changes the mappings between the proof of a page and its reading. */
+static struct {
+    char *file, *gone;
+    int fd;
+    bool stop;
+} changing;
+static void *change(void *unused)
+{
+    while (!__atomic_load_n(&changing.stop, __ATOMIC_RELAXED)) {
+        assert_int_equal(ftruncate(changing.fd, 0), 0);
+        assert_int_equal(ftruncate(changing.fd, PAGE), 0);
+        mprotect(changing.gone, PAGE, PROT_NONE);
+        mprotect(changing.gone, PAGE, PROT_READ);
+    }
+    return NULL;
+}
+static void test_changing_mappings(void **state)
+{
+    pthread_t thread;
+    changing.fd = memfd_create("shrinks", 0);
+    assert_int_equal(ftruncate(changing.fd, PAGE), 0);
+    changing.file = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, changing.fd, 0);
+    changing.gone = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(changing.gone, 'g', PAGE);
+    changing.stop = false;
+    assert_int_equal(pthread_create(&thread, NULL, change, NULL), 0);
+    for (int i = 0; i < 100000; i++) {
+        f(i & 1 ? changing.file : changing.gone, changing.gone + PAGE - 5);
+        if (i % 1000 == 999)
+            free(agent_lines(&a));
+    }
+    __atomic_store_n(&changing.stop, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    munmap(changing.file, PAGE);
+    munmap(changing.gone, PAGE);
+    close(changing.fd);
+}
+
 static void test_limit(void **state)
 {
     char text[100];
@@ -222,10 +261,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_places),        TEST(test_unmapped_and_shrunk),
-        TEST(test_limit),         TEST(test_escapes),
-        TEST(test_stable_ranges), TEST(test_six_strings_and_more),
-        TEST(test_bad_pointers),  TEST(test_mapping_above_the_stack),
+        TEST(test_places),
+        TEST(test_unmapped_and_shrunk),
+        TEST(test_changing_mappings),
+        TEST(test_limit),
+        TEST(test_escapes),
+        TEST(test_stable_ranges),
+        TEST(test_six_strings_and_more),
+        TEST(test_bad_pointers),
+        TEST(test_mapping_above_the_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

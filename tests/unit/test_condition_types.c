@@ -186,6 +186,7 @@ static const struct row rows[] = {
     /* members of this, by name and otherwise */
     {METHOD, "this->size == 13 && size == 13 && this == ::object && n == 7", NULL},
     {METHOD, "base_value == 11 && other_value == -12 && this->Base::base_value == 11", NULL},
+    {METHOD, "Base::base_value == 11 && Other::other_value == -12 && Thing::size == 13", NULL},
     {METHOD, "name == \"name\" && $startswith(name, \"na\") && sizeof name == 8", NULL},
     {METHOD, "kind == Kind::Large && k == Kind::Large && next->kind == Kind::Small", NULL},
     {METHOD, "flag && bits == 100 && nested.deep == 21 && array[1][2] == 123", NULL},
@@ -210,6 +211,11 @@ static const struct row rows[] = {
     /* casts */
     {METHOD, "((Thing *)this)->size == 13 && ((outer::inner::Thing *)this)->size == 13", NULL},
     {METHOD, "((class Thing *)this)->size == 13 && ((struct Base *)this)->base_value == 11", NULL},
+    {METHOD, "((Other *)this)->other_value == -12 && ((Other *)&t)->other_value == t.other_value", NULL},
+    {METHOD, "(Thing *)(Base *)this == this && (Thing *)(Other *)this == this", NULL},
+    {METHOD, "(long)(Other *)this - (long)this == (long)&other_value - (long)this", NULL},
+    {METHOD, "(Other *)(Thing *)0 == 0 && (Other *)t.next == 0 && (Thing *)(Other *)0 == 0", NULL},
+    {METHOD, "((Other *)(void *)this)->other_value != -12", NULL},
     {METHOD, "((Pair<int> *)&pair)->second == 31 && ((int_pair *)&pair)->first == pair.first",
      NULL},
     {METHOD, "((outer::inner::Pair<int>*)&pair)->second == 31", NULL},
@@ -242,6 +248,7 @@ static const struct row rows[] = {
     {"pointers", "s->c == \"name\" || 1", NULL},
     {"pointers", "rows != f && (long)v == 0x42 && (char)$arg4 == 'B' && $arg1 == s", NULL},
     {"pointers", "rows[0][1] == 1", "NULL is read"},
+    {"pointers", "f == &by_value && &by_value == by_value && &gives_small != f", NULL},
     {"pointers", "sizeof rows[0] == 12 && sizeof *s == 8 && f == by_value", NULL},
     {"pointers", "*v == 1", "points to void"},
     {"pointers", "$ret == 0x33", NULL},

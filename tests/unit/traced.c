@@ -60,7 +60,8 @@ static int no_register(void *context, const char *name, uint64_t *value)
 {
     return -1;
 }
-static size_t no_breakpoints(void *context, struct gib_target_breakpoint *breakpoints, size_t max)
+static size_t no_breakpoints(void *context, int32_t number,
+                             struct gib_target_breakpoint *breakpoints, size_t max)
 {
     return 0;
 }

@@ -18,7 +18,7 @@ extern "C" {
 struct gib_engine;
 
 /* Bumped when this header or target.h changes incompatibly; a front-end checks it first. */
-#define GIB_ENGINE_INTERFACE 9
+#define GIB_ENGINE_INTERFACE 10
 GIB_API int gib_engine_interface(void);
 
 /* An engine for the debugger behind `operations` (copied). `debugger` is "gdb" or "lldb", for
@@ -98,7 +98,8 @@ enum gib_event {
     GIB_EVENT_EXITED,    /* the process is gone, or no longer ours */
     GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
                             it */
-    GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed */
+    GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed: the one with the number `value`, 0: any
+                           */
     GIB_EVENT_STOPPING,   /* the selected thread, of which gib_engine_stop() has told, has left the
                              watched address and is about to be shown; only from a debugger whose
                              threads the engine cannot borrow by ptrace. gib_engine_stop() tells

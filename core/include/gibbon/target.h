@@ -90,9 +90,10 @@ struct gib_target_operations {
      * borrow by ptrace. 0 or -1. */
     int (*run_to)(void *context, uint64_t address, uint64_t sp);
 
-    /* Locations of the user's enabled software breakpoints: fills up to `max`, returns how many
-     * there are. */
-    size_t (*breakpoints)(void *context, struct gib_target_breakpoint *breakpoints, size_t max);
+    /* Locations of the user's enabled software breakpoints, or of one of them by its number (0: of
+     * all): fills up to `max`, returns how many there are. */
+    size_t (*breakpoints)(void *context, int32_t number, struct gib_target_breakpoint *breakpoints,
+                          size_t max);
 
     /* The location at `from` of the user's breakpoint shall not be used for a while; a stand-in at
      * `to`, with the same conditions, counts and commands, stops in its place. Returns the
