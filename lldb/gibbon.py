@@ -66,7 +66,9 @@ class FrontEnd(api.FrontEnd):
             return binding.NONE
         if self.process().GetPluginName() == "elf-core":
             return binding.CORE
-        return binding.IS_STOPPED if self.process().is_stopped or self.thread else binding.IS_RUNNING
+        # The state is told by events and can be late; a frame is had only while LLDB itself holds the process.
+        held = self.thread or self.process().is_stopped and self.selected_thread().GetFrameAtIndex(0).IsValid()
+        return binding.IS_STOPPED if held else binding.IS_RUNNING
 
     def program(self):
         return self.target().GetExecutable().fullpath or ""
