@@ -128,7 +128,7 @@ def test_recursion(debugger, target):
 
 @pytest.mark.parametrize("opt", ["-O0", "-O2"])
 def test_several_threads(debugger, target, tmp_path, opt):
-    """Every call stops once, whichever threads meet it at the same time."""
+    """Every call stops once, with its arguments, whichever threads meet it at the same time; LLDB shows those together, and none elsewhere."""
     seen = tmp_path / "seen"
     code = tmp_path / "loop.py"
     if debugger.name == "gdb":
@@ -148,14 +148,15 @@ def loop():
     with open(%r, "w") as out:
         while process.GetState() == lldb.eStateStopped:
             for thread in process:
-                if thread.GetStopReason() == lldb.eStopReasonPlanComplete:
+                if thread.GetStopReason() != lldb.eStopReasonNone:
                     frame = thread.GetFrameAtIndex(0)
                     out.write("%%s %%d %%d\\n" %% (frame.GetFunctionName(), frame.FindVariable("thread").GetValueAsSigned(), frame.FindVariable("i").GetValueAsSigned()))
             process.Continue()
 loop()
 """ % str(seen))
         run = "command script import %s" % code
-    result = debugger.session(target("stops", opt=opt), ["gibbon stop hit", "run", (run, run)], args=["threads", "4"], timeout=120)
+    result = debugger.session(target("stops", opt=opt), ["gibbon stop hit", "run", (run, run), "gibbon stats"], args=["threads", "4"], timeout=120)
+    assert re.search(r"^1 +80 ", result[3], re.M), result[3]
     lines = sorted(seen.read_text().split("\n")[:-1])
     assert lines == sorted("hit %d %d" % (t, i) for t in range(4) for i in range(20)), result.text
     assert result.out == "80 calls, 0 wrong\n"
