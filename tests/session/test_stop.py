@@ -223,6 +223,15 @@ def test_commands_are_saved(debugger, target, tmp_path):
     assert result.out == "3 calls, last 3\n"
 
 
+def test_commands_are_removed_and_it_is_told(debugger, target):
+    script = debugger.directory + "/removes"
+    with open(script, "w") as file:  # GDB takes lines, here none
+        file.write("gibbon commands 1\nend\n" if debugger.name == "gdb" else "gibbon commands 1\n")
+    result = debugger.session(target("calls"), ["gibbon stop work", 'gibbon commands "p i"', "source " + script, "source " + script, "run"], args=["1"])
+    assert "Commands of patch 1 removed.\n" in result[2] and "Patch 1 has no commands.\n" in result[3], result.text
+    assert stops(result[4]) == [1] and not re.search(r"^(\$1|\(int\)) ", result[4], re.M), result.text
+
+
 def test_commands_of_no_stop(debugger, target):
     result = debugger.session(target("calls"), ["gibbon wrap work", '!gibbon commands "bt"', '!gibbon commands 1 "bt"', '!gibbon commands 9 "bt"'])
     assert "There is no stop" in result[1] and "only a stop has commands" in result[2] and "No patch number 9" in result[3], result.text
