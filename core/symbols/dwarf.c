@@ -207,11 +207,49 @@ static void put_sequence(const struct piece *piece, const struct line *line, str
     put_extended(out, 1, DW_LNE_end_sequence);
 }
 
+/* Line 0 from one offset up to another; with two rows, the first of them of one byte. */
+static void put_line_zero(const struct piece *piece, uint64_t from, uint64_t to, bool two,
+                          struct gib_buffer *out)
+{
+    put_extended(out, 9, DW_LNE_set_address);
+    gib_put_fixed(out, piece->address + from, 8);
+    gib_put_fixed(out, DW_LNS_advance_line, 1);
+    gib_put_sleb(out, -1);
+    gib_put_fixed(out, DW_LNS_copy, 1);
+    if (two) {
+        advance_pc(out, 1);
+        gib_put_fixed(out, DW_LNS_copy, 1);
+        from++;
+    }
+    advance_pc(out, to - from);
+    put_extended(out, 1, DW_LNE_end_sequence);
+}
+
+/*
+ * LLDB's `next` from a detour comes through stub and thunk to the copy. From code without lines it
+ * would step out: the step would end behind the function. Through code of line 0 it goes, if its
+ * row does not cover all of a symbol: so the first byte has a row of its own. A call from there it
+ * follows if the frame that calls is not of the symbol or function in which that code began: so
+ * there is no function, and calls have symbols of their own (LLDB's ThreadPlanShouldStopHere::
+ * DefaultStepFromHereCallback, ThreadPlanStepOverRange::IsEquivalentContext). Frames are looked up
+ * by the byte before their return address; that has no line, and `bt` shows none.
+ */
+static void put_stepped(const struct piece *piece, const uint32_t *call, struct gib_buffer *out)
+{
+    uint64_t at = 0;
+    for (size_t i = 0; i < piece->call_count; i++) {
+        put_line_zero(piece, at, call[i] + 1, true, out);
+        at = call[i] + GIB_CALL_SIZE;
+    }
+    put_line_zero(piece, at, piece->size, piece->size > 1, out);
+}
+
 bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_sections *out)
 {
     size_t count;
     const struct piece *piece = pieces_of(symbols, &count);
     const struct line *lines = (const struct line *)symbols->lines.bytes;
+    const uint32_t *calls = (const uint32_t *)symbols->calls.bytes;
     bool wanted = symbols->file_count > 0;
     for (size_t i = 0; i < count; i++)
         wanted |= piece[i].passed;
@@ -221,8 +259,10 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
     put_names(&out->names);
     size_t start = put_line_header(symbols, &out->line);
     for (size_t i = 0; i < count; i++) {
-        if (!piece[i].line_count && !piece[i].passed)
+        if (!piece[i].line_count && !piece[i].passed && !piece[i].stepped)
             continue;
+        if (piece[i].stepped)
+            put_stepped(&piece[i], calls + piece[i].first_call, &out->line);
         if (piece[i].line_count)
             put_sequence(&piece[i], lines + piece[i].first_line, &out->line);
         gib_put_fixed(&out->ranges, piece[i].address, 8);

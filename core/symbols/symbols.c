@@ -45,9 +45,9 @@ void gib_symbols_free(struct gib_symbols *symbols)
 {
     if (!symbols)
         return;
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
-                                    &symbols->frames, &symbols->cies,      &symbols->lines,
-                                    &symbols->files,  &symbols->parameters};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,       &symbols->strings,
+                                    &symbols->frames, &symbols->cies,       &symbols->lines,
+                                    &symbols->files,  &symbols->parameters, &symbols->calls};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         gib_buffer_free(buffers[i]);
     gib_dwarf_copies_free(&symbols->copies);
@@ -132,12 +132,19 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
                           .name_size = strlen(code->name),
                           .bytes = symbols->code.size,
                           .passed = code->passed,
+                          .stepped = code->stepped && !code->line_count,
                           .first_line = symbols->lines.size / sizeof(struct line),
-                          .line_count = code->line_count};
+                          .line_count = code->line_count,
+                          .first_call = symbols->calls.size / sizeof(uint32_t),
+                          .call_count = code->call_count};
     gib_put_text(&symbols->strings, code->symbol);
     gib_put(&symbols->code, code->bytes, code->size);
     if (code->cie && code->fde)
         add_frame(symbols, code);
+    gib_put(&symbols->calls, code->calls, code->call_count * sizeof *code->calls);
+    if (piece.stepped) {
+        file_index(symbols, "gibbon"); /* a row must have a file */
+    }
     for (size_t i = 0; i < code->line_count; i++) {
         const struct gib_code_line *given = &code->lines[i];
         struct line line = {given->offset, file_index(symbols, given->file), given->line,
@@ -206,19 +213,33 @@ static size_t cluster_end(const struct piece *piece, size_t first, size_t count)
     return last;
 }
 
-static void add_symbols(struct writer *w, const struct piece *piece, size_t count, size_t section,
-                        bool passed)
+static void add_symbol(struct writer *w, size_t name, size_t section, uint64_t address,
+                       uint64_t end)
+{
+    Elf64_Sym symbol = {(Elf64_Word)name, ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
+                        STV_DEFAULT,      (Elf64_Section)section,
+                        address,          end - address};
+    gib_put(&w->table, &symbol, sizeof symbol);
+}
+
+/* Calls that are followed have symbols of their own, of the same name. */
+static void add_symbols(struct writer *w, const struct gib_symbols *symbols,
+                        const struct piece *piece, size_t count, size_t section, bool passed)
 {
     for (size_t i = 0; i < count; i++) {
+        const uint32_t *call = (const uint32_t *)symbols->calls.bytes + piece[i].first_call;
+        uint64_t at = piece[i].address, end = at + piece[i].size;
+        size_t name = passed ? PASSED_AT : piece[i].symbol;
         if (passed && !piece[i].passed)
             continue;
-        Elf64_Sym symbol = {(Elf64_Word)(passed ? PASSED_AT : piece[i].symbol),
-                            ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
-                            STV_DEFAULT,
-                            (Elf64_Section)section,
-                            piece[i].address,
-                            piece[i].size};
-        gib_put(&w->table, &symbol, sizeof symbol);
+        for (size_t c = 0; c < piece[i].call_count; c++) {
+            uint64_t from = piece[i].address + call[c], to = from + GIB_CALL_SIZE;
+            add_symbol(w, name, section, at, from);
+            add_symbol(w, name, section, from, to);
+            at = to;
+        }
+        /* A row must not cover all of it. */
+        add_symbol(w, name, section, at, end + (piece[i].stepped && piece[i].size == 1));
     }
 }
 
@@ -260,10 +281,10 @@ static void add_code(struct writer *w, const struct gib_symbols *symbols)
         }
         if (passed) {
             add_code_section(w, code, start, &index);
-            add_symbols(w, piece + first, last - first, index, true);
+            add_symbols(w, symbols, piece + first, last - first, index, true);
         }
         add_code_section(w, code, start, &index);
-        add_symbols(w, piece + first, last - first, index, false);
+        add_symbols(w, symbols, piece + first, last - first, index, false);
     }
 }
 
@@ -302,9 +323,9 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
 {
     struct writer w = {0};
     struct gib_debug_sections debug = {0};
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
-                                    &symbols->frames, &symbols->cies,      &symbols->lines,
-                                    &symbols->files,  &symbols->parameters};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,       &symbols->strings,
+                                    &symbols->frames, &symbols->cies,       &symbols->lines,
+                                    &symbols->files,  &symbols->parameters, &symbols->calls};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         w.failed |= buffers[i]->failed;
     w.failed |= symbols->copies.types.failed || symbols->copies.locations.failed;
