@@ -24,6 +24,12 @@ struct line {
     unsigned line, column;
 };
 
+/* A row of line 0 would cover all of its symbol, so it has a function in its place (dwarf.c). */
+static inline bool gib_has_function_only(const struct piece *piece)
+{
+    return piece->stepped && piece->size == 1;
+}
+
 struct gib_symbols {
     struct gib_buffer pieces; /* struct piece */
     struct gib_buffer code;

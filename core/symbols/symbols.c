@@ -213,33 +213,19 @@ static size_t cluster_end(const struct piece *piece, size_t first, size_t count)
     return last;
 }
 
-static void add_symbol(struct writer *w, size_t name, size_t section, uint64_t address,
-                       uint64_t end)
-{
-    Elf64_Sym symbol = {(Elf64_Word)name, ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
-                        STV_DEFAULT,      (Elf64_Section)section,
-                        address,          end - address};
-    gib_put(&w->table, &symbol, sizeof symbol);
-}
-
-/* Calls that are followed have symbols of their own, of the same name. */
-static void add_symbols(struct writer *w, const struct gib_symbols *symbols,
-                        const struct piece *piece, size_t count, size_t section, bool passed)
+static void add_symbols(struct writer *w, const struct piece *piece, size_t count, size_t section,
+                        bool passed)
 {
     for (size_t i = 0; i < count; i++) {
-        const uint32_t *call = (const uint32_t *)symbols->calls.bytes + piece[i].first_call;
-        uint64_t at = piece[i].address, end = at + piece[i].size;
-        size_t name = passed ? PASSED_AT : piece[i].symbol;
-        if (passed && !piece[i].passed)
+        if (passed ? !piece[i].passed : gib_has_function_only(&piece[i]))
             continue;
-        for (size_t c = 0; c < piece[i].call_count; c++) {
-            uint64_t from = piece[i].address + call[c], to = from + GIB_CALL_SIZE;
-            add_symbol(w, name, section, at, from);
-            add_symbol(w, name, section, from, to);
-            at = to;
-        }
-        /* A row must not cover all of it. */
-        add_symbol(w, name, section, at, end + (piece[i].stepped && piece[i].size == 1));
+        Elf64_Sym symbol = {(Elf64_Word)(passed ? PASSED_AT : piece[i].symbol),
+                            ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
+                            STV_DEFAULT,
+                            (Elf64_Section)section,
+                            piece[i].address,
+                            piece[i].size};
+        gib_put(&w->table, &symbol, sizeof symbol);
     }
 }
 
@@ -281,10 +267,10 @@ static void add_code(struct writer *w, const struct gib_symbols *symbols)
         }
         if (passed) {
             add_code_section(w, code, start, &index);
-            add_symbols(w, symbols, piece + first, last - first, index, true);
+            add_symbols(w, piece + first, last - first, index, true);
         }
         add_code_section(w, code, start, &index);
-        add_symbols(w, symbols, piece + first, last - first, index, false);
+        add_symbols(w, piece + first, last - first, index, false);
     }
 }
 
