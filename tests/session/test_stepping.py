@@ -111,3 +111,12 @@ def test_a_single_instruction_shows_the_thunk(debugger, target):
     """Who steps over the return instruction sees where it goes."""
     result = debugger.session(target("stepping"), [break_at_line(line_of("plain")), "run", "gibbon wrap plain", "step"] + ["next"] * 5 + [("stepi", "thread step-inst")] * 2 + ["backtrace", "continue"], args=["1"])
     assert places(result, [11])[0][0] == "gibbon:plain", result.text
+
+
+@COMPILERS
+def test_return_with_a_value(debugger, target, cc, opt):
+    """`return` leaves the thread in the thunk; the next step leads to the caller, with the value, and the log has it."""
+    actions = ["gibbon wrap plain", ("tbreak other", "breakpoint set -o true -n other"), "run", "finish", ("return 77", "thread return 77"), "backtrace", "next", "backtrace", ("delete", "breakpoint delete -f"), "continue"]
+    result = debugger.session(target("stepping", cc=cc, opt=opt), actions, args=["1"])
+    assert [name for name, line in places(result, [5, 7])] == ["gibbon:plain", "main"], result.text
+    assert len(result.log) == 1 and " = 77 <" in result.log[0], result.text
