@@ -474,6 +474,7 @@ class StopHook:
         if thread.GetThreadID() in _front_end.on_their_way:  # another thread has stopped before this one was resumed
             discard_plans(thread)
             text, commands = _front_end.arrive(thread)
+            context = lldb.SBExecutionContext(thread.GetFrameAtIndex(0))  # it has another now
         if text is not None:  # a breakpoint of the user's is there, too
             stream.Print("%s: stops thread #%d, too\n" % (text.rstrip(", \n"), thread.GetIndexID()))
         return _front_end.execute_all(commands.split("\n"), context, stream)

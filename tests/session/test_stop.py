@@ -234,6 +234,14 @@ def test_commands(debugger, target):
     assert result.out == "3 calls, last 3\n"
 
 
+def test_commands_of_several_threads(debugger, target):
+    """Once for each call, and with the arguments of its own thread."""
+    result = debugger.session(target("stops"), ["gibbon stop hit", 'gibbon commands silent "print i * 10 + thread" continue', "run"], args=["threads", "4"], timeout=120)
+    seen = sorted(int(i) for i in re.findall(r"^(?:\$\d+ = |\((?:int|long)\) (?:\$\d+ = )?)(\d+)$", result[2], re.M))
+    assert seen == sorted(i * 10 + t for i in range(20) for t in range(4)), result.text
+    assert result.out == "80 calls, 0 wrong\n"
+
+
 def test_commands_are_saved(debugger, target, tmp_path):
     file = tmp_path / "saved"
     result = debugger.session(target("calls"), ["gibbon stop work -after 1", 'gibbon commands "print i" continue', "gibbon save %s" % file, "gibbon delete 1", "source %s" % file, "run"], args=["3"])
