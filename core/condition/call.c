@@ -72,6 +72,7 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
     out.place = GIB_PLACE_WORDS;
     out.word[0] = first;
     out.word[1] = second;
+    out.extent = type->size;
     return out;
 }
 

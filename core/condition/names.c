@@ -348,6 +348,19 @@ static bool in_own_class(struct gib_checker *c, const struct gib_syntax *syntax,
            gib_debug_name_in(&class->debug, syntax->name, what, &found->name);
 }
 
+/* With type units, a class does not lead to the definitions of its static members. */
+static bool defined_elsewhere(struct gib_checker *c, const char *name, unsigned what,
+                              const struct found *own, struct found *found)
+{
+    const struct gib_ctype *owner = gib_ctype_debug(c, &own->name.owner[0]);
+    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
+    char *full = size ? gib_pool_take(c->pool, size) : NULL;
+    if (!full)
+        return false;
+    snprintf(full, size, "%s::%s", owner->name, name);
+    return near_function(c, full, what, found);
+}
+
 static struct gib_operand constant_or_variable(struct gib_checker *c,
                                                const struct gib_syntax *syntax,
                                                const struct found *found)
@@ -388,11 +401,14 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
         out = own_member(c, syntax);
     if (out.type || c->error->code)
         return out;
-    /* With type units, a class does not lead to the definitions of its static members. */
     struct found own = {.name.storage = GIB_DEBUG_UNLOCATED};
     bool is_own = !qualified && in_own_class(c, syntax, VALUES, &own);
+    if (is_own && own.name.owner[1].entry)
+        return gib_check_ambiguous(c, syntax, syntax->name, own.name.owner);
     bool is_whole =
         is_own && (own.name.what == GIB_DEBUG_CONSTANT || own.name.storage != GIB_DEBUG_UNLOCATED);
+    if (is_own && !is_whole && defined_elsewhere(c, syntax->name, VALUES, &own, &found))
+        return constant_or_variable(c, syntax, &found);
     if (!is_whole && near_function(c, syntax->name, VALUES, &found))
         return constant_or_variable(c, syntax, &found);
     if (is_own)

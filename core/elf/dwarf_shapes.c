@@ -215,6 +215,9 @@ struct search {
     const char *base; /* only in this base; NULL: anywhere */
     size_t base_length;
     struct gib_debug_member *out;
+    Dwarf_Die owner;                                /* the class whose members are looked at */
+    Dwarf_Die found;                                /* the member in *out; addr NULL: none yet */
+    bool is_static;                                 /* it is a static one */
     void (*visit)(void *context, const char *name); /* instead of a search */
     void *context;
     int budget;
@@ -251,6 +254,32 @@ static bool is_called(Dwarf_Die *type, const char *name, size_t length)
     return own && !strncmp(own, name, length) && (!own[length] || own[length] == '<');
 }
 
+/* Whether an object of class `derived` has its one virtual `base`, whose members it hides. */
+static bool hides(const struct gib_debug_type *derived, const struct gib_debug_type *base)
+{
+    struct gib_debug_member place;
+    return gib_debug_base(derived, base, &place) && place.is_virtual;
+}
+
+/* C++, [class.member.lookup]: of what two base classes have, the one that hides the other, or that
+ * is the same part of the object; else it is ambiguous. */
+static void take(struct search *search, Dwarf_Die *member, bool is_static,
+                 const struct gib_debug_member *one)
+{
+    struct gib_debug_member *out = search->out;
+    bool same = search->found.addr == member->addr &&
+                (is_static || (one->is_virtual && out->is_virtual && one->offset == out->offset));
+    if (search->found.addr && (same || (one->is_virtual && hides(&out->owner[0], &one->owner[0]))))
+        return;
+    if (search->found.addr && !(out->is_virtual && hides(&one->owner[0], &out->owner[0]))) {
+        out->owner[1] = one->owner[0];
+        return;
+    }
+    *out = *one;
+    search->found = *member;
+    search->is_static = is_static;
+}
+
 static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offset, bool is_virtual,
                           bool inside, unsigned depth)
 {
@@ -258,14 +287,19 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
     uint64_t at = 0;
     int tag = dwarf_tag(child);
     const char *name = dwarf_diename(child);
-    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
-        dwarf_hasattr(child, DW_AT_external) || dwarf_hasattr(child, DW_AT_declaration) ||
-        !gib_type_of(child, &type))
+    bool is_static = tag == DW_TAG_variable ||
+                     (tag == DW_TAG_member && (dwarf_hasattr(child, DW_AT_external) ||
+                                               dwarf_hasattr(child, DW_AT_declaration)));
+    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance && !is_static) ||
+        (is_static && (search->visit || !name)) || !gib_type_of(child, &type))
         return false;
     gib_die_number(child, DW_AT_data_member_location, &at);
     bool is_base = tag == DW_TAG_inheritance;
-    is_virtual |= is_base && dwarf_hasattr(child, DW_AT_virtuality) &&
-                  !gib_die_number(child, DW_AT_data_member_location, &at);
+    if (is_base && dwarf_hasattr(child, DW_AT_virtuality) &&
+        !gib_die_number(child, DW_AT_data_member_location, &at)) {
+        is_virtual = true;
+        offset = 0; /* the same for all ways that lead to it */
+    }
     if (is_base || !name || !*name) {
         Dwarf_Die inner = type;
         if (!gib_type_strip(&inner))
@@ -275,8 +309,12 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
                          dwarf_tag(&inner) == DW_TAG_union_type;
         bool named =
             is_base && search->base && is_called(&inner, search->base, search->base_length);
-        return is_record &&
-               find(search, &inner, offset + at, is_virtual, inside || named, depth + 1);
+        Dwarf_Die owner = search->owner;
+        search->owner = is_base ? inner : owner;
+        bool found =
+            is_record && find(search, &inner, offset + at, is_virtual, inside || named, depth + 1);
+        search->owner = owner;
+        return found;
     }
     if (search->visit) {
         search->visit(search->context, name);
@@ -284,10 +322,13 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
     }
     if (!inside || strncmp(name, search->name, search->length) || name[search->length])
         return false;
-    *search->out = (struct gib_debug_member){
-        .type = type_of(&type), .offset = offset + at, .is_virtual = is_virtual};
-    if (bit_field(child, at, search->out))
-        search->out->shift += offset * 8;
+    struct gib_debug_member one = {.type = type_of(&type),
+                                   .offset = offset + at,
+                                   .is_virtual = is_virtual,
+                                   .owner = {type_of(&search->owner)}};
+    if (!is_static && bit_field(child, at, &one))
+        one.shift += offset * 8;
+    take(search, child, is_static, &one);
     return true;
 }
 
@@ -296,17 +337,17 @@ static bool find(struct search *search, Dwarf_Die *record, uint64_t offset, bool
                  bool inside, unsigned depth)
 {
     Dwarf_Die child;
+    bool found = false;
     if (depth > 16)
         return false;
-    for (int bases = 0; bases < 2; bases++)
+    for (int bases = 0; bases < 2 && !found; bases++)
         for (bool more = gib_die_first(record, &child); more; more = gib_die_next(&child)) {
             if (--search->budget < 0)
-                return false;
-            if ((dwarf_tag(&child) == DW_TAG_inheritance) == bases &&
-                find_in_child(search, &child, offset, is_virtual, inside, depth))
-                return true;
+                return found;
+            if ((dwarf_tag(&child) == DW_TAG_inheritance) == bases)
+                found |= find_in_child(search, &child, offset, is_virtual, inside, depth);
         }
-    return false;
+    return found;
 }
 
 static bool record_of(const struct gib_debug_type *type, Dwarf_Die *record)
@@ -340,7 +381,9 @@ bool gib_debug_member(const struct gib_debug_type *type, const char *name,
     }
     search.length = strlen(search.name);
     bool own = search.base && is_called(&record, search.base, search.base_length);
-    return find(&search, &record, 0, false, !search.base || own, 0);
+    search.owner = record;
+    return find(&search, &record, 0, false, !search.base || own, 0) &&
+           (!search.is_static || out->owner[1].entry);
 }
 
 void gib_debug_members(const struct gib_debug_type *type,
