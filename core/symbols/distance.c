@@ -1,6 +1,7 @@
 /*
  * distance.c: how alike two names are.
  */
+#include <stdbool.h>
 #include <string.h>
 #include "symbols/distance.h"
 
@@ -27,4 +28,27 @@ unsigned gib_name_distance(const char *a, const char *b, unsigned limit)
         }
     }
     return row[n];
+}
+
+static bool is_continued(char c)
+{
+    return (c & 0xc0) == 0x80; /* a byte in a character of UTF-8 */
+}
+
+const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME])
+{
+    enum { MOST = 60, HEAD = 22, TAIL = 35 };
+    size_t length = strlen(name), head = HEAD, tail = length - TAIL;
+    if (length <= MOST) {
+        memcpy(out, name, length + 1);
+        return out;
+    }
+    while (head && is_continued(name[head]))
+        head--;
+    while (is_continued(name[tail]))
+        tail++;
+    memcpy(out, name, head);
+    memcpy(out + head, "...", 3);
+    memcpy(out + head + 3, name + tail, length - tail + 1);
+    return out;
 }
