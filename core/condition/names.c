@@ -383,6 +383,22 @@ static struct gib_operand function(struct gib_checker *c, const struct gib_synta
     return out;
 }
 
+static bool is_own_file(const struct gib_checker *c, const struct gib_condition_file *file)
+{
+    struct gib_condition_file own;
+    return gib_check_own_file(c, &own) && own.elf == file->elf;
+}
+
+/* Whether the function's own file has one function of this name. */
+static bool has_function(const struct gib_checker *c, const char *name)
+{
+    struct gib_condition_file own;
+    struct gib_range range[2];
+    return gib_check_own_file(c, &own) && c->scope->function &&
+           c->scope->function(c->scope->context, name, range, 2) == 1 &&
+           gib_elf_symbol_at(own.elf, range[0].start - own.bias);
+}
+
 struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     enum { VALUES = GIB_DEBUG_CONSTANT | GIB_DEBUG_VARIABLE };
@@ -419,12 +435,18 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
                       : value == (uint32_t)value ? &gib_ctype_unsigned
                                                  : &gib_ctype_long,
                       (uint64_t)value);
-    if (anywhere(c, syntax->name, VALUES, &found))
+    /* Libraries keep variables of short names, most of them for themselves. */
+    bool is_far = anywhere(c, syntax->name, VALUES, &found);
+    bool is_lost = is_far && found.name.what == GIB_DEBUG_VARIABLE &&
+                   found.name.storage == GIB_DEBUG_UNLOCATED;
+    if (is_far && !is_lost && (is_own_file(c, &found.file) || !has_function(c, syntax->name)))
         return constant_or_variable(c, syntax, &found);
     if (syntax->name[0] == 'E' && (value = gib_errno_number(syntax->name)) > 0)
         return number(c, syntax, &gib_ctype_int, (uint64_t)value);
     out = function(c, syntax);
-    return out.type || c->error->code ? out : not_found(c, syntax);
+    if (out.type || c->error->code)
+        return out;
+    return is_far ? constant_or_variable(c, syntax, &found) : not_found(c, syntax);
 }
 
 void gib_condition_names(const struct gib_condition_scope *scope,

@@ -220,6 +220,7 @@ static bool look_at(struct wanted *wanted, Dwarf_Die *die, const char *rest, uns
         return (!name || gib_die_flag(die, DW_AT_export_symbols)) &&
                look(wanted, die, rest, depth + 1);
     case DW_TAG_imported_unit:
+    case DW_TAG_imported_module: /* using namespace */
         return gib_die_reference(die, DW_AT_import, &imported) &&
                look(wanted, &imported, rest, depth + 1);
     case DW_TAG_structure_type:

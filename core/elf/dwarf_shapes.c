@@ -73,16 +73,26 @@ static bool dimension(Dwarf_Die *array, unsigned nth, uint64_t *count, unsigned 
     return index > nth;
 }
 
+/* Bytes of a type. Its alignment nobody needs here: clang leaves out what is in a std::string, and
+ * so the alignment of what holds one. */
+static bool size_of(const Dwarf_Die *type, uint64_t *size)
+{
+    Dwarf_Die die = *type;
+    uint64_t align;
+    int budget = gib_type_budget;
+    return gib_type_layout(&die, size, &align, &budget) ||
+           (gib_type_strip(&die) && gib_die_number(&die, DW_AT_byte_size, size));
+}
+
 static void shape_of_array(Dwarf_Die *array, const struct gib_debug_type *type,
                            struct gib_debug_shape *out)
 {
     Dwarf_Die element;
-    uint64_t count, inner, size, align;
+    uint64_t count, inner, size;
     unsigned more, ignored;
-    int budget = gib_type_budget;
     if (gib_die_flag(array, DW_AT_GNU_vector)) {
         out->kind = GIB_DEBUG_OTHER;
-        if (gib_type_layout(array, &size, &align, &budget))
+        if (size_of(array, &size))
             out->size = size;
         return;
     }
@@ -96,7 +106,7 @@ static void shape_of_array(Dwarf_Die *array, const struct gib_debug_type *type,
         out->target = (struct gib_debug_type){array->addr, array->cu, type->dimension + 1};
     else
         out->target = type_of(&element);
-    if (!gib_type_layout(&element, &size, &align, &budget))
+    if (!size_of(&element, &size))
         return;
     for (unsigned i = 1; i <= more; i++)
         if (!dimension(array, type->dimension + i, &inner, &ignored) ||
@@ -151,8 +161,7 @@ static void shape_of_enum(Dwarf_Die *type, struct gib_debug_shape *out)
 void gib_debug_shape(const struct gib_debug_type *type, struct gib_debug_shape *out)
 {
     Dwarf_Die die;
-    uint64_t size, align;
-    int budget = gib_type_budget;
+    uint64_t size;
     *out = (struct gib_debug_shape){.kind = GIB_DEBUG_VOID};
     if (!die_of(type, &die) || !gib_type_strip(&die))
         return;
@@ -161,7 +170,7 @@ void gib_debug_shape(const struct gib_debug_type *type, struct gib_debug_shape *
         shape_of_array(&die, type, out);
         return;
     }
-    if (tag != DW_TAG_subroutine_type && gib_type_layout(&die, &size, &align, &budget))
+    if (tag != DW_TAG_subroutine_type && size_of(&die, &size))
         out->size = size;
     switch (tag) {
     case DW_TAG_base_type:
