@@ -220,7 +220,14 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
     bool bad = false, options = true;
     char quoted;
     int failed = 0;
-    while (!failed && (word = next_word(&at, &bad, &quoted))) {
+    while (!failed) {
+        at += strspn(at, " \t\n");
+        if (options && command->takes_condition && !strncmp(at, "if(", 3)) {
+            out->condition = at + 2;
+            break;
+        }
+        if (!(word = next_word(&at, &bad, &quoted)))
+            break;
         if (options && !quoted && !strcmp(word, "--")) {
             options = false;
             if (command->takes_rest) {
