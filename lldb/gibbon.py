@@ -41,6 +41,7 @@ class FrontEnd(api.FrontEnd):
         self.closed = False
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
+        self.on_their_way = set()  # ids of threads with a PatchStop
         self.stopped = {}  # thread id -> what is shown of its stop, which a patch has made; its commands
         self.symbol_modules = []
         self.packages = []  # modules that are files of the user's
@@ -330,6 +331,12 @@ class FrontEnd(api.FrontEnd):
         finally:
             self.thread = None
 
+    def arrive(self, thread):
+        self.on_their_way.discard(thread.GetThreadID())
+        self.event(binding.STOPPING, thread=thread)
+        text, commands = self.engine.stop()
+        return text, commands or ""
+
     def hook(self):
         """Once for each target: a stop hook, which LLDB runs before it shows a stop, and the name that our breakpoint gets. The name brings its
         callback along: LLDB 19 loses its place when SetScriptCallbackFunction is called inside another callback."""
@@ -464,6 +471,10 @@ class StopHook:
         _front_end.event(binding.STOPPED, thread=thread)
         _front_end.tend_breakpoints()
         text, commands = _front_end.stopped.pop(thread.GetThreadID(), (None, ""))
+        if thread.GetThreadID() in _front_end.on_their_way:  # another thread has stopped before this one was resumed
+            discard_plans(thread)
+            text, commands = _front_end.arrive(thread)
+            context = lldb.SBExecutionContext(thread.GetFrameAtIndex(0))  # it has another now
         if text is not None:  # a breakpoint of the user's is there, too
             stream.Print("%s: stops thread #%d, too\n" % (text.rstrip(", \n"), thread.GetIndexID()))
         return _front_end.execute_all(commands.split("\n"), context, stream)
@@ -478,34 +489,41 @@ def on_watch(frame, location, extra, internal):
     if text is None:
         return False
     if commands is None:  # it is not there yet
-        # As at a breakpoint, a step or `finish` under way is over: it would have the last word.
-        discard = "thread plan discard 1", lldb.SBExecutionContext(thread), lldb.SBCommandReturnObject(), False
-        _front_end.debugger.GetCommandInterpreter().HandleCommand(*discard)
+        discard_plans(thread)  # as at a breakpoint, a step or `finish` under way is over: it would have the last word
+        _front_end.on_their_way.add(thread.GetThreadID())
         thread.StepUsingScriptedThreadPlan("%s.PatchStop" % __name__, lldb.SBStructuredData(), False)
         return False
     _front_end.stopped[thread.GetThreadID()] = text, commands
     return True
 
 
+def discard_plans(thread):
+    discard = "thread plan discard 1", lldb.SBExecutionContext(thread), lldb.SBCommandReturnObject(), False
+    _front_end.debugger.GetCommandInterpreter().HandleCommand(*discard)
+
+
 class PatchStop:
     """Takes a thread from where a patch stops it to where the user shall see it, and says why it has stopped, which a breakpoint cannot."""
 
     def __init__(self, plan, internal):
-        self.plan, self.text = plan, ""
+        self.plan, self.text, self.held = plan, "", False
 
     def explains_stop(self, event):
         return self.plan.GetThread().GetStopReason() in (lldb.eStopReasonTrace, lldb.eStopReasonNone)
 
     def should_step(self):
+        """LLDB is about to resume it, and others that a patch stops now. A step is told only of those that come to its end before the first has
+        ended; of the signal that a step ends with, each of them, and at once."""
+        if not self.held:
+            self.held = gibbon_lldb.hold(self.plan.GetThread())
         return True
 
     def is_stale(self):
         return False
 
     def should_stop(self, event):
-        thread = self.plan.GetThread()
-        _front_end.event(binding.STOPPING, thread=thread)
-        text, commands = _front_end.engine.stop()
+        thread, self.held = self.plan.GetThread(), False
+        text, commands = _front_end.arrive(thread)
         self.plan.SetPlanComplete(True)
         if text is None:
             return False

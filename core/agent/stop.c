@@ -15,7 +15,8 @@
 void gib_stop_pad(void);
 void gib_stop_return_pad(void);
 
-/* The first instruction is where the breakpoint is. */
+/* The first instruction is where the breakpoint is; the second, where a debugger that tells of
+ * threads by their steps lets them wait for each other. */
 __asm__(".pushsection .text\n"
         ".balign 16\n"
         ".globl gib_stop_pad, gib_stop_return_pad\n"
@@ -24,6 +25,7 @@ __asm__(".pushsection .text\n"
         "gib_stop_pad:\n"
         "    .cfi_startproc\n"
         "    nop\n"
+        "    nop\n"
         "    jmp *-8(%rsp)\n" /* GIB_STOP_THUNK */
         "    .cfi_endproc\n"
         ".size gib_stop_pad, . - gib_stop_pad\n"
@@ -31,6 +33,7 @@ __asm__(".pushsection .text\n"
         ".type gib_stop_return_pad, @function\n"
         "gib_stop_return_pad:\n"
         "    .cfi_startproc\n"
+        "    nop\n"
         "    nop\n"
         "    ret\n"
         "    .cfi_endproc\n"

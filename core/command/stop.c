@@ -67,11 +67,15 @@ int gib_command_commands(struct gib_engine *engine, const struct gib_arguments *
         fprintf(out, "%s\n", arguments->word[i]);
     if (!out || fclose(out))
         return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    free(patch->commands);
-    patch->commands = NULL;
-    if (*text)
-        patch->commands = text;
-    else
+    if (!*text) {
+        gib_print(engine,
+                  patch->commands ? "Commands of patch %d removed.\n"
+                                  : "Patch %d has no commands.\n",
+                  patch->number);
         free(text);
+        text = NULL;
+    }
+    free(patch->commands);
+    patch->commands = text;
     return 0;
 }

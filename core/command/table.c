@@ -141,9 +141,9 @@ const struct gib_command gib_command_table[] = {
      "gibbon stop write if fd == 2", stop_options, true, false, false, gib_command_stop},
     {"commands", "[N] [\"COMMAND\"...]",
      "Set the debugger's commands to execute when a stop is met.",
-     "Each word is one command. Without N they are those of the stop made last; without a command, "
-     "it has none any more.\n"
-     "In GDB commands may also follow one a line, up to \"end\".",
+     "Each word is one command. Without N they are those of the stop made last. Without a command "
+     "those that were set\n"
+     "are removed; GDB then takes others, one a line, up to \"end\".",
      "gibbon commands 2 \"backtrace 3\" continue", no_options, false, false, false,
      gib_command_commands},
     {"load", "PACKAGE [SET|FUNCTION...]", "Load a package: patches that somebody has written.",

@@ -56,6 +56,8 @@ static uint64_t return_pad(const struct gib_process *process)
     return process->agent + image->stop_return_pad;
 }
 
+enum { PAD_NOP = 1 }; /* bytes of the instruction at a pad where the breakpoint is */
+
 static void watch(struct gib_engine *engine, uint64_t address, bool on)
 {
     engine->ops.watch(engine->context, NULL, address, on);
@@ -340,18 +342,18 @@ static void send(struct gib_engine *engine, const struct at_pad *p, uint64_t pla
         show(engine, p->text, p->commands);
         return;
     }
-    *stop = (struct gib_stop){selected_thread(engine),
-                              place,
-                              sp,
-                              p->word,
-                              rank,
-                              false,
-                              false,
-                              p->text,
-                              p->commands,
-                              engine->stops};
+    *stop = (struct gib_stop){.tid = selected_thread(engine),
+                              .place = place,
+                              .sp = sp,
+                              .word = p->word,
+                              .rank = rank,
+                              .entry = place == p->site->entry,
+                              .text = p->text,
+                              .commands = p->commands,
+                              .next = engine->stops};
     engine->stops = stop;
-    stop->entry = place == p->site->entry;
+    /* Off the breakpoint, which threads could only leave one after the other. */
+    engine->ops.set_pc(engine->context, stop->tid, reg(engine, "rip") + PAD_NOP);
     if (stop->entry)
         wait_at_entry(engine, p->layer, place, sp);
     stop->watched = !stop->entry && is_users(engine, place, place);
@@ -380,12 +382,11 @@ static void stop_call(struct gib_engine *engine, const struct at_pad *p)
 
 static void stop_return(struct gib_engine *engine, const struct at_pad *p)
 {
-    enum { NOP = 1 };
     if (!gib_target_steps(engine)) {
         send(engine, p, p->caller, p->sp + 8, GIB_LAYER_STOPS_RETURNS);
         return;
     }
-    gib_target_step_to(engine, return_pad(engine->process) + NOP, p->caller, p->sp + 8, false);
+    gib_target_step_to(engine, return_pad(engine->process) + PAD_NOP, p->caller, p->sp + 8, false);
     show(engine, p->text, p->commands);
 }
 

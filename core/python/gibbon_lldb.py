@@ -12,6 +12,15 @@ def styles(front_end):
     return ("", "36", "33", "33", "", "", "31", "") if front_end.debugger.GetUseColor() else ()
 
 
+def hold(thread):
+    """The thread, which is about to be stepped, stops as if it had been, without executing anything: SIGTRAP is what a step ends with, and comes
+    before whatever else the thread is sent. False where the user has it passed to the program."""
+    process, signals = thread.GetProcess(), thread.GetProcess().GetUnixSignals()
+    if not signals.GetShouldStop(signal.SIGTRAP):
+        return False
+    return ctypes.CDLL(None).tgkill(process.GetProcessID(), int(thread.GetThreadID()), signal.SIGTRAP) == 0
+
+
 class Borrowed:
     """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but around each LLDB takes its
     handler of the program's input away and puts it back, and in a breakpoint's callback that can go wrong: on a terminal of unknown size the prompt

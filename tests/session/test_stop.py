@@ -126,17 +126,16 @@ def test_recursion(debugger, target):
     assert result.out == "deep 15\n"
 
 
-@pytest.mark.parametrize("opt", ["-O0", "-O2"])
-def test_several_threads(debugger, target, tmp_path, opt):
-    """Every call stops once, whichever threads meet it at the same time."""
-    seen = tmp_path / "seen"
-    code = tmp_path / "loop.py"
+def go_through(debugger, tmp_path):
+    """An action: go on until the program ends; and a function that gives what was seen: function, line, and the two arguments of each thread that had
+    a reason to stop."""
+    seen, code = tmp_path / "seen", tmp_path / "loop.py"
     if debugger.name == "gdb":
         code.write_text("""
 with open(%r, "w") as out:
     while gdb.selected_inferior().pid:
         frame = gdb.newest_frame()
-        out.write("%%s %%d %%d\\n" %% (frame.name(), int(frame.read_var("thread")), int(frame.read_var("i"))))
+        out.write("%%s %%d %%d %%d\\n" %% (frame.name(), frame.find_sal().line, int(frame.read_var("thread")), int(frame.read_var("i"))))
         gdb.execute("continue", to_string=True)
 """ % str(seen))
         run = "source %s" % code
@@ -148,16 +147,37 @@ def loop():
     with open(%r, "w") as out:
         while process.GetState() == lldb.eStateStopped:
             for thread in process:
-                if thread.GetStopReason() == lldb.eStopReasonPlanComplete:
+                if thread.GetStopReason() != lldb.eStopReasonNone:
                     frame = thread.GetFrameAtIndex(0)
-                    out.write("%%s %%d %%d\\n" %% (frame.GetFunctionName(), frame.FindVariable("thread").GetValueAsSigned(), frame.FindVariable("i").GetValueAsSigned()))
+                    out.write("%%s %%d %%d %%d\\n" %% (frame.GetFunctionName(), frame.GetLineEntry().GetLine(),
+                                                   frame.FindVariable("thread").GetValueAsSigned(), frame.FindVariable("i").GetValueAsSigned()))
             process.Continue()
 loop()
 """ % str(seen))
         run = "command script import %s" % code
-    result = debugger.session(target("stops", opt=opt), ["gibbon stop hit", "run", (run, run)], args=["threads", "4"], timeout=120)
-    lines = sorted(seen.read_text().split("\n")[:-1])
-    assert lines == sorted("hit %d %d" % (t, i) for t in range(4) for i in range(20)), result.text
+    return (run, run), lambda: sorted(seen.read_text().split("\n")[:-1])
+
+
+@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+def test_several_threads(debugger, target, tmp_path, opt):
+    """Every call stops once, with its arguments, whichever threads meet it at the same time; LLDB shows those together, and none elsewhere."""
+    run, seen = go_through(debugger, tmp_path)
+    result = debugger.session(target("stops", opt=opt), ["gibbon stop hit", "run", run, "gibbon stats"], args=["threads", "4"], timeout=120)
+    assert re.search(r"^1 +80 ", result[3], re.M), result[3]
+    places = [line.split() for line in seen()]
+    assert [[f, t, i] for f, _, t, i in places] == sorted(["hit", str(t), str(i)] for t in range(4) for i in range(20)), result.text
+    assert result.out == "80 calls, 0 wrong\n"
+
+
+def test_several_threads_between_stops_and_breakpoints(debugger, target, tmp_path):
+    """Some threads meet a stop while others meet a breakpoint."""
+    run, seen = go_through(debugger, tmp_path)
+    at = "break stops.c:15", "breakpoint set -f stops.c -l 15"
+    result = debugger.session(target("stops"), [at, "gibbon stop hit", "run", run, "gibbon stats"], args=["threads", "4"], timeout=120)
+    places = seen()
+    if debugger.name == "lldb":  # shows a breakpoint again until its thread has left it
+        places = sorted(set(line for line in places if line.split()[1] == "15")) + [line for line in places if line.split()[1] != "15"]
+    assert sorted(places) == sorted("hit %d %d %d" % (line, t, i) for line in (14, 15) for t in range(4) for i in range(20)), result.text
     assert result.out == "80 calls, 0 wrong\n"
 
 
@@ -214,12 +234,29 @@ def test_commands(debugger, target):
     assert result.out == "3 calls, last 3\n"
 
 
+def test_commands_of_several_threads(debugger, target):
+    """Once for each call, and with the arguments of its own thread."""
+    result = debugger.session(target("stops"), ["gibbon stop hit", 'gibbon commands silent "print i * 10 + thread" continue', "run"], args=["threads", "4"], timeout=120)
+    seen = sorted(int(i) for i in re.findall(r"^(?:\$\d+ = |\((?:int|long)\) (?:\$\d+ = )?)(\d+)$", result[2], re.M))
+    assert seen == sorted(i * 10 + t for i in range(20) for t in range(4)), result.text
+    assert result.out == "80 calls, 0 wrong\n"
+
+
 def test_commands_are_saved(debugger, target, tmp_path):
     file = tmp_path / "saved"
     result = debugger.session(target("calls"), ["gibbon stop work -after 1", 'gibbon commands "print i" continue', "gibbon save %s" % file, "gibbon delete 1", "source %s" % file, "run"], args=["3"])
     assert file.read_text() == 'gibbon stop work -after 1 -pending\ngibbon commands "print i" continue\n', file.read_text()
     assert [int(i) for i in re.findall(r"^(?:\$\d+ = |\(int\) (?:\$\d+ = )?)(\d+)$", result[5], re.M)] == [1, 2], result.text
     assert result.out == "3 calls, last 3\n"
+
+
+def test_commands_are_removed_and_it_is_told(debugger, target):
+    script = debugger.directory + "/removes"
+    with open(script, "w") as file:  # GDB takes lines, here none
+        file.write("gibbon commands 1\nend\n" if debugger.name == "gdb" else "gibbon commands 1\n")
+    result = debugger.session(target("calls"), ["gibbon stop work", 'gibbon commands "p i"', "source " + script, "source " + script, "run"], args=["1"])
+    assert "Commands of patch 1 removed.\n" in result[2] and "Patch 1 has no commands.\n" in result[3], result.text
+    assert stops(result[4]) == [1] and not re.search(r"^(\$1|\(int\)) ", result[4], re.M), result.text
 
 
 def test_commands_of_no_stop(debugger, target):
@@ -270,6 +307,43 @@ def test_detached_it_goes_on(debugger, server):
     assert stops(result.text) == [1], result.text
     assert until(process, asks(process) + 50) and process.poll() is None
     assert not harness.text_differences(process.pid)
+
+
+KILL = ("python import os, signal; os.kill(gdb.selected_inferior().pid, signal.SIGKILL)",
+        "script import os, signal; os.kill(lldb.debugger.GetSelectedTarget().GetProcess().GetProcessID(), signal.SIGKILL)")
+
+
+@pytest.mark.parametrize("end", ["kill", "from outside"])
+@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+def test_the_process_is_killed_at_a_stop_and_run_again(debugger, target, opt, end):
+    ends = ["kill"] if end == "kill" else [KILL, "!continue", "gibbon list"]
+    result = debugger.session(target("calls", opt=opt), ["gibbon stop work", "run"] + ends + ["run", "backtrace", "continue", "continue"], args=["2"])
+    again = 2 + len(ends)
+    assert [stops(result[step]) for step in (1, again, again + 2, again + 3)] == [[1], [1], [1], []], result.text
+    assert re.search(r"#0.*\bwork\b.*i=(i@entry=)?0.*\n.*#1.*\bmain\b", result[again + 1]), result.text
+    assert end == "kill" or "<PENDING>" in result[4], result.text
+    assert result.out == "2 calls, last -2\n", result.text
+
+
+@pytest.mark.parametrize("command", ["gibbon disable", "gibbon delete"])
+def test_stepping_on_when_the_patch_has_gone(debugger, target, command):
+    result = debugger.session(target("calls"), ["gibbon stop work", "run", command, "next", "backtrace", "finish", "continue"], args=["3"])
+    assert stops(result.text) == [1] and "calls.c:9" in result[4] and "main" in result[5], result.text
+    assert result.out == "3 calls, last 3\n", result.text
+
+
+def test_until_a_later_line(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon stop work", "run", ("until 9", "thread until 9"), "backtrace", "continue", "gibbon delete", "continue"], args=["3"])
+    assert re.search(r"#0.*\bwork\b.*calls\.c:9\b", result[3]), result.text
+    shows(debugger, result[4], 1, r"work ?\(i=1, twice=2\)")
+    assert result.out == "3 calls, last 3\n", result.text
+
+
+def test_threads_go_on_and_end_well_when_it_is_detached(debugger, target):
+    """Several stand at their stops, or wait for their turn."""
+    wait = "python import time; [time.sleep(0.05) for i in range(400) if 'wrong' not in open(%r).read()]" % (debugger.directory + "/out-1")
+    result = debugger.session(target("stops"), ["gibbon stop hit", "run"] + ["continue"] * 8 + ["detach", wait], args=["threads", "8"])
+    assert result.out == "160 calls, 0 wrong\n", result.text
 
 
 def test_machine_interface(gdb, target):

@@ -103,7 +103,7 @@ enum gib_event {
     GIB_EVENT_STOPPING,   /* the selected thread, of which gib_engine_stop() has told, has left the
                              watched address and is about to be shown; only from a debugger whose
                              threads the engine cannot borrow by ptrace. gib_engine_stop() tells
-                             again,   as the patch may have gone. */
+                             again, as the patch may have gone. */
     GIB_EVENT_UNMAPPED,   /* a module was unmapped; the debugger answers nothing now, and need not:
                              no operation is called */
 };
@@ -114,8 +114,8 @@ GIB_API void gib_engine_event(struct gib_engine *engine, enum gib_event event, u
  * which may be another place than before the event. NULL: it goes on, unseen. Otherwise what the
  * debugger says in front of the thread's frame, as it says "Breakpoint 2, "; a text that ends with
  * a line end is a line of its own. *commands are those that the user wants executed then, a line
- * each; NULL: the thread is not there yet, and the debugger shall let it execute one instruction
- * and tell of it by GIB_EVENT_STOPPING.
+ * each; NULL: the thread is not there yet, and the debugger shall let it stop again where it is, or
+ * behind the instruction there, which does nothing, and tell of it by GIB_EVENT_STOPPING.
  */
 GIB_API const char *gib_engine_stop(struct gib_engine *engine, const char **commands);
 
