@@ -96,6 +96,18 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
     pthread_rwlock_unlock(&log->sites);
 }
 
+void gib_log_each_site(struct gib_log *log,
+                       bool (*each)(const struct gib_log_site *site, void *context), void *context)
+{
+    pthread_rwlock_rdlock(&log->sites);
+    const struct gib_log_process *process =
+        log->process_count ? &log->process[log->process_count - 1] : NULL;
+    for (uint32_t i = 0; process && i < process->site_count; i++)
+        if (process->site[i] && !each(process->site[i], context))
+            break;
+    pthread_rwlock_unlock(&log->sites);
+}
+
 /* ---- views ---- */
 
 static uint32_t fixed_words(const struct gib_log_view *view)

@@ -108,6 +108,11 @@ bool gib_log_process_gone(struct gib_log *log);
  * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
+/* Calls `each` for every site of the process that was attached last, until it returns false; what
+ * it is given is valid during the call. It may not call functions of the log. */
+void gib_log_each_site(struct gib_log *log,
+                       bool (*each)(const struct gib_log_site *site, void *context), void *context);
+
 /* Whether text shows calls inside others indented; from now on the reader keeps what that needs. */
 void gib_log_indent(struct gib_log *log, bool on);
 
@@ -176,6 +181,7 @@ struct gib_log_view { /* what a renderer sees of one call */
     double nanoseconds;       /* of one tick of the time stamps */
     uint64_t first;           /* time stamp of the first record of the process */
     int patch;                /* the accepted patch that the renderer writes a line for */
+    bool several;             /* the call has a line for each of several patches */
     bool marks;
     unsigned depth; /* of indentation */
     bool closes;    /* the call's opening line was shown */

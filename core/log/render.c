@@ -237,6 +237,14 @@ static void render_one(struct gib_renderer *renderer, const struct gib_log_view 
     }
 }
 
+/* Whether the call has a line for the site's i-th patch. */
+static bool is_wanted(const struct gib_log_view *view, int i, int patch, bool print)
+{
+    int number = view->site->action[i].patch;
+    return (view->record->accepted & 1u << i) && number && (!patch || number == patch) &&
+           !(print && view->site->action[i].quiet);
+}
+
 unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, int patch, bool print,
                     uint64_t *skip)
 {
@@ -260,16 +268,18 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
         view->depth = gib_nesting_depth(renderer->nesting, view->call);
     }
     view->marks = renderer->format == GIB_LOG_MARKED;
+    unsigned lines = 0;
+    for (int i = 0; i < GIB_MAX_ACTIONS; i++)
+        lines += is_wanted(view, i, patch, print);
+    view->several = lines > 1;
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-        int number = view->site->action[i].patch;
-        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
-            (print && view->site->action[i].quiet))
+        if (!is_wanted(view, i, patch, print))
             continue;
         if (*skip) {
             --*skip;
             continue;
         }
-        view->patch = number;
+        view->patch = view->site->action[i].patch;
         render_one(renderer, view);
         written++;
     }

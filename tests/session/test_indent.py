@@ -126,6 +126,15 @@ def test_backtraces_are_indented(debugger, nested):
     assert re.search(r"\} outer = 4 <[^>]*>\ngibbon", result.text)
 
 
+def test_two_patches_on_one_function(debugger, nested):
+    """A call that has a line for each says whose it is; one that has a single line does not."""
+    result = debugger.session(nested, ["gibbon wrap nested!inner", "gibbon wrap nested!inner if n == 2", "run", "gibbon log 2", "gibbon set indent on", "gibbon wrap nested!middle", "gibbon wrap nested!middle if n > 0", "run"])
+    assert lines(result[2]).startswith("inner(n=1) = 1\ninner(n=2) = 2 (patch 1)\ninner(n=2) = 2 (patch 2)\ninner(n=1) = 1\n"), result[2]
+    assert lines(result[3]) == "inner(n=2) = 2\n" * 3
+    assert lines(result[7]).startswith("middle(n=1) (patch 3) {\nmiddle(n=1) (patch 4) {\n  inner(n=1) = 1\n  inner(n=2) = 2 (patch 1)\n  inner(n=2) = 2 (patch 2)\n"
+                                       "} middle = 3 (patch 3)\n} middle = 3 (patch 4)\ninner(n=1) = 1\n"), result[7]
+
+
 def test_wrong_value(debugger, nested):
     result = debugger.session(nested, ["!gibbon set indent maybe"])
     assert 'indent is one of on|off, not "maybe".' in result.text
