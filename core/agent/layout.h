@@ -127,6 +127,8 @@ enum gib_result_source {
     GIB_RESULT_XMM0,
     GIB_RESULT_XMM0_XMM1,
     GIB_RESULT_X87,
+    GIB_RESULT_RAX_XMM0, /* the two eightbytes of a structure, in this order */
+    GIB_RESULT_XMM0_RAX,
 };
 
 enum gib_errno_rule {

@@ -106,7 +106,7 @@ static void write_bytes(const struct groups *g, const struct gib_log_view *view,
         const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
         if (text && !(text->flags & GIB_CHUNK_UNREADABLE))
             count = 0; /* the same text elsewhere is the same */
-        fwrite(&words[first], 8, (size_t)(count > 2 ? 2 : count), out);
+        fwrite(&words[first], 8, (size_t)count, out);
         write_chunk(view, GIB_CHUNK_STRING, first, out);
     }
 }

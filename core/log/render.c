@@ -159,10 +159,7 @@ struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t
         a.words = site->convention.parameter[index].count;
     }
     const uint64_t *words = gib_record_words(view->record);
-    if (a.words > 0)
-        a.word[0] = words[first];
-    if (a.words > 1)
-        a.word[1] = words[first + 1];
+    memcpy(a.word, &words[first], 8 * (size_t)a.words);
     if (!a.type || a.type->kind == GIB_TYPE_STRING)
         a.text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
     return a;
@@ -179,6 +176,7 @@ struct gib_log_result gib_log_result(const struct gib_log_view *view)
     const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
     if (second && second->size >= 8)
         memcpy(&r.word[1], gib_log_chunk_bytes(second), 8);
+    r.words = gib_result_words(r.type, second ? 2 : 1);
     if (code && code->size >= 4) {
         r.failed = true;
         memcpy(&r.code, gib_log_chunk_bytes(code), 4);
