@@ -68,13 +68,15 @@ static size_t used_size(const struct gib_reader *r, const struct gib_record *rec
     return at < size ? at : size;
 }
 
-/* A forked child has returned from a call that its parent is still in: the parent's record is not
- * published yet, so it is looked at in its ring. The caller frees it. */
-static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uint64_t position)
+/* A forked child has returned from a call of its parent's, whose record is not published yet, or
+ * was joined with the parent's own return: it is looked at in the parent's ring, as long as nothing
+ * else can be in its place. The caller frees it. */
+static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uint64_t position,
+                                       const struct gib_record *back)
 {
     const struct gib_thread *thread = gib_ring_block(r, (uint32_t)index);
     uint64_t offset = position & (r->ring_size - 1);
-    if (position < r->ring[index].position || position % GIB_LINE)
+    if (position % GIB_LINE)
         return NULL;
     const struct gib_record *record =
         (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
@@ -86,7 +88,11 @@ static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uin
     memcpy(open + 1, record, size);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     const struct gib_record *copy = (const struct gib_record *)(open + 1);
-    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > position ||
+    /* What has been read may be written over at any time; half a ring is more than any record. */
+    uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > position || head < position ||
+        head - position > r->ring_size / 2 || (copy->site ^ back->site) & 0xffffff ||
+        copy->entered > back->entered ||
         (copy->kind != GIB_RECORD_OPEN && copy->kind != GIB_RECORD_CALL)) {
         free(open);
         return NULL;
@@ -107,7 +113,7 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
     back->site &= 0xffffff;
     struct gib_open_call *open = find_open(home, back->word[0], take);
     if (!open && !take && index < GIB_MAX_THREADS) {
-        open = peek_open(r, index, back->word[0]);
+        open = peek_open(r, index, back->word[0], back);
         take = true;
     }
     if (!open) {
