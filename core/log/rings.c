@@ -23,6 +23,53 @@ static void count_lost(struct gib_reader *r, uint64_t records)
 
 /* ---- joining ---- */
 
+/* `ended`: the thread is no more, and may have ended in the newest of them. */
+static void report_unfinished(struct gib_reader *r, struct gib_ring *ring, bool ended)
+{
+    struct gib_open_call *first = NULL;
+    ring->opened = 0;
+    while (ring->open &&
+           !r->log->indent) { /* the list has the newest first, as indentation wants it */
+        struct gib_open_call *open = ring->open;
+        ring->open = open->next;
+        open->next = first;
+        first = open;
+    }
+    if (r->log->indent) {
+        first = ring->open;
+        ring->open = NULL;
+    }
+    while (first) {
+        struct gib_open_call *open = first;
+        const struct gib_record *record = (const struct gib_record *)(open + 1);
+        bool inside = ended && !open->next && record->entered >= ring->latest;
+        first = open->next;
+        void *copy = gib_batch_room(r, open->size);
+        if (copy)
+            gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
+                          open->size, NULL, 0, inside ? GIB_CALL_INSIDE : 0);
+        else
+            count_lost(r, 1);
+        free(open);
+    }
+}
+
+/* Calls that exceptions or longjmp have left never return, and nobody tells. A thread has hardly
+ * so many frames of thunks as this (core/agent/depth.c), so the older half are such ones. */
+enum { MOST_OPEN = 128 << 10 };
+static void give_up_oldest(struct gib_reader *r, struct gib_ring *ring)
+{
+    struct gib_open_call **link = &ring->open;
+    for (size_t i = 0; i < MOST_OPEN / 2; i++)
+        link = &(*link)->next;
+    struct gib_open_call *newest = ring->open, *old = *link;
+    *link = NULL;
+    ring->open = old;
+    report_unfinished(r, ring, false);
+    ring->open = newest;
+    ring->opened = MOST_OPEN / 2;
+}
+
 static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
                           const struct gib_record *record, size_t size)
 {
@@ -36,6 +83,8 @@ static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t 
     memcpy(open + 1, record, size);
     open->size = size;
     ring->open = open;
+    if (++ring->opened > MOST_OPEN)
+        give_up_oldest(r, ring);
 }
 
 static struct gib_open_call *find_open(struct gib_ring *ring, uint64_t position, bool take)
@@ -43,8 +92,10 @@ static struct gib_open_call *find_open(struct gib_ring *ring, uint64_t position,
     for (struct gib_open_call **link = &ring->open; *link; link = &(*link)->next) {
         struct gib_open_call *open = *link;
         if (open->position == position) {
-            if (take)
+            if (take) {
                 *link = open->next;
+                ring->opened--;
+            }
             return open;
         }
     }
@@ -137,35 +188,6 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
         free(open);
 }
 
-static void report_unfinished(struct gib_reader *r, struct gib_ring *ring)
-{
-    struct gib_open_call *first = NULL;
-    while (ring->open &&
-           !r->log->indent) { /* the list has the newest first, as indentation wants it */
-        struct gib_open_call *open = ring->open;
-        ring->open = open->next;
-        open->next = first;
-        first = open;
-    }
-    if (r->log->indent) {
-        first = ring->open;
-        ring->open = NULL;
-    }
-    while (first) {
-        struct gib_open_call *open = first;
-        const struct gib_record *record = (const struct gib_record *)(open + 1);
-        bool inside = !open->next && record->entered >= ring->latest;
-        first = open->next;
-        void *copy = gib_batch_room(r, open->size);
-        if (copy)
-            gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
-                          open->size, NULL, 0, inside ? GIB_CALL_INSIDE : 0);
-        else
-            count_lost(r, 1);
-        free(open);
-    }
-}
-
 /* The thread's name, as the kernel has it now: it may be gone when somebody wants to know. */
 static void tell_name(struct gib_reader *r, struct gib_ring *ring)
 {
@@ -188,7 +210,7 @@ static void tell_name(struct gib_reader *r, struct gib_ring *ring)
 /* What follows in the ring is another thread's. */
 static void begin_thread(struct gib_reader *r, struct gib_ring *ring, int32_t pid, int32_t tid)
 {
-    report_unfinished(r, ring);
+    report_unfinished(r, ring, true);
     ring->pid = pid;
     ring->tid = tid;
     tell_name(r, ring);
@@ -338,6 +360,7 @@ void gib_rings_unfinished(struct gib_reader *r)
         struct gib_ring *ring = &r->ring[i];
         if (!ring->pid || !gib_has_ended(ring->pid))
             continue;
+        gib_batch_begin_run(r);
         uint64_t offset = ring->position & (r->ring_size - 1);
         const struct gib_record *record =
             (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
@@ -346,8 +369,7 @@ void gib_rings_unfinished(struct gib_reader *r)
             record->kind == GIB_RECORD_OPEN) {
             remember_open(r, ring, ring->position, record, size);
         }
-        gib_batch_begin_run(r);
-        report_unfinished(r, ring);
+        report_unfinished(r, ring, true);
         thread->open = 0;
     }
     gib_batch_append(r);

@@ -255,6 +255,36 @@ static void test_unfinished(void **state)
                  "work(n=1) = 1\nouter(n=1) = 1\nwork(n=13) = 13\nouter(n=13) <unfinished ...>\n");
 }
 
+static jmp_buf away;
+__attribute__((noinline)) static int jumper(int n)
+{
+    thunk(n);
+    longjmp(away, 1);
+}
+static bool count_unfinished(const struct gib_log_view *view, void *context)
+{
+    size_t *count = context;
+    *count += view->call->status == GIB_CALL_UNFINISHED;
+    return true;
+}
+
+/* Nobody tells that a call was left by longjmp: what is remembered of them does not grow. */
+static void test_left_calls(void **state)
+{
+    enum { CALLS = 200000 };
+    int (*volatile jump)(int) =
+        agent_patch(&a, jumper, "int jumper(int n)", (struct patch_options){0});
+    for (volatile int i = 0; i < CALLS; i++) {
+        if (!setjmp(away))
+            jump(i);
+        if (i % 500 == 0)
+            gib_log_drain(a.log);
+    }
+    size_t count = 0;
+    gib_log_each(a.log, count_unfinished, &count);
+    assert_in_range(count, CALLS - (128 << 10), CALLS);
+}
+
 /* A call inside which others were recorded has a line when it begins and one when it has ended. */
 static void test_indent(void **state)
 {
@@ -493,6 +523,7 @@ int main(void)
                                        cmocka_unit_test(test_pointers_and_records),
                                        TEST(test_unfinished),
                                        TEST(test_last),
+                                       TEST(test_left_calls),
                                        TEST(test_indent),
                                        TEST(test_indent_switched),
                                        TEST(test_indent_unfinished),
