@@ -341,6 +341,12 @@ struct gib_thread {
     uint32_t reserved;
     int32_t tail_pid, tail_tid; /* whose the records from `tail` on are; 0: as THREAD says */
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
+    /* How many records were before a place that the reader has come to: the last one is
+     * checkpoint[checkpoints % 2], and it never changes while it is the last. Reader. */
+    struct {
+        uint64_t position, taken;
+    } checkpoint[2];
+    uint64_t checkpoints;
 };
 _Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");
 

@@ -320,6 +320,17 @@ static bool read_piece(struct gib_reader *r, struct gib_thread *thread, struct g
     return size < whole && read_piece(r, thread, ring, head, whole); /* a long record */
 }
 
+/* The writer may reuse what is before the reader's position, and goes on counting there. */
+static void tell_read(struct gib_thread *thread, const struct gib_ring *ring)
+{
+    uint64_t turn = __atomic_load_n(&thread->checkpoints, __ATOMIC_RELAXED) + 1;
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* the other one is told of before this one changes */
+    __atomic_store_n(&thread->checkpoint[turn & 1].position, ring->position, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->checkpoint[turn & 1].taken, ring->taken, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->checkpoints, turn, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+}
+
 bool gib_ring_read(struct gib_reader *r, uint32_t index)
 {
     enum { PIECE = 32 << 10, AT_ONCE = 512 << 10 };
@@ -344,10 +355,10 @@ bool gib_ring_read(struct gib_reader *r, uint32_t index)
             ring->position = head;
             break;
         }
-        __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+        tell_read(thread, ring);
         gib_reader_beat(r);
     }
-    __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+    tell_read(thread, ring);
     return true;
 }
 
