@@ -21,6 +21,8 @@
 extern const uint8_t gib_agent_elf_start[], gib_agent_elf_end[];
 extern const uint8_t gib_agent_image_start[];
 
+enum { MOST_CALLS = 8 }; /* of the original, from one thunk; it has up to three */
+
 /* The arenas as we have written them; the target cannot write there. */
 static const uint8_t *bytes_at(const struct gib_process *process, uint64_t address, size_t size)
 {
@@ -95,11 +97,35 @@ static void describe_trampoline(struct gib_symbols *symbols, const struct gib_si
     gib_buffer_free(&frame_base);
 }
 
-static void describe_thunk(struct gib_symbols *symbols, struct gib_thunk_shapes *shapes,
-                           const struct gib_buffer *cie, struct gib_code *code)
+/* Of a thunk's calls, those of thunks and trampolines. */
+static size_t calls_of_code(const struct gib_process *process, const struct gib_thunk_shape *shape,
+                            const struct gib_code *code, uint32_t found[MOST_CALLS])
 {
-    if (gib_thunk_rows(shapes, code->bytes, code->size, &code->fde))
+    const uint32_t *at = (const uint32_t *)shape->calls.bytes;
+    size_t count = 0;
+    for (size_t i = 0; i < shape->calls.size / sizeof *at && count < MOST_CALLS; i++) {
+        int32_t distance;
+        memcpy(&distance, code->bytes + at[i] + 1, sizeof distance);
+        if (bytes_at(process, code->address + at[i] + 5 + (uint64_t)(int64_t)distance, 1))
+            found[count++] = at[i];
+    }
+    return count;
+}
+
+static void describe_thunk(const struct gib_process *process, struct gib_symbols *symbols,
+                           struct gib_thunk_shapes *shapes, const struct gib_buffer *cie,
+                           struct gib_code *code)
+{
+    const struct gib_thunk_shape *shape = gib_thunk_rows(shapes, code->bytes, code->size);
+    uint32_t calls[MOST_CALLS];
+    if (shape) {
         code->cie = cie;
+        code->fde = &shape->fde;
+        if (code->stepped) {
+            code->calls = calls;
+            code->call_count = calls_of_code(process, shape, code, calls);
+        }
+    }
     gib_symbols_add(symbols, code);
 }
 
@@ -143,8 +169,10 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         const struct gib_made_code *made = &process->code[i];
         const struct gib_site_state *site = process->site[made->site];
         bool is_copy = made->kind == GIB_MADE_TRAMPOLINE;
-        struct gib_code code = {
-            .address = made->address, .size = made->size, .passed = passed && !is_copy};
+        struct gib_code code = {.address = made->address,
+                                .size = made->size,
+                                .passed = passed && !is_copy,
+                                .stepped = !passed};
         char *function = gib_elf_function_name(site->symbol);
         char *name = function ? gib_format(is_copy ? "%s.gibbon" : "gibbon:%s", function) : NULL;
         /* The number is for GDB, which knows clones by it and takes "f.gibbon" for Ada: f[gibbon].
@@ -157,7 +185,7 @@ static void describe_sites(const struct gib_process *process, struct gib_symbols
         if (symbol && code.bytes && site->kept && (is_stub || made->kind == GIB_MADE_UNDO))
             describe_undoing(symbols, &cie, &site->undo, is_stub, &code);
         else if (symbol && code.bytes && !is_copy)
-            describe_thunk(symbols, &shapes, &cie, &code);
+            describe_thunk(process, symbols, &shapes, &cie, &code);
         else if (symbol && code.bytes)
             describe_trampoline(symbols, site, &code, with_lines);
         free(symbol);

@@ -139,7 +139,7 @@ static void put_unit(const struct gib_symbols *symbols, struct gib_debug_section
     for (size_t i = 0; i < count; i++)
         if (piece[i].line_count)
             put_function(symbols, &piece[i], info);
-        else if (piece[i].passed)
+        else if (piece[i].passed || gib_has_function_only(&piece[i]))
             put_function_without_lines(symbols, &piece[i], info);
     gib_put_uleb(info, 0);
     set_length(info, start, start + 4);
@@ -207,11 +207,58 @@ static void put_sequence(const struct piece *piece, const struct line *line, str
     put_extended(out, 1, DW_LNE_end_sequence);
 }
 
+/* Line 0 from one offset up to another; with two rows, the first of them of one byte. */
+static void put_line_zero(const struct piece *piece, uint64_t from, uint64_t to, bool two,
+                          struct gib_buffer *out)
+{
+    put_extended(out, 9, DW_LNE_set_address);
+    gib_put_fixed(out, piece->address + from, 8);
+    gib_put_fixed(out, DW_LNS_advance_line, 1);
+    gib_put_sleb(out, -1);
+    gib_put_fixed(out, DW_LNS_copy, 1);
+    if (two) {
+        advance_pc(out, 1);
+        gib_put_fixed(out, DW_LNS_copy, 1);
+        from++;
+    }
+    advance_pc(out, to - from);
+    put_extended(out, 1, DW_LNE_end_sequence);
+}
+
+static void put_range(const struct piece *piece, uint64_t from, uint64_t to,
+                      struct gib_buffer *ranges)
+{
+    gib_put_fixed(ranges, piece->address + from, 8);
+    gib_put_fixed(ranges, piece->address + to, 8);
+}
+
+/*
+ * LLDB's `next` from a detour comes through stub and thunk to the copy. From code without lines it
+ * would step out: the step would end behind the function. Through code of line 0 it goes, if its
+ * row does not cover all of a symbol: so the first byte has a row of its own. A call from there it
+ * follows if the frame that calls is not of the unit in which that code is: so the unit has not
+ * the bytes behind the first of a call, by which frames are looked up (the one before their return
+ * address). They have no line either, and `bt` shows none (LLDB's ThreadPlanShouldStopHere::
+ * DefaultStepFromHereCallback, ThreadPlanStepOverRange::IsEquivalentContext).
+ */
+static void put_stepped(const struct piece *piece, const uint32_t *call,
+                        struct gib_debug_sections *out)
+{
+    uint64_t at = 0;
+    for (size_t i = 0; i <= piece->call_count; i++) {
+        uint64_t end = i < piece->call_count ? call[i] + 1 : piece->size;
+        put_line_zero(piece, at, end, end - at > 1, &out->line);
+        put_range(piece, at, end, &out->ranges);
+        at = end - 1 + GIB_CALL_SIZE;
+    }
+}
+
 bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_sections *out)
 {
     size_t count;
     const struct piece *piece = pieces_of(symbols, &count);
     const struct line *lines = (const struct line *)symbols->lines.bytes;
+    const uint32_t *calls = (const uint32_t *)symbols->calls.bytes;
     bool wanted = symbols->file_count > 0;
     for (size_t i = 0; i < count; i++)
         wanted |= piece[i].passed;
@@ -221,12 +268,14 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
     put_names(&out->names);
     size_t start = put_line_header(symbols, &out->line);
     for (size_t i = 0; i < count; i++) {
-        if (!piece[i].line_count && !piece[i].passed)
+        if (!piece[i].line_count && !piece[i].passed && !piece[i].stepped)
             continue;
+        if (piece[i].stepped)
+            put_stepped(&piece[i], calls + piece[i].first_call, out);
+        else
+            put_range(&piece[i], 0, piece[i].size, &out->ranges);
         if (piece[i].line_count)
             put_sequence(&piece[i], lines + piece[i].first_line, &out->line);
-        gib_put_fixed(&out->ranges, piece[i].address, 8);
-        gib_put_fixed(&out->ranges, piece[i].address + piece[i].size, 8);
     }
     set_length(&out->line, start, start + 4);
     gib_put_fixed(&out->ranges, 0, 8);

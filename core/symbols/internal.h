@@ -10,16 +10,25 @@ struct piece {
     size_t symbol, name_size;      /* offset in the string table */
     size_t bytes;                  /* offset in `code` */
     size_t first_line, line_count; /* in `lines` */
-    bool passed;
+    size_t first_call, call_count; /* in `calls` */
+    bool passed, stepped;
     size_t parameters, parameters_size;
     size_t frame_base, frame_base_size; /* in `parameters` as well */
 };
+
+enum { GIB_CALL_SIZE = 5 };
 
 struct line {
     uint32_t offset;
     uint32_t file; /* index in the table of files, from 1 */
     unsigned line, column;
 };
+
+/* A row of line 0 would cover all of its symbol, so it has a function in its place (dwarf.c). */
+static inline bool gib_has_function_only(const struct piece *piece)
+{
+    return piece->stepped && piece->size == 1;
+}
 
 struct gib_symbols {
     struct gib_buffer pieces; /* struct piece */
@@ -28,6 +37,7 @@ struct gib_symbols {
     struct gib_buffer frames;  /* .debug_frame */
     struct gib_buffer cies;    /* struct cie: those in `frames` */
     struct gib_buffer lines;   /* struct line */
+    struct gib_buffer calls;   /* uint32_t */
     struct gib_buffer files;   /* paths, each with its NUL */
     struct gib_buffer parameters;
     struct gib_dwarf_copies copies;

@@ -45,9 +45,9 @@ void gib_symbols_free(struct gib_symbols *symbols)
 {
     if (!symbols)
         return;
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
-                                    &symbols->frames, &symbols->cies,      &symbols->lines,
-                                    &symbols->files,  &symbols->parameters};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,       &symbols->strings,
+                                    &symbols->frames, &symbols->cies,       &symbols->lines,
+                                    &symbols->files,  &symbols->parameters, &symbols->calls};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         gib_buffer_free(buffers[i]);
     gib_dwarf_copies_free(&symbols->copies);
@@ -132,12 +132,19 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
                           .name_size = strlen(code->name),
                           .bytes = symbols->code.size,
                           .passed = code->passed,
+                          .stepped = code->stepped && !code->line_count,
                           .first_line = symbols->lines.size / sizeof(struct line),
-                          .line_count = code->line_count};
+                          .line_count = code->line_count,
+                          .first_call = symbols->calls.size / sizeof(uint32_t),
+                          .call_count = code->call_count};
     gib_put_text(&symbols->strings, code->symbol);
     gib_put(&symbols->code, code->bytes, code->size);
     if (code->cie && code->fde)
         add_frame(symbols, code);
+    gib_put(&symbols->calls, code->calls, code->call_count * sizeof *code->calls);
+    if (piece.stepped) {
+        file_index(symbols, "gibbon"); /* a row must have a file */
+    }
     for (size_t i = 0; i < code->line_count; i++) {
         const struct gib_code_line *given = &code->lines[i];
         struct line line = {given->offset, file_index(symbols, given->file), given->line,
@@ -210,7 +217,7 @@ static void add_symbols(struct writer *w, const struct piece *piece, size_t coun
                         bool passed)
 {
     for (size_t i = 0; i < count; i++) {
-        if (passed && !piece[i].passed)
+        if (passed ? !piece[i].passed : gib_has_function_only(&piece[i]))
             continue;
         Elf64_Sym symbol = {(Elf64_Word)(passed ? PASSED_AT : piece[i].symbol),
                             ELF64_ST_INFO(STB_LOCAL, STT_OBJECT),
@@ -302,9 +309,9 @@ int gib_symbols_write(struct gib_symbols *symbols, int fd, struct gib_error *err
 {
     struct writer w = {0};
     struct gib_debug_sections debug = {0};
-    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,      &symbols->strings,
-                                    &symbols->frames, &symbols->cies,      &symbols->lines,
-                                    &symbols->files,  &symbols->parameters};
+    struct gib_buffer *buffers[] = {&symbols->pieces, &symbols->code,       &symbols->strings,
+                                    &symbols->frames, &symbols->cies,       &symbols->lines,
+                                    &symbols->files,  &symbols->parameters, &symbols->calls};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         w.failed |= buffers[i]->failed;
     w.failed |= symbols->copies.types.failed || symbols->copies.locations.failed;

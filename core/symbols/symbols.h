@@ -31,6 +31,9 @@ struct gib_code {
     const struct gib_buffer *cie, *fde; /* struct gib_cfi; NULL: it has no frame information */
     const struct gib_code_line *lines;  /* sorted by offset */
     size_t line_count;
+    bool stepped;          /* LLDB's go through, if there are no lines, and into these calls: */
+    const uint32_t *calls; /* offsets, rising, of calls by 5 bytes */
+    size_t call_count;
     const struct gib_buffer *parameters, *frame_base; /* of gib_elf_copy_parameters, with what
                                                          gib_symbols_copies gave; NULL: none */
 };

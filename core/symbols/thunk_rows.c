@@ -27,6 +27,7 @@ struct walk {
     size_t size;
     uint8_t *varies;
     struct state *state; /* by offset */
+    uint8_t *calls;      /* likewise: a call that leaves the thunk is there */
     uint32_t *todo;
     size_t todo_count;
     bool failed;
@@ -172,6 +173,7 @@ static void visit(struct walk *w, const ZydisDecoder *decoder, size_t at)
         target = next + (uint64_t)in.raw.imm[0].value.s;
     bool changes = !branch && !call && !ret && writes_stack_registers(&in, op);
     mark_constants(w, &in, at, changes, relative && target >= w->size);
+    w->calls[at] = call && relative && target >= w->size;
     if (changes)
         change(w, &in, op, &s);
     if (branch && relative)
@@ -205,14 +207,24 @@ static void put_rows(const struct walk *w, struct gib_buffer *out)
     }
 }
 
+static void put_calls(const struct walk *w, struct gib_buffer *out)
+{
+    for (uint32_t at = 0; at < w->size; at++)
+        if (w->calls[at])
+            gib_put(out, &at, sizeof at);
+}
+
 static bool look_at(const uint8_t *code, size_t size, struct gib_thunk_shape *shape)
 {
     ZydisDecoder decoder;
-    struct walk w = {
-        code, size, calloc(size, 1), calloc(size, sizeof *w.state), calloc(size, sizeof *w.todo),
-        0,    false};
+    struct walk w = {.code = code,
+                     .size = size,
+                     .varies = calloc(size, 1),
+                     .state = calloc(size, sizeof *w.state),
+                     .calls = calloc(size, 1),
+                     .todo = calloc(size, sizeof *w.todo)};
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    w.failed = !w.varies || !w.state || !w.todo;
+    w.failed = !w.varies || !w.state || !w.calls || !w.todo;
     if (!w.failed)
         reach(&w, 0, (struct state){true, reg_rsp, 8, 0, true, 8});
     while (!w.failed && w.todo_count)
@@ -223,10 +235,12 @@ static bool look_at(const uint8_t *code, size_t size, struct gib_thunk_shape *sh
     if (!w.failed && shape->code) {
         memcpy(shape->code, code, size);
         put_rows(&w, &shape->fde);
+        put_calls(&w, &shape->calls);
     }
     free(w.state);
+    free(w.calls);
     free(w.todo);
-    return !w.failed && shape->code && !shape->fde.failed;
+    return !w.failed && shape->code && !shape->fde.failed && !shape->calls.failed;
 }
 
 /* Whether the code differs from the shape in constants only; a branch that left the thunk there
@@ -258,6 +272,7 @@ static void forget(struct gib_thunk_shape *shape)
     free(shape->code);
     free(shape->varies);
     gib_buffer_free(&shape->fde);
+    gib_buffer_free(&shape->calls);
     memset(shape, 0, sizeof *shape);
 }
 
@@ -275,21 +290,17 @@ void gib_thunk_cie(struct gib_buffer *cie)
     gib_put(cie, (const uint8_t[]){DW_CFA_def_cfa, reg_rsp, 8, DW_CFA_offset | 16, 1}, 5);
 }
 
-bool gib_thunk_rows(struct gib_thunk_shapes *shapes, const uint8_t *code, size_t size,
-                    const struct gib_buffer **fde)
+const struct gib_thunk_shape *gib_thunk_rows(struct gib_thunk_shapes *shapes, const uint8_t *code,
+                                             size_t size)
 {
-    for (size_t i = 0; i < GIB_THUNK_SHAPES; i++) {
-        if (is_of_shape(&shapes->shape[i], code, size)) {
-            *fde = &shapes->shape[i].fde;
-            return true;
-        }
-    }
+    for (size_t i = 0; i < GIB_THUNK_SHAPES; i++)
+        if (is_of_shape(&shapes->shape[i], code, size))
+            return &shapes->shape[i];
     struct gib_thunk_shape *shape = &shapes->shape[shapes->next++ % GIB_THUNK_SHAPES];
     forget(shape);
     if (!look_at(code, size, shape)) {
         forget(shape);
-        return false;
+        return NULL;
     }
-    *fde = &shape->fde;
-    return true;
+    return shape;
 }

@@ -10,7 +10,8 @@
 struct gib_thunk_shape {
     uint8_t *code, *varies; /* varies[i]: byte i differs from thunk to thunk */
     size_t size;
-    struct gib_buffer fde;
+    struct gib_buffer fde;   /* instructions of the FDE */
+    struct gib_buffer calls; /* uint32_t: offsets of the calls that leave the thunk, rising */
 };
 
 enum { GIB_THUNK_SHAPES = 64 };
@@ -21,11 +22,10 @@ struct gib_thunk_shapes {
 void gib_thunk_shapes_free(struct gib_thunk_shapes *shapes);
 
 /*
- * The CIE of all thunks, and the FDE's instructions of one thunk, in *fde, which belongs to
- * `shapes` and stays valid until the next call. False when the code does something with rsp or rbp
- * that is not understood.
+ * The CIE of all thunks, and the shape of one, which belongs to `shapes` and stays valid until the
+ * next call. NULL when the code does something with rsp or rbp that is not understood.
  */
 void gib_thunk_cie(struct gib_buffer *cie);
-bool gib_thunk_rows(struct gib_thunk_shapes *shapes, const uint8_t *code, size_t size,
-                    const struct gib_buffer **fde);
+const struct gib_thunk_shape *gib_thunk_rows(struct gib_thunk_shapes *shapes, const uint8_t *code,
+                                             size_t size);
 #endif

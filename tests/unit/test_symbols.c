@@ -321,9 +321,9 @@ static void pieces_far_apart_are_in_one_file(void **state)
     static const char *const names[] = {"gibbon:far", "gibbon:one", "gibbon:two", "f.gibbon.0"};
     struct gib_thunk_shapes shapes = {0};
     struct gib_buffer cie = {0};
-    const struct gib_buffer *fde;
     gib_thunk_cie(&cie);
-    assert_true(gib_thunk_rows(&shapes, code, sizeof code, &fde));
+    const struct gib_thunk_shape *shape = gib_thunk_rows(&shapes, code, sizeof code);
+    assert_non_null(shape);
     struct gib_symbols *file = gib_symbols_new();
     for (size_t i = 0; i < COUNT(places); i++) {
         struct gib_code piece = {.name = names[i],
@@ -332,7 +332,7 @@ static void pieces_far_apart_are_in_one_file(void **state)
                                  .bytes = code,
                                  .size = sizeof code,
                                  .cie = &cie,
-                                 .fde = fde};
+                                 .fde = &shape->fde};
         gib_symbols_add(file, &piece);
     }
     int fd = memfd_create("symbols", 0);
@@ -394,8 +394,7 @@ static void pieces_far_apart_are_in_one_file(void **state)
 static bool rows(const uint8_t *code, size_t size)
 {
     struct gib_thunk_shapes shapes = {0};
-    const struct gib_buffer *fde;
-    bool good = gib_thunk_rows(&shapes, code, size, &fde);
+    bool good = gib_thunk_rows(&shapes, code, size) != NULL;
     gib_thunk_shapes_free(&shapes);
     return good;
 }
@@ -420,20 +419,22 @@ static void shapes_differ_in_constants_only(void **state)
     uint8_t one[] = {0x48, 0xb8, 1, 2, 3,    4,    5,    6,    7,    8, 0x0f, 0x84,
                      0,    1,    0, 0, 0x50, 0xe8, 0x00, 0x02, 0x00, 0, 0x58, 0xc3};
     struct gib_thunk_shapes shapes = {0};
-    const struct gib_buffer *first, *second, *third, *fourth;
-    assert_true(gib_thunk_rows(&shapes, one, sizeof one, &first));
+    const struct gib_thunk_shape *first = gib_thunk_rows(&shapes, one, sizeof one);
+    assert_non_null(first);
+    assert_int_equal(first->calls.size, sizeof(uint32_t));
+    assert_int_equal(*(const uint32_t *)first->calls.bytes, 17); /* the call that leaves */
     uint8_t other[sizeof one];
     memcpy(other, one, sizeof one);
     other[4] = 99;  /* of the constant */
     other[13] = 2;  /* of the branch out */
     other[19] = 77; /* of the call */
-    assert_true(gib_thunk_rows(&shapes, other, sizeof other, &second));
-    assert_ptr_equal(first, second);
+    assert_ptr_equal(gib_thunk_rows(&shapes, other, sizeof other), first);
     other[13] = 0; /* the branch stays inside now: je to the pop, where the stack is deeper */
     other[12] = 6;
-    assert_false(gib_thunk_rows(&shapes, other, sizeof other, &third));
+    assert_null(gib_thunk_rows(&shapes, other, sizeof other));
     other[12] = 7; /* to the ret, where it is not */
-    assert_true(gib_thunk_rows(&shapes, other, sizeof other, &fourth));
+    const struct gib_thunk_shape *fourth = gib_thunk_rows(&shapes, other, sizeof other);
+    assert_non_null(fourth);
     assert_ptr_not_equal(first, fourth);
     gib_thunk_shapes_free(&shapes);
 }
