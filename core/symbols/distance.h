@@ -2,8 +2,8 @@
 #ifndef GIBBON_DISTANCE_H
 #define GIBBON_DISTANCE_H
 
-/* Levenshtein's distance, how many characters must be put in, taken out or replaced; at most
- * `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
+/* How many characters must be put in, taken out, replaced or exchanged with their neighbour; at
+ * most `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
 unsigned gib_name_distance(const char *a, const char *b, unsigned limit);
 
 /* A name for a sentence: one of more than 60 bytes without those in its middle, "..." in their
