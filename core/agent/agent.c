@@ -188,6 +188,14 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site,
         record->result = frame->result_xmm;
         end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);
         break;
+    case GIB_RESULT_RAX_XMM0:
+        record->result = frame->rax;
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_xmm, 8);
+        break;
+    case GIB_RESULT_XMM0_RAX:
+        record->result = frame->result_xmm;
+        end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->rax, 8);
+        break;
     case GIB_RESULT_X87:
         record->result = frame->result_x87[0];
         end = gib_capture_value(end, GIB_CHUNK_RESULT2, 0, frame->result_x87[1], 8);

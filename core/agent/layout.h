@@ -127,6 +127,8 @@ enum gib_result_source {
     GIB_RESULT_XMM0,
     GIB_RESULT_XMM0_XMM1,
     GIB_RESULT_X87,
+    GIB_RESULT_RAX_XMM0, /* the two eightbytes of a structure, in this order */
+    GIB_RESULT_XMM0_RAX,
 };
 
 enum gib_errno_rule {
@@ -339,6 +341,12 @@ struct gib_thread {
     uint32_t reserved;
     int32_t tail_pid, tail_tid; /* whose the records from `tail` on are; 0: as THREAD says */
     _Alignas(64) uint64_t read; /* bytes consumed, reader */
+    /* How many records were before a place that the reader has come to: the last one is
+     * checkpoint[checkpoints % 2], and it never changes while it is the last. Reader. */
+    struct {
+        uint64_t position, taken;
+    } checkpoint[2];
+    uint64_t checkpoints;
 };
 _Static_assert(offsetof(struct gib_thread, tail) == 64, "struct gib_thread: one cache line");
 

@@ -67,12 +67,32 @@ static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread
     }
 }
 
+/* What the reader has read may have been written over, and is not to be looked at: the tail is
+ * where the reader is, if that is further. */
+static void catch_up(struct gib_thread *thread, uint64_t *tail, uint64_t *dropped)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        uint64_t turn = gib_load(&thread->checkpoints);
+        uint64_t position = gib_load(&thread->checkpoint[turn & 1].position);
+        uint64_t taken = gib_load(&thread->checkpoint[turn & 1].taken);
+        if (turn != gib_load(&thread->checkpoints))
+            continue;
+        if (position > *tail && position <= thread->head) {
+            *tail = position;
+            *dropped = taken;
+            thread->tail_pid = thread->tail_tid = 0; /* the reader knows */
+        }
+        return;
+    }
+}
+
 /* Gives up the oldest records. The tail moves before their bytes change, so that the reader can
  * tell. */
 static void overwrite(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
     uint64_t tail = thread->tail, dropped = thread->dropped;
     gib_store(&thread->overwriting, thread->overwriting | 1);
+    catch_up(thread, &tail, &dropped);
     while (end - tail > shared->ring_size && tail < thread->head) {
         const struct gib_record *oldest = gib_ring_at(shared, thread, tail);
         uint64_t size = (uint64_t)(oldest->lines ? oldest->lines : 1) * GIB_LINE;

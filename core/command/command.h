@@ -63,6 +63,8 @@ const struct gib_command *gib_command_find(const char *name, struct gib_error *e
  * this name is the only one meant. */
 size_t gib_match_name(const void *table, size_t entry_size, const char *name, const char *prefix,
                       const void **found, char *list, size_t list_size);
+/* The name of such a table's entry that `name` is most like; NULL when none is like it. */
+const char *gib_nearest_name(const void *table, size_t entry_size, const char *name);
 /* By name or unique abbreviation, without dashes; NULL with *error. */
 const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
                                          struct gib_error *error);

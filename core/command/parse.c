@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "symbols/distance.h"
 
 void gib_arguments_free(struct gib_arguments *arguments)
 {
@@ -98,6 +99,22 @@ size_t gib_match_name(const void *table, size_t entry_size, const char *name, co
     }
 }
 
+const char *gib_nearest_name(const void *table, size_t entry_size, const char *name)
+{
+    unsigned best = strlen(name) > 3 ? 3 : 2; /* what is nearer is meant */
+    const char *found = NULL;
+    for (const char *entry = table;; entry += entry_size) {
+        const char *candidate = *(const char *const *)entry;
+        if (!candidate)
+            return found;
+        unsigned distance = gib_name_distance(name, candidate, best);
+        if (distance < best && distance < strlen(candidate)) {
+            best = distance;
+            found = candidate;
+        }
+    }
+}
+
 const struct gib_option *gib_option_find(const struct gib_command *command, const char *name,
                                          struct gib_error *error)
 {
@@ -105,10 +122,16 @@ const struct gib_option *gib_option_find(const struct gib_command *command, cons
     char list[200];
     size_t matches = gib_match_name(command->options, sizeof *command->options, name, "-", &found,
                                     list, sizeof list);
+    const char *nearest =
+        matches ? NULL : gib_nearest_name(command->options, sizeof *command->options, name);
     if (matches == 1)
         return found;
     if (matches > 1)
         gib_fail(error, GIB_E_AMBIGUOUS, 0, "Option \"-%s\" is ambiguous: %s.", name, list);
+    else if (nearest)
+        gib_fail(error, GIB_E_SYNTAX, 0,
+                 "\"gibbon %s\" has no option \"-%.60s\". Did you mean -%s?", command->name, name,
+                 nearest);
     else if (command->options->name)
         gib_fail(error, GIB_E_SYNTAX, 0,
                  "\"gibbon %s\" has no option \"-%.60s\"; \"gibbon help %s\" lists them.",
@@ -220,7 +243,14 @@ int gib_arguments_parse(const struct gib_command *command, const char *text,
     bool bad = false, options = true;
     char quoted;
     int failed = 0;
-    while (!failed && (word = next_word(&at, &bad, &quoted))) {
+    while (!failed) {
+        at += strspn(at, " \t\n");
+        if (options && command->takes_condition && !strncmp(at, "if(", 3)) {
+            out->condition = at + 2;
+            break;
+        }
+        if (!(word = next_word(&at, &bad, &quoted)))
+            break;
         if (options && !quoted && !strcmp(word, "--")) {
             options = false;
             if (command->takes_rest) {

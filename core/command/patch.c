@@ -7,6 +7,7 @@
 #include <string.h>
 #include "elf/elf.h"
 #include "engine/mock_value.h"
+#include "symbols/distance.h"
 
 /* ---- definition ---- */
 
@@ -235,16 +236,19 @@ static char *suggestion(char *name)
 char *gib_not_found(struct gib_engine *engine, const struct gib_location *location)
 {
     const char *function = location->function;
-    char *hint, *sentence;
+    char *hint, *sentence, shown[GIB_SHORT_NAME];
+    gib_name_shorten(function, shown);
     if (location->module && !gib_module_known(engine, location->module, false)) {
         hint = suggestion(gib_module_nearest(engine, location->module));
         sentence = gib_format("No module named \"%.60s\" is loaded.%s", location->module,
                               hint ? hint : "");
     } else if (location->kind == GIB_LOCATION_FILE) {
-        hint = NULL;
-        sentence = gib_format("No function \"%.60s\" of a source file \"%.60s\" found; debug "
-                              "information must name the file.",
-                              function, location->file);
+        char *clones = gib_location_clones(engine, location);
+        hint = clones ? gib_format(" Clones are there: %s.", clones) : NULL;
+        free(clones);
+        sentence = gib_format("No function \"%s\" of a source file \"%.60s\" found; debug "
+                              "information must name the file.%s",
+                              shown, location->file, hint ? hint : "");
     } else {
         char *nearest = gib_location_nearest(engine, function);
         if (nearest && !strcmp(nearest, function)) { /* in another module */
@@ -258,10 +262,10 @@ char *gib_not_found(struct gib_engine *engine, const struct gib_location *locati
             free(nearest);
         free(clones);
         sentence = location->module
-                       ? gib_format("Function \"%.60s\" not found in module \"%.60s\".%s", function,
+                       ? gib_format("Function \"%s\" not found in module \"%.60s\".%s", shown,
                                     location->module, hint ? hint : "")
-                       : gib_format("Function \"%.60s\" not found in any loaded module.%s",
-                                    function, hint ? hint : "");
+                       : gib_format("Function \"%s\" not found in any loaded module.%s", shown,
+                                    hint ? hint : "");
     }
     free(hint);
     return sentence;

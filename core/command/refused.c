@@ -29,6 +29,8 @@ static const char *reason(int code)
         return "without a namesake";
     case GIB_E_CHANGED:
         return "not as in their file";
+    case GIB_E_SYNTAX:
+        return "of other types than the condition asks for";
     case GIB_E_FILE:
         return "in no file";
     default:

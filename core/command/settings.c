@@ -21,6 +21,7 @@ const struct gib_setting gib_setting_table[] = {
 const struct gib_setting *gib_setting_find(const char *name, struct gib_error *error)
 {
     const void *found = NULL;
+    const char *nearest;
     char list[200];
     size_t matches = gib_match_name(gib_setting_table, sizeof *gib_setting_table, name, "", &found,
                                     list, sizeof list);
@@ -28,6 +29,9 @@ const struct gib_setting *gib_setting_find(const char *name, struct gib_error *e
         return found;
     if (matches > 1)
         gib_fail(error, GIB_E_AMBIGUOUS, 0, "Setting \"%.40s\" is ambiguous: %s.", name, list);
+    else if ((nearest = gib_nearest_name(gib_setting_table, sizeof *gib_setting_table, name)))
+        gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\". Did you mean %s?", name,
+                 nearest);
     else
         gib_fail(error, GIB_E_NOT_FOUND, 0, "No setting \"%.40s\"; \"gibbon show\" lists them.",
                  name);

@@ -270,7 +270,7 @@ int gib_command_stats(struct gib_engine *engine, const struct gib_arguments *arg
     if (!count)
         gib_print(engine, "No patches.\n");
     else if (text)
-        failed = gib_stats_by(engine, &by, patches, count, error);
+        failed = gib_stats_by(engine, &by, patches, count, arguments->words > 0, error);
     else
         failed = show(engine, patches, count, arguments->words > 0, error);
     free(patches);

@@ -34,8 +34,9 @@ struct gib_stats_by {
     const char *argument; /* ARGUMENT: its name, or NULL: the first */
 };
 int gib_stats_by_parse(const char *text, struct gib_stats_by *by, struct gib_error *error);
-/* One table for each patch. */
+/* One table for each patch; unless they were `named` by the user, not for those never called. */
 int gib_stats_by(struct gib_engine *engine, const struct gib_stats_by *by,
-                 struct gib_patch *const *patches, size_t count, struct gib_error *error);
+                 struct gib_patch *const *patches, size_t count, bool named,
+                 struct gib_error *error);
 
 #endif

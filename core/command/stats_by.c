@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "symbols/distance.h"
 
 struct group {
     uint64_t hash;
@@ -33,19 +34,35 @@ struct groups {
 
 /* ---- what groups calls ---- */
 
-/* The place of the argument among the site's parameters, or -1. */
-static int find_argument(const struct gib_log_view *view, const char *name)
+/* Whether the parameters are not known, so that words are shown. */
+static bool is_raw(const struct gib_log_site *site)
 {
-    const struct gib_log_site *site = view->site;
-    const struct gib_prototype *p = site->prototype;
-    bool raw = !p || p->unspecified;
-    size_t count = raw ? site->convention.words : p->parameter_count;
-    if (!raw && count > site->convention.parameters)
-        count = site->convention.parameters;
-    for (size_t i = 0; i < count; i++)
-        if (!name || (!raw && p->parameters[i].name && !strcmp(p->parameters[i].name, name)))
-            return view->call->status == GIB_CALL_RESUMED ? -1 : (int)i;
+    return !site->prototype || site->prototype->unspecified;
+}
+
+static size_t argument_count(const struct gib_log_site *site)
+{
+    size_t count = is_raw(site) ? site->convention.words : site->prototype->parameter_count;
+    return is_raw(site) || count < site->convention.parameters ? count
+                                                               : site->convention.parameters;
+}
+
+/* The place of the argument among the site's parameters, or -1; `name` NULL: the first. */
+static int find_argument(const struct gib_log_site *site, const char *name)
+{
+    size_t count = argument_count(site);
+    for (size_t i = 0; i < count; i++) {
+        const char *its = is_raw(site) ? NULL : site->prototype->parameters[i].name;
+        if (!name || (its && !strcmp(its, name)))
+            return (int)i;
+    }
     return -1;
+}
+
+/* The same in a call; -1 also when its arguments are not in the log. */
+static int argument_of(const struct gib_log_view *view, const char *name)
+{
+    return view->call->status == GIB_CALL_RESUMED ? -1 : find_argument(view->site, name);
 }
 
 static void write_chunk(const struct gib_log_view *view, enum gib_chunk_type type, int index,
@@ -80,17 +97,16 @@ static void write_bytes(const struct groups *g, const struct gib_log_view *view,
         return;
     case GIB_BY_ARGUMENT:
         fwrite(&record->site, 4, 1, out);
-        argument = find_argument(view, g->by->argument);
+        argument = argument_of(view, g->by->argument);
         if (argument < 0)
             return;
-        const struct gib_prototype *p = view->site->prototype;
-        bool raw = !p || p->unspecified;
+        bool raw = is_raw(view->site);
         int first = raw ? argument : view->site->convention.parameter[argument].first;
         int count = raw ? 1 : view->site->convention.parameter[argument].count;
         const struct gib_chunk *text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
         if (text && !(text->flags & GIB_CHUNK_UNREADABLE))
             count = 0; /* the same text elsewhere is the same */
-        fwrite(&words[first], 8, (size_t)(count > 2 ? 2 : count), out);
+        fwrite(&words[first], 8, (size_t)count, out);
         write_chunk(view, GIB_CHUNK_STRING, first, out);
     }
 }
@@ -117,11 +133,12 @@ static char *name_of(const struct groups *g, const struct gib_log_view *view)
             gib_out_text(out, "(not returned)");
         break;
     case GIB_BY_ARGUMENT:
-        argument = find_argument(view, g->by->argument);
+        argument = argument_of(view, g->by->argument);
         if (argument >= 0)
             gib_log_text_argument(view, (size_t)argument, out);
         else
-            gib_out_text(out, "(no such argument)");
+            gib_out_text(out, view->call->status == GIB_CALL_RESUMED ? "(not known)"
+                                                                     : "(no such argument)");
     }
     if (!name.used)
         gib_out_text(out, "void");
@@ -351,6 +368,93 @@ static bool one_patch(struct gib_engine *engine, const struct gib_stats_by *by,
     return !g.failed;
 }
 
+/* ---- which arguments there are ---- */
+
+struct arguments {
+    const char *name; /* the wanted one */
+    struct gib_patch *const *patches;
+    size_t count;
+    size_t with, without;            /* functions that have it, that do not */
+    char *function, *list, *nearest; /* of the last one without: its name, those of its arguments,
+                                      the one most like; owned */
+};
+
+/* "fd, buf, count"; NULL when none has a name. */
+static char *list_arguments(const struct gib_log_site *site, const char *wanted, char **nearest)
+{
+    struct gib_out list = {0};
+    unsigned best = 3;
+    for (size_t i = 0; !is_raw(site) && i < argument_count(site); i++) {
+        const char *name = site->prototype->parameters[i].name;
+        if (!name)
+            continue;
+        if (list.used)
+            gib_out_text(&list, ", ");
+        gib_escape_name(&list, name);
+        unsigned distance = gib_name_distance(wanted, name, best);
+        if (distance < best && distance < strlen(name)) {
+            best = distance;
+            free(*nearest);
+            *nearest = strdup(name);
+        }
+    }
+    if (list.used)
+        return gib_out_take(&list);
+    gib_out_free(&list);
+    return NULL;
+}
+
+static bool look_at_site(const struct gib_log_site *site, void *context)
+{
+    struct arguments *a = context;
+    bool ours = false;
+    for (size_t i = 0; i < a->count && !ours; i++)
+        for (int k = 0; k < GIB_MAX_ACTIONS; k++)
+            ours |= site->action[k].patch && site->action[k].patch == a->patches[i]->number;
+    if (!ours)
+        return true;
+    if (find_argument(site, a->name) >= 0) {
+        a->with++;
+        return true;
+    }
+    a->without++;
+    free(a->function);
+    free(a->list);
+    free(a->nearest);
+    a->nearest = NULL;
+    a->function = strdup(site->function);
+    a->list = list_arguments(site, a->name, &a->nearest);
+    return true;
+}
+
+/* An argument that no function has is a slip of the finger. */
+static int check_argument(struct gib_engine *engine, const char *name,
+                          struct gib_patch *const *patches, size_t count, struct gib_error *error)
+{
+    struct arguments a = {.name = name, .patches = patches, .count = count};
+    gib_log_each_site(engine->log, look_at_site, &a);
+    int failed = 0;
+    if (a.without == 1 && !a.with && a.list)
+        failed = gib_fail(
+            error, GIB_E_NOT_FOUND, 0, "%.60s has no argument \"%.60s\"; it has %.200s.%s%.60s%s",
+            a.function ? a.function : "The function", name, a.list,
+            a.nearest ? " Did you mean " : "", a.nearest ? a.nearest : "", a.nearest ? "?" : "");
+    else if (a.without == 1 && !a.with)
+        failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
+                          "No names of %.60s's arguments are known, so none is \"%.60s\"; "
+                          "-prototype of wrap gives them, and -by argument takes the first one.",
+                          a.function ? a.function : "the function", name);
+    else if (a.without && !a.with)
+        failed = gib_fail(error, GIB_E_NOT_FOUND, 0,
+                          "None of the %zu functions has an argument \"%.60s\"; \"gibbon explain\" "
+                          "shows a function's prototype.",
+                          a.without, name);
+    free(a.function);
+    free(a.list);
+    free(a.nearest);
+    return failed;
+}
+
 int gib_stats_by_parse(const char *text, struct gib_stats_by *by, struct gib_error *error)
 {
     static const char name[] = "argument=";
@@ -370,13 +474,29 @@ int gib_stats_by_parse(const char *text, struct gib_stats_by *by, struct gib_err
 }
 
 int gib_stats_by(struct gib_engine *engine, const struct gib_stats_by *by,
-                 struct gib_patch *const *patches, size_t count, struct gib_error *error)
+                 struct gib_patch *const *patches, size_t count, bool named,
+                 struct gib_error *error)
 {
+    int failed = by->key == GIB_BY_ARGUMENT && by->argument
+                     ? check_argument(engine, by->argument, patches, count, error)
+                     : 0;
+    if (failed)
+        return failed;
+    size_t shown = 0, uncalled = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i)
+        /* Of ten thousand patches most were never called. */
+        if (!named && count > 1 && gib_patch_timed(patches[i]) &&
+            !gib_patch_calls(engine, patches[i], NULL)) {
+            uncalled++;
+            continue;
+        }
+        if (shown++)
             gib_print(engine, "\n");
         if (!one_patch(engine, by, patches[i]))
             return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
     }
+    if (uncalled)
+        gib_print(engine, "%s%zu patch%s never called.\n", shown ? "\n" : "", uncalled,
+                  uncalled == 1 ? " was" : "es were");
     return 0;
 }

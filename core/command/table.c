@@ -8,7 +8,9 @@
 #define BACKTRACE                                                                                  \
     {                                                                                              \
         "backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]",                                         \
-            "record the callers too, at most DEPTH of them (default 16)"                           \
+            "record the callers too, at most DEPTH of them (default 16); frames that were "        \
+            "inlined "                                                                             \
+            "into these are shown as well and do not count"                                        \
     }
 #define FILTERS                                                                                    \
     {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},       \
@@ -226,6 +228,7 @@ const struct gib_command gib_command_table[] = {
 const struct gib_command *gib_command_find(const char *name, struct gib_error *error)
 {
     const void *found = NULL;
+    const char *nearest;
     char list[200];
     size_t matches = gib_match_name(gib_command_table, sizeof *gib_command_table, name, "", &found,
                                     list, sizeof list);
@@ -233,6 +236,9 @@ const struct gib_command *gib_command_find(const char *name, struct gib_error *e
         return found;
     if (matches > 1)
         gib_fail(error, GIB_E_AMBIGUOUS, 0, "Ambiguous command \"gibbon %.40s\": %s.", name, list);
+    else if ((nearest = gib_nearest_name(gib_command_table, sizeof *gib_command_table, name)))
+        gib_fail(error, GIB_E_SYNTAX, 0,
+                 "Undefined gibbon command: \"%.60s\". Did you mean \"gibbon %s\"?", name, nearest);
     else
         gib_fail(error, GIB_E_SYNTAX, 0,
                  "Undefined gibbon command: \"%.60s\". Try \"gibbon help\".", name);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "condition/typed.h"
+#include "symbols/distance.h"
 
 bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *file)
 {
@@ -11,9 +12,11 @@ bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *
 const char *gib_check_function(const struct gib_checker *c)
 {
     const struct gib_prototype *prototype = c->scope->prototype;
-    if (c->scope->name)
-        return c->scope->name;
-    return prototype && prototype->name ? prototype->name : "the function";
+    const char *name = c->scope->name                 ? c->scope->name
+                       : prototype && prototype->name ? prototype->name
+                                                      : "the function";
+    char *shown = gib_pool_take(c->pool, GIB_SHORT_NAME);
+    return shown ? gib_name_shorten(name, shown) : "the function";
 }
 
 /* The type that debug information has, if it is what the prototype says. */
@@ -72,6 +75,7 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
     out.place = GIB_PLACE_WORDS;
     out.word[0] = first;
     out.word[1] = second;
+    out.extent = type->size;
     return out;
 }
 

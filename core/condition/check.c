@@ -40,6 +40,11 @@ const struct gib_node *gib_check_value(struct gib_checker *c, struct gib_operand
                        "a text stands beside == or != with a char pointer or a char array, or in "
                        "$streq, $strstr, $startswith.");
         return NULL;
+    case GIB_PLACE_ADDRESS:
+        gib_check_fail(c, GIB_E_SYNTAX, operand->syntax,
+                       "\"%.*s\" has no address: it is in a register.",
+                       GIB_SHOWN(c, operand->syntax->a));
+        return NULL;
     case GIB_PLACE_VOID:
         return no_value(c, operand, ", which has no value.");
     case GIB_PLACE_MEMORY:

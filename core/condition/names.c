@@ -348,6 +348,19 @@ static bool in_own_class(struct gib_checker *c, const struct gib_syntax *syntax,
            gib_debug_name_in(&class->debug, syntax->name, what, &found->name);
 }
 
+/* With type units, a class does not lead to the definitions of its static members. */
+static bool defined_elsewhere(struct gib_checker *c, const char *name, unsigned what,
+                              const struct found *own, struct found *found)
+{
+    const struct gib_ctype *owner = gib_ctype_debug(c, &own->name.owner[0]);
+    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
+    char *full = size ? gib_pool_take(c->pool, size) : NULL;
+    if (!full)
+        return false;
+    snprintf(full, size, "%s::%s", owner->name, name);
+    return near_function(c, full, what, found);
+}
+
 static struct gib_operand constant_or_variable(struct gib_checker *c,
                                                const struct gib_syntax *syntax,
                                                const struct found *found)
@@ -370,6 +383,22 @@ static struct gib_operand function(struct gib_checker *c, const struct gib_synta
     return out;
 }
 
+static bool is_own_file(const struct gib_checker *c, const struct gib_condition_file *file)
+{
+    struct gib_condition_file own;
+    return gib_check_own_file(c, &own) && own.elf == file->elf;
+}
+
+/* Whether the function's own file has one function of this name. */
+static bool has_function(const struct gib_checker *c, const char *name)
+{
+    struct gib_condition_file own;
+    struct gib_range range[2];
+    return gib_check_own_file(c, &own) && c->scope->function &&
+           c->scope->function(c->scope->context, name, range, 2) == 1 &&
+           gib_elf_symbol_at(own.elf, range[0].start - own.bias);
+}
+
 struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     enum { VALUES = GIB_DEBUG_CONSTANT | GIB_DEBUG_VARIABLE };
@@ -388,11 +417,14 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
         out = own_member(c, syntax);
     if (out.type || c->error->code)
         return out;
-    /* With type units, a class does not lead to the definitions of its static members. */
     struct found own = {.name.storage = GIB_DEBUG_UNLOCATED};
     bool is_own = !qualified && in_own_class(c, syntax, VALUES, &own);
+    if (is_own && own.name.owner[1].entry)
+        return gib_check_ambiguous(c, syntax, syntax->name, own.name.owner);
     bool is_whole =
         is_own && (own.name.what == GIB_DEBUG_CONSTANT || own.name.storage != GIB_DEBUG_UNLOCATED);
+    if (is_own && !is_whole && defined_elsewhere(c, syntax->name, VALUES, &own, &found))
+        return constant_or_variable(c, syntax, &found);
     if (!is_whole && near_function(c, syntax->name, VALUES, &found))
         return constant_or_variable(c, syntax, &found);
     if (is_own)
@@ -403,12 +435,18 @@ struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax
                       : value == (uint32_t)value ? &gib_ctype_unsigned
                                                  : &gib_ctype_long,
                       (uint64_t)value);
-    if (anywhere(c, syntax->name, VALUES, &found))
+    /* Libraries keep variables of short names, most of them for themselves. */
+    bool is_far = anywhere(c, syntax->name, VALUES, &found);
+    bool is_lost = is_far && found.name.what == GIB_DEBUG_VARIABLE &&
+                   found.name.storage == GIB_DEBUG_UNLOCATED;
+    if (is_far && !is_lost && (is_own_file(c, &found.file) || !has_function(c, syntax->name)))
         return constant_or_variable(c, syntax, &found);
     if (syntax->name[0] == 'E' && (value = gib_errno_number(syntax->name)) > 0)
         return number(c, syntax, &gib_ctype_int, (uint64_t)value);
     out = function(c, syntax);
-    return out.type || c->error->code ? out : not_found(c, syntax);
+    if (out.type || c->error->code)
+        return out;
+    return is_far ? constant_or_variable(c, syntax, &found) : not_found(c, syntax);
 }
 
 void gib_condition_names(const struct gib_condition_scope *scope,

@@ -106,25 +106,46 @@ static struct gib_operand points_at(struct gib_checker *c, const struct gib_synt
     return gib_check_at(c, syntax, pointer->value, target);
 }
 
+/* An array in registers, or a pointer to what is there. */
+static bool is_in_words(const struct gib_operand *a)
+{
+    return a->place == GIB_PLACE_ADDRESS ||
+           (a->place == GIB_PLACE_WORDS && a->type->kind == GIB_CTYPE_ARRAY);
+}
+
+/* a[b] of it: there are no bytes but those of the value itself. */
+static struct gib_operand word_element(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       struct gib_operand *a, struct gib_operand *b)
+{
+    const struct gib_node *index = gib_check_value(c, b);
+    const struct gib_ctype *target = index ? gib_ctype_target(c, a->type) : NULL;
+    target = target ? gib_ctype_complete(c, target) : NULL;
+    if (!target)
+        return failed;
+    if (index->operation != GIB_OP_NUMBER)
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                              "\"%.*s\" is in registers: its elements need a constant index.",
+                              GIB_SHOWN(c, a->syntax));
+    struct gib_operand out = *a;
+    out.place = GIB_PLACE_WORDS;
+    out.type = target;
+    out.syntax = syntax;
+    if (!target->size || index->number > 16)
+        out.offset = UINT64_MAX / 2;
+    else
+        out.offset += index->number * target->size;
+    if (out.offset > out.extent || target->size > out.extent - out.offset)
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                              "a %.60s there is outside of \"%.*s\", which is in registers.",
+                              target->name, GIB_SHOWN(c, a->syntax));
+    return out;
+}
+
 struct gib_operand gib_check_element(struct gib_checker *c, const struct gib_syntax *syntax,
                                      struct gib_operand *a, struct gib_operand *b)
 {
-    /* An array in registers has no address. */
-    if (a->type && a->place == GIB_PLACE_WORDS && a->type->kind == GIB_CTYPE_ARRAY) {
-        const struct gib_node *index = gib_check_value(c, b);
-        const struct gib_ctype *target = gib_ctype_target(c, a->type);
-        if (!index || !target)
-            return failed;
-        if (index->operation != GIB_OP_NUMBER || index->number >= 16 || !target->size)
-            return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                                  "\"%.*s\" is in registers: its elements need a constant index.",
-                                  GIB_SHOWN(c, a->syntax));
-        struct gib_operand out = *a;
-        out.type = target;
-        out.syntax = syntax;
-        out.offset += index->number * target->size;
-        return out;
-    }
+    if (a->type && is_in_words(a))
+        return word_element(c, syntax, a, b);
     if (!gib_check_value(c, a) || !gib_check_value(c, b))
         return failed;
     bool swapped = a->type->kind != GIB_CTYPE_POINTER;
@@ -140,8 +161,8 @@ static struct gib_operand dereference(struct gib_checker *c, const struct gib_sy
                                       struct gib_operand *a)
 {
     struct gib_operand zero = value(syntax, &gib_ctype_int, gib_node_number(c, &gib_ctype_int, 0));
-    if (a->place == GIB_PLACE_WORDS && a->type->kind == GIB_CTYPE_ARRAY)
-        return gib_check_element(c, syntax, a, &zero);
+    if (is_in_words(a))
+        return word_element(c, syntax, a, &zero);
     if (!gib_check_value(c, a))
         return failed;
     if (a->type->kind != GIB_CTYPE_POINTER)
@@ -157,11 +178,15 @@ static struct gib_operand address_of(struct gib_checker *c, const struct gib_syn
         return value(syntax, a->type, a->value);
     if (a->place == GIB_PLACE_MEMORY && !a->is_bits)
         return value(syntax, gib_ctype_pointer(c, a->type), a->value);
+    if (a->place == GIB_PLACE_WORDS && !a->is_bits) {
+        struct gib_operand out = *a;
+        out.place = GIB_PLACE_ADDRESS;
+        out.syntax = syntax;
+        out.type = gib_ctype_pointer(c, a->type);
+        return out;
+    }
     return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%.*s\" has no address: it is %s.",
-                          GIB_SHOWN(c, a->syntax),
-                          a->is_bits                    ? "a bit-field"
-                          : a->place == GIB_PLACE_WORDS ? "in a register"
-                                                        : "a value");
+                          GIB_SHOWN(c, a->syntax), a->is_bits ? "a bit-field" : "a value");
 }
 
 struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_syntax *syntax)
@@ -373,6 +398,10 @@ static bool cast_class(struct gib_checker *c, const struct gib_syntax *syntax,
     }
     if (!place.offset)
         return true;
+    if (a->place == GIB_PLACE_ADDRESS) {
+        a->offset += up ? place.offset : -place.offset;
+        return true;
+    }
     const struct gib_node *moved =
         gib_node_make(c, up ? GIB_OP_ADD : GIB_OP_SUBTRACT, &gib_ctype_unsigned_long, a->value,
                       gib_node_number(c, &gib_ctype_unsigned_long, place.offset));
@@ -386,23 +415,59 @@ static bool cast_class(struct gib_checker *c, const struct gib_syntax *syntax,
     return a->value;
 }
 
+/* Which scalars a cast takes to which. */
+static bool may_cast(enum gib_cast cast, const struct gib_ctype *from, const struct gib_ctype *to)
+{
+    bool pointer = from->kind == GIB_CTYPE_POINTER, to_pointer = to->kind == GIB_CTYPE_POINTER;
+    bool real = from->kind == GIB_CTYPE_REAL, to_real = to->kind == GIB_CTYPE_REAL;
+    if (!gib_ctype_is_scalar(to) || (pointer && to_real) || (real && to_pointer))
+        return false;
+    if (cast == GIB_CAST_CONST)
+        return pointer && to_pointer;
+    /* The bytes as they are: of numbers only through a reference. */
+    if (cast == GIB_CAST_REINTERPRET && !pointer && !to_pointer)
+        return real == to_real && from->size == to->size;
+    return true;
+}
+
+static struct gib_operand cast_to(struct gib_checker *c, const struct gib_syntax *syntax,
+                                  const struct gib_ctype *type, struct gib_operand *a)
+{
+    enum gib_cast cast = (enum gib_cast)syntax->mark;
+    bool in_words = a->place == GIB_PLACE_ADDRESS && type->kind == GIB_CTYPE_POINTER;
+    if (cast == GIB_CAST_FUNCTIONAL && type->kind == GIB_CTYPE_RECORD)
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                              "%.60s(...): a condition calls no function of the program, and a "
+                              "constructor is one.",
+                              type->name);
+    if (!in_words && !gib_check_value(c, a))
+        return failed;
+    if (!may_cast(cast, a->type, type))
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%.60s cannot be cast to %.60s here.",
+                              a->type->name, type->name);
+    bool same_object = cast != GIB_CAST_REINTERPRET && cast != GIB_CAST_CONST;
+    if (same_object && !cast_class(c, syntax, type, a))
+        return failed;
+    if (in_words) {
+        a->type = type;
+        return *a;
+    }
+    struct gib_operand out = value(syntax, type, gib_node_convert(c, a->value, type));
+    out.is_null = a->is_null && type->kind == GIB_CTYPE_POINTER;
+    return out;
+}
+
 struct gib_operand gib_check_cast(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     const struct gib_ctype *type = gib_ctype_written(c, syntax->type);
-    if (!type)
+    struct gib_operand a = type ? gib_check(c, syntax->a) : failed;
+    if (!a.type)
         return failed;
-    struct gib_operand a = gib_check(c, syntax->a);
-    if (!gib_check_value(c, &a))
-        return failed;
-    bool fits = gib_ctype_is_scalar(type) &&
-                !(type->kind == GIB_CTYPE_POINTER && a.type->kind == GIB_CTYPE_REAL) &&
-                !(type->kind == GIB_CTYPE_REAL && a.type->kind == GIB_CTYPE_POINTER);
-    if (!fits)
-        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%.60s cannot be cast to %.60s here.",
-                              a.type->name, type->name);
-    if (!cast_class(c, syntax, type, &a))
-        return failed;
-    struct gib_operand out = value(syntax, type, gib_node_convert(c, a.value, type));
-    out.is_null = a.is_null && type->kind == GIB_CTYPE_POINTER;
-    return out;
+    if (!syntax->type->is_reference)
+        return cast_to(c, syntax, type, &a);
+    /* (T &)a is *(T *)&a. */
+    a = address_of(c, syntax, &a);
+    type = gib_ctype_pointer(c, type);
+    a = a.type && type ? cast_to(c, syntax, type, &a) : failed;
+    return a.type ? dereference(c, syntax, &a) : failed;
 }

@@ -10,7 +10,7 @@
 #include "condition/condition.h"
 #include "condition/parser.h"
 
-bool gib_parser_word_is(const struct gib_word *word, const char *text, const char *name)
+bool gib_condition_word_is(const struct gib_word *word, const char *text, const char *name)
 {
     return word->kind == GIB_WORD_NAME && word->length == strlen(name) &&
            !memcmp(text + word->at, name, word->length);
@@ -24,12 +24,12 @@ bool gib_condition_advance(struct gib_condition_parser *p)
     return !p->failed;
 }
 
-static bool at_mark(const struct gib_condition_parser *p, uint32_t mark)
+bool gib_condition_at(const struct gib_condition_parser *p, uint32_t mark)
 {
     return !p->failed && p->word.kind == GIB_WORD_MARK && p->word.mark == mark;
 }
 
-static void *expected(struct gib_condition_parser *p, const char *what)
+void *gib_condition_expected(struct gib_condition_parser *p, const char *what)
 {
     if (p->failed)
         return NULL;
@@ -42,7 +42,7 @@ static void *expected(struct gib_condition_parser *p, const char *what)
         p->word.length < 40 ? (int)p->word.length : 40, p->text + p->word.at, what);
 }
 
-static void *refuse(struct gib_condition_parser *p, const char *sentence)
+void *gib_condition_refuse(struct gib_condition_parser *p, const char *sentence)
 {
     if (!p->failed)
         gib_condition_fail(p->error, GIB_E_UNSUPPORTED, p->word.at, "%s", sentence);
@@ -52,8 +52,8 @@ static void *refuse(struct gib_condition_parser *p, const char *sentence)
 
 static bool take(struct gib_condition_parser *p, uint32_t mark, const char *what)
 {
-    if (!at_mark(p, mark))
-        return expected(p, what);
+    if (!gib_condition_at(p, mark))
+        return gib_condition_expected(p, what);
     return gib_condition_advance(p);
 }
 
@@ -63,7 +63,7 @@ static bool enter(struct gib_condition_parser *p)
         return false;
     if (++p->depth <= GIB_CONDITION_DEPTH)
         return true;
-    return refuse(p, "the condition is nested more than 200 levels deep.");
+    return gib_condition_refuse(p, "the condition is nested more than 200 levels deep.");
 }
 
 static unsigned height_of(const struct gib_syntax *a)
@@ -71,7 +71,7 @@ static unsigned height_of(const struct gib_syntax *a)
     return a ? a->height : 0;
 }
 
-static const struct gib_syntax *add(struct gib_condition_parser *p, struct gib_syntax node)
+const struct gib_syntax *gib_condition_add(struct gib_condition_parser *p, struct gib_syntax node)
 {
     unsigned height = height_of(node.a), b = height_of(node.b), c = height_of(node.c);
     height = b > height ? b : height;
@@ -79,7 +79,7 @@ static const struct gib_syntax *add(struct gib_condition_parser *p, struct gib_s
     if (p->failed)
         return NULL;
     if (node.height > GIB_CONDITION_DEPTH)
-        return refuse(p, "the condition is nested more than 200 levels deep.");
+        return gib_condition_refuse(p, "the condition is nested more than 200 levels deep.");
     struct gib_syntax *copy = gib_pool_take(p->pool, sizeof *copy);
     if (copy)
         *copy = node;
@@ -107,7 +107,7 @@ static const struct gib_syntax *parse_text(struct gib_condition_parser *p)
         word.value += p->word.value;
         word.length = p->word.at + p->word.length - word.at;
     }
-    return add(
+    return gib_condition_add(
         p, (struct gib_syntax){
                .kind = GIB_SYNTAX_TEXT, .at = word.at, .end = word.at + word.length, .word = word});
 }
@@ -117,12 +117,12 @@ static const struct gib_syntax *parse_call(struct gib_condition_parser *p, struc
     node.kind = GIB_SYNTAX_CALL;
     gib_condition_advance(p);
     node.a = parse_choice(p);
-    if (at_mark(p, ')'))
-        return expected(p, "',' and a second text");
+    if (gib_condition_at(p, ')'))
+        return gib_condition_expected(p, "',' and a second text");
     if (!node.a || !take(p, ',', "','") || !(node.b = parse_choice(p)))
         return NULL;
     node.end = p->word.at + 1;
-    return take(p, ')', "')'") ? add(p, node) : NULL;
+    return take(p, ')', "')'") ? gib_condition_add(p, node) : NULL;
 }
 
 static const struct gib_syntax *parse_dollar(struct gib_condition_parser *p)
@@ -148,15 +148,16 @@ static const struct gib_syntax *parse_dollar(struct gib_condition_parser *p)
         return NULL;
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (!strcmp(node.name, functions[i]))
-            return at_mark(p, '(') ? parse_call(p, node) : expected(p, "'(' and two texts");
+            return gib_condition_at(p, '(') ? parse_call(p, node)
+                                            : gib_condition_expected(p, "'(' and two texts");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(node.name, words[i].name)) {
             p->uses |= words[i].uses;
-            return add(p, node);
+            return gib_condition_add(p, node);
         }
     if (!strncmp(node.name, "arg", 3) && node.name[3] >= '1' && node.name[3] <= '9' &&
         strspn(node.name + 3, "0123456789") == strlen(node.name + 3))
-        return add(p, node);
+        return gib_condition_add(p, node);
     p->failed = true;
     return gib_condition_fail(p->error, GIB_E_SYNTAX, word.at,
                               "\"$%.40s\" is not known; there are $arg1, $arg2..., $ret, $errno, "
@@ -170,15 +171,11 @@ static const struct gib_syntax *parse_name(struct gib_condition_parser *p)
     const char *name = gib_condition_qualified(p, &end);
     if (!name)
         return NULL;
-    if (at_mark(p, '(')) {
-        p->failed = true;
-        return gib_condition_fail(p->error, GIB_E_UNSUPPORTED, at,
-                                  "%.60s(...): a condition calls no function of the program; of "
-                                  "texts there are $streq, $strstr and $startswith.",
-                                  name);
-    }
-    return add(p, (struct gib_syntax){
-                      .kind = GIB_SYNTAX_NAME, .at = at, .end = end, .focus = at, .name = name});
+    if (gib_condition_at(p, '('))
+        return gib_condition_functional(p, name, at);
+    return gib_condition_add(
+        p, (struct gib_syntax){
+               .kind = GIB_SYNTAX_NAME, .at = at, .end = end, .focus = at, .name = name});
 }
 
 static const struct gib_syntax *parse_primary(struct gib_condition_parser *p)
@@ -189,30 +186,30 @@ static const struct gib_syntax *parse_primary(struct gib_condition_parser *p)
     case GIB_WORD_INTEGER:
     case GIB_WORD_REAL:
         gib_condition_advance(p);
-        return add(p, (struct gib_syntax){.kind = word.kind == GIB_WORD_REAL ? GIB_SYNTAX_REAL
-                                                                             : GIB_SYNTAX_INTEGER,
-                                          .at = word.at,
-                                          .end = word.at + word.length,
-                                          .word = word});
+        return gib_condition_add(p, (struct gib_syntax){.kind = word.kind == GIB_WORD_REAL
+                                                                    ? GIB_SYNTAX_REAL
+                                                                    : GIB_SYNTAX_INTEGER,
+                                                        .at = word.at,
+                                                        .end = word.at + word.length,
+                                                        .word = word});
     case GIB_WORD_TEXT:
         return parse_text(p);
     case GIB_WORD_DOLLAR:
         return parse_dollar(p);
     case GIB_WORD_NAME:
-        return parse_name(p);
+        inner = gib_condition_cast(p);
+        return inner || p->failed ? inner : parse_name(p);
     case GIB_WORD_MARK:
         if (word.mark == MARK2(':', ':'))
             return parse_name(p);
-        if (word.mark != '(' || !enter(p))
+        if (word.mark != '(')
             break;
-        gib_condition_advance(p);
-        inner = parse_choice(p);
-        p->depth--;
+        inner = gib_condition_inner(p);
         return inner && take(p, ')', "')'") ? inner : NULL;
     default:
         break;
     }
-    return expected(p, "a value");
+    return gib_condition_expected(p, "a value");
 }
 
 static const struct gib_syntax *parse_postfix(struct gib_condition_parser *p)
@@ -222,9 +219,10 @@ static const struct gib_syntax *parse_postfix(struct gib_condition_parser *p)
         struct gib_syntax node = {.at = a->at, .focus = p->word.at, .a = a};
         uint32_t mark = p->word.mark;
         if (mark == MARK2('+', '+') || mark == MARK2('-', '-'))
-            return refuse(p, "a condition changes nothing: there is no ++ and no --.");
+            return gib_condition_refuse(p,
+                                        "a condition changes nothing: there is no ++ and no --.");
         if (mark == '(')
-            return refuse(p, "a condition calls no function of the program.");
+            return gib_condition_refuse(p, "a condition calls no function of the program.");
         if (mark == '[') {
             if (!enter(p))
                 return NULL;
@@ -239,14 +237,14 @@ static const struct gib_syntax *parse_postfix(struct gib_condition_parser *p)
         } else if (mark == '.' || mark == MARK2('-', '>')) {
             gib_condition_advance(p);
             if (p->failed || p->word.kind != GIB_WORD_NAME)
-                return expected(p, "a member's name");
+                return gib_condition_expected(p, "a member's name");
             if (mark != '.')
-                node.a = add(p, (struct gib_syntax){.kind = GIB_SYNTAX_UNARY,
-                                                    .mark = '*',
-                                                    .at = a->at,
-                                                    .end = a->end,
-                                                    .focus = node.focus,
-                                                    .a = a});
+                node.a = gib_condition_add(p, (struct gib_syntax){.kind = GIB_SYNTAX_UNARY,
+                                                                  .mark = '*',
+                                                                  .at = a->at,
+                                                                  .end = a->end,
+                                                                  .focus = node.focus,
+                                                                  .a = a});
             node.kind = GIB_SYNTAX_MEMBER;
             node.focus = p->word.at;
             /* Base::member, too. */
@@ -254,7 +252,7 @@ static const struct gib_syntax *parse_postfix(struct gib_condition_parser *p)
         } else {
             break;
         }
-        a = add(p, node);
+        a = gib_condition_add(p, node);
     }
     return p->failed ? NULL : a;
 }
@@ -263,15 +261,15 @@ static const struct gib_syntax *parse_sizeof(struct gib_condition_parser *p)
 {
     struct gib_syntax node = {.kind = GIB_SYNTAX_SIZE, .at = p->word.at, .focus = p->word.at};
     gib_condition_advance(p);
-    if (at_mark(p, '(') && gib_condition_type_follows(p, true)) {
+    if (gib_condition_at(p, '(') && gib_condition_type_follows(p, true)) {
         node.type = gib_condition_parenthesized(p, &node.end);
-        return node.type ? add(p, node) : NULL;
+        return node.type ? gib_condition_add(p, node) : NULL;
     }
     unsigned uses = p->uses;
     node.a = parse_unary(p);
     p->uses = uses; /* nothing of it is computed */
     node.end = node.a ? node.a->end : 0;
-    return node.a ? add(p, node) : NULL;
+    return node.a ? gib_condition_add(p, node) : NULL;
 }
 
 static const struct gib_syntax *parse_unary_level(struct gib_condition_parser *p)
@@ -280,7 +278,8 @@ static const struct gib_syntax *parse_unary_level(struct gib_condition_parser *p
     if (p->word.kind == GIB_WORD_MARK) {
         uint32_t mark = p->word.mark;
         if (mark == MARK2('+', '+') || mark == MARK2('-', '-'))
-            return refuse(p, "a condition changes nothing: there is no ++ and no --.");
+            return gib_condition_refuse(p,
+                                        "a condition changes nothing: there is no ++ and no --.");
         if (mark == '(' && gib_condition_type_follows(p, false)) {
             node.kind = GIB_SYNTAX_CAST;
             node.type = gib_condition_parenthesized(p, &node.end);
@@ -291,16 +290,16 @@ static const struct gib_syntax *parse_unary_level(struct gib_condition_parser *p
             gib_condition_advance(p);
             node.a = parse_unary(p);
         } else if (mark == MARK2('&', '&')) {
-            return refuse(p, "the address of a label has no meaning here.");
+            return gib_condition_refuse(p, "the address of a label has no meaning here.");
         } else {
             return parse_postfix(p);
         }
         if (!node.a)
             return NULL;
         node.end = node.a->end;
-        return add(p, node);
+        return gib_condition_add(p, node);
     }
-    if (gib_parser_word_is(&p->word, p->text, "sizeof"))
+    if (gib_condition_word_is(&p->word, p->text, "sizeof"))
         return parse_sizeof(p);
     return parse_postfix(p);
 }
@@ -368,7 +367,7 @@ static const struct gib_syntax *parse_binary(struct gib_condition_parser *p, int
         if (!node.b)
             return NULL;
         node.end = node.b->end;
-        a = add(p, node);
+        a = gib_condition_add(p, node);
     }
     return p->failed ? NULL : a;
 }
@@ -377,19 +376,19 @@ static const struct gib_syntax *parse_choice_level(struct gib_condition_parser *
 {
     struct gib_syntax node = {.kind = GIB_SYNTAX_CHOICE, .focus = 0};
     node.a = parse_binary(p, 1);
-    if (!node.a || !at_mark(p, '?'))
+    if (!node.a || !gib_condition_at(p, '?'))
         return node.a;
     node.at = node.a->at;
     node.focus = p->word.at;
     gib_condition_advance(p);
-    if (at_mark(p, ':'))
-        return refuse(p, "the middle of ?: may not be left out here.");
+    if (gib_condition_at(p, ':'))
+        return gib_condition_refuse(p, "the middle of ?: may not be left out here.");
     node.b = parse_choice(p);
     if (!node.b || !take(p, ':', "':'"))
         return NULL;
     node.c = parse_choice(p);
     node.end = node.c ? node.c->end : 0;
-    return node.c ? add(p, node) : NULL;
+    return node.c ? gib_condition_add(p, node) : NULL;
 }
 
 static const struct gib_syntax *parse_choice(struct gib_condition_parser *p)
@@ -401,18 +400,30 @@ static const struct gib_syntax *parse_choice(struct gib_condition_parser *p)
     return node;
 }
 
+const struct gib_syntax *gib_condition_inner(struct gib_condition_parser *p)
+{
+    if (!enter(p))
+        return NULL;
+    gib_condition_advance(p);
+    const struct gib_syntax *node = parse_choice(p);
+    p->depth--;
+    return node;
+}
+
 /* What stands behind a whole expression, though nothing may. */
 static void *refuse_rest(struct gib_condition_parser *p)
 {
     uint32_t mark = p->word.kind == GIB_WORD_MARK ? p->word.mark : 0;
     char last = mark >> 16 ? (char)(mark >> 16) : mark >> 8 ? (char)(mark >> 8) : (char)mark;
     if (mark == '=')
-        return refuse(p, "\"=\" would assign, and a condition changes nothing; == compares.");
+        return gib_condition_refuse(
+            p, "\"=\" would assign, and a condition changes nothing; == compares.");
     if (last == '=')
-        return refuse(p, "a condition changes nothing: it cannot assign.");
+        return gib_condition_refuse(p, "a condition changes nothing: it cannot assign.");
     if (mark == ',')
-        return refuse(p, "a condition is one expression: there is no comma operator.");
-    return expected(p, "an operator or the end");
+        return gib_condition_refuse(p,
+                                    "a condition is one expression: there is no comma operator.");
+    return gib_condition_expected(p, "an operator or the end");
 }
 
 const struct gib_syntax *gib_condition_tree(const char *text, struct gib_pool *pool,

@@ -3,8 +3,9 @@
 #include "condition/parser.h"
 
 /* The end of `<...>` at text, when that can only be the arguments of a template: `a < b` never has
- * a `>` before a `)`, a `::` or a `*)`. NULL: it is a comparison. */
-static const char *template_end(const char *text)
+ * a `>` before a `)`, a `::` or a `*)`, nor before the `>` that ends the type of a static_cast,
+ * when it is in one (`angled`). NULL: it is a comparison. */
+static const char *template_end(const char *text, bool angled)
 {
     unsigned depth = 0, round = 0;
     const char *at = text;
@@ -30,7 +31,7 @@ static const char *template_end(const char *text)
     if (!strncmp(at, "const", 5))
         at += 5;
     at += strspn(at, " \t*&");
-    return *at == ')' || !*at ? end : NULL;
+    return *at == ')' || !*at || (angled && *at == '>') ? end : NULL;
 }
 
 static bool is_word_byte(char c)
@@ -79,7 +80,7 @@ const char *gib_condition_qualified(struct gib_condition_parser *p, size_t *end)
         used += p->word.length;
         const char *behind = p->text + p->word.at + p->word.length;
         const char *open = behind + strspn(behind, " \t");
-        const char *close = *open == '<' ? template_end(open) : NULL;
+        const char *close = *open == '<' ? template_end(open, p->angled) : NULL;
         if (close) {
             used += squeeze(name + used, open, (size_t)(close - open));
             p->word.length = (size_t)(close - p->text) - p->word.at;
@@ -96,7 +97,7 @@ const char *gib_condition_qualified(struct gib_condition_parser *p, size_t *end)
 
 static bool is(const struct gib_condition_parser *p, const char *name)
 {
-    return gib_parser_word_is(&p->word, p->text, name);
+    return gib_condition_word_is(&p->word, p->text, name);
 }
 
 static bool is_one_of(const struct gib_condition_parser *p, const char *const *names, size_t count)
@@ -210,6 +211,15 @@ static bool read_specifiers(struct gib_condition_parser *p, struct gib_written_t
     return !p->failed;
 }
 
+static const struct gib_written_type *keep(struct gib_condition_parser *p,
+                                           const struct gib_written_type *type)
+{
+    struct gib_written_type *copy = p->failed ? NULL : gib_pool_take(p->pool, sizeof *copy);
+    if (copy)
+        *copy = *type;
+    return copy;
+}
+
 static const struct gib_written_type *read_type(struct gib_condition_parser *p)
 {
     struct gib_written_type type = {.at = p->word.at};
@@ -220,26 +230,53 @@ static const struct gib_written_type *read_type(struct gib_condition_parser *p)
         gib_condition_advance(p);
         skip_qualifiers(p);
     }
-    struct gib_written_type *copy = p->failed ? NULL : gib_pool_take(p->pool, sizeof *copy);
-    if (copy)
-        *copy = type;
-    return copy;
+    if (!p->failed && p->word.kind == GIB_WORD_MARK &&
+        (p->word.mark == '&' || p->word.mark == MARK2('&', '&'))) {
+        type.is_reference = true;
+        gib_condition_advance(p);
+    }
+    return keep(p, &type);
 }
 
-const struct gib_written_type *gib_condition_parenthesized(struct gib_condition_parser *p,
-                                                           size_t *end)
+static const struct gib_written_type *read_enclosed(struct gib_condition_parser *p, uint32_t close)
 {
     gib_condition_advance(p);
     const struct gib_written_type *type = p->failed ? NULL : read_type(p);
     if (p->failed || !type)
         return NULL;
-    if (p->word.kind != GIB_WORD_MARK || p->word.mark != ')')
+    if (p->word.kind != GIB_WORD_MARK || p->word.mark != close)
         return refuse(p, p->word.at,
-                      "a type here is a name and any number of *; arrays, references and "
+                      "a type here is a name, any number of * and perhaps a &; arrays and "
                       "functions are not understood.");
+    return type;
+}
+
+const struct gib_written_type *gib_condition_parenthesized(struct gib_condition_parser *p,
+                                                           size_t *end)
+{
+    const struct gib_written_type *type = read_enclosed(p, ')');
+    if (!type)
+        return NULL;
     *end = p->word.at + 1;
     gib_condition_advance(p);
     return p->failed ? NULL : type;
+}
+
+const struct gib_written_type *gib_condition_angled(struct gib_condition_parser *p)
+{
+    p->angled = true;
+    const struct gib_written_type *type = read_enclosed(p, '>');
+    p->angled = false;
+    gib_condition_advance(p);
+    return p->failed ? NULL : type;
+}
+
+const struct gib_written_type *gib_condition_builtin(struct gib_condition_parser *p)
+{
+    struct gib_written_type type = {.at = p->word.at};
+    if (!IS_ONE_OF(p, builtins) || !read_builtin(p, &type))
+        return NULL;
+    return keep(p, &type);
 }
 
 /* Looks ahead without an effect on the parser. */
@@ -264,7 +301,7 @@ bool gib_condition_type_follows(struct gib_condition_parser *p, bool alone)
     const struct gib_written_type *type = read_type(&ahead);
     if (!type || ahead.failed || ahead.word.kind != GIB_WORD_MARK || ahead.word.mark != ')')
         return false;
-    if (type->pointers || strchr(type->name, '<'))
+    if (type->pointers || type->is_reference || strchr(type->name, '<'))
         return true;
     gib_condition_advance(&ahead);
     if (p->types && p->types->is_type(p->types->context, type->name))
@@ -282,5 +319,6 @@ const struct gib_written_type *gib_condition_type_name(const char *text, struct 
     if (strlen(text) > GIB_CONDITION_TEXT_MOST || !gib_condition_advance(&p))
         return NULL;
     const struct gib_written_type *type = read_type(&p);
-    return !p.failed && p.word.kind == GIB_WORD_END ? type : NULL;
+    bool whole = !p.failed && p.word.kind == GIB_WORD_END && !type->is_reference;
+    return whole ? type : NULL;
 }

@@ -42,6 +42,24 @@ static const struct gib_node *address_behind(struct gib_checker *c, const struct
     return gib_node_make(c, GIB_OP_ADD, &gib_ctype_unsigned_long, address, number(c, offset));
 }
 
+struct gib_operand gib_check_ambiguous(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       const char *name, const struct gib_debug_type owner[2])
+{
+    const struct gib_ctype *one = gib_ctype_debug(c, &owner[0]);
+    const struct gib_ctype *other = gib_ctype_debug(c, &owner[1]);
+    if (!one || !other)
+        return (struct gib_operand){.type = NULL};
+    if (!strcmp(one->name, other->name))
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax,
+                              "\"%.60s\" is ambiguous: %.60s is a base class more than once; a "
+                              "cast to a class between says which.",
+                              name, one->name);
+    return gib_check_fail(c, GIB_E_SYNTAX, syntax,
+                          "\"%.40s\" is ambiguous: it is in the base classes %.60s and %.60s; "
+                          "%.40s::%.20s would be the first.",
+                          name, one->name, other->name, one->name, name);
+}
+
 struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib_operand *record,
                                          const char *name)
 {
@@ -50,6 +68,8 @@ struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib
     const struct gib_ctype *type = gib_ctype_complete(c, record->type);
     if (!type || !type->has_debug || !gib_debug_member(&type->debug, name, &member))
         return (struct gib_operand){.type = NULL};
+    if (member.owner[1].entry)
+        return gib_check_ambiguous(c, record->syntax, name, member.owner);
     if (member.is_virtual)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, record->syntax,
                               "\"%.60s\" is in a virtual base class, whose place conditions cannot "

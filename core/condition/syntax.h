@@ -75,6 +75,7 @@ struct gib_written_type {
     char tag; /* 's'truct (class), 'u'nion, 'e'num, or 0 */
     const char *name;
     unsigned pointers;
+    bool is_reference;
 };
 
 enum gib_syntax_kind {
@@ -87,9 +88,18 @@ enum gib_syntax_kind {
     GIB_SYNTAX_BINARY, /* mark, a, b */
     GIB_SYNTAX_CHOICE, /* a ? b : c */
     GIB_SYNTAX_MEMBER, /* a . name; -> is (*a).name */
-    GIB_SYNTAX_CAST,   /* type, a */
+    GIB_SYNTAX_CAST,   /* type, a; mark: enum gib_cast */
     GIB_SYNTAX_SIZE,   /* sizeof a, or of type */
     GIB_SYNTAX_CALL,   /* name without the $, a, b */
+};
+
+/* How a cast is written: C++ means different things by them. */
+enum gib_cast {
+    GIB_CAST_C = 0,            /* (T)a */
+    GIB_CAST_FUNCTIONAL = 'f', /* T(a) */
+    GIB_CAST_STATIC = 's',     /* static_cast<T>(a) ... */
+    GIB_CAST_REINTERPRET = 'r',
+    GIB_CAST_CONST = 'c',
 };
 
 struct gib_syntax {

@@ -111,16 +111,17 @@ struct gib_operand {
     const struct gib_ctype *type; /* NULL: the check has failed */
     const struct gib_syntax *syntax;
     enum {
-        GIB_PLACE_VALUE,  /* value */
-        GIB_PLACE_MEMORY, /* value: the address */
-        GIB_PLACE_WORDS,  /* word, from byte `offset` on */
-        GIB_PLACE_TEXT,   /* a literal: syntax->word */
+        GIB_PLACE_VALUE,   /* value */
+        GIB_PLACE_MEMORY,  /* value: the address */
+        GIB_PLACE_WORDS,   /* word, from byte `offset` on, `extent` bytes in all */
+        GIB_PLACE_ADDRESS, /* a pointer to such words, which have no address: *& and [] lead back */
+        GIB_PLACE_TEXT,    /* a literal: syntax->word */
         GIB_PLACE_FUNCTION,
         GIB_PLACE_VOID,
     } place;
     const struct gib_node *value;
     const struct gib_node *word[2];
-    uint64_t offset;
+    uint64_t offset, extent;
     bool is_bits; /* a bit-field: `width` bits from bit `shift` of the place on */
     uint8_t width;
     uint32_t shift;
@@ -175,6 +176,9 @@ struct gib_operand gib_check_member(struct gib_checker *c, const struct gib_synt
 /* The member `name` of a place whose type is a record; type NULL, without an error: it has none. */
 struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib_operand *record,
                                          const char *name);
+/* The sentence about a name that two base classes have. */
+struct gib_operand gib_check_ambiguous(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       const char *name, const struct gib_debug_type owner[2]);
 /* What is at an address; of an array or a function, its first element or itself. */
 struct gib_operand gib_check_at(struct gib_checker *c, const struct gib_syntax *syntax,
                                 const struct gib_node *address, const struct gib_ctype *type);

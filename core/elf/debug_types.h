@@ -50,6 +50,9 @@ struct gib_debug_member {
     bool is_virtual; /* in a virtual base: where it is, only the object knows */
     bool is_bits;
     uint64_t shift, width; /* bits; shift from the start of the record, `offset` does not count */
+    /* Two base classes that have one, neither of which hides the other; [1].entry NULL: it is one
+     * member, of class [0]. */
+    struct gib_debug_type owner[2];
 };
 /* A member by its name, of its own, of an anonymous member or of a base class. "Base::member" is
  * that of this base. False: there is none. */
@@ -89,8 +92,9 @@ struct gib_debug_name {
     int64_t value; /* CONSTANT, FIXED */
     enum gib_debug_storage storage; /* VARIABLE */
     uint64_t vaddr;
-    bool external;       /* VARIABLE: other files may define it in its place */
-    const char *linkage; /* VARIABLE: its symbol; NULL: as its name */
+    bool external;                  /* VARIABLE: other files may define it in its place */
+    const char *linkage;            /* VARIABLE: its symbol; NULL: as its name */
+    struct gib_debug_type owner[2]; /* gib_debug_name_in: as of a member */
 };
 /*
  * What `name`, "ns::Class::name" without blanks, means in the unit of the function at vaddr, those

@@ -18,6 +18,17 @@ char *gib_elf_demangle(const char *name)
     return demangled ? demangled : strdup(name);
 }
 
+bool gib_elf_drop_tags(char *name)
+{
+    char *tag, *end;
+    bool any = false;
+    while ((tag = strstr(name, "[abi:")) && (end = strchr(tag, ']'))) {
+        memmove(tag, end + 1, strlen(end + 1) + 1);
+        any = true;
+    }
+    return any;
+}
+
 /* Where the parameter list of a demangled function begins: the first `(` outside of template
  * arguments that is neither `(anonymous namespace)` nor part of `operator()`. */
 static size_t parameters_at(const char *text)

@@ -220,6 +220,7 @@ static bool look_at(struct wanted *wanted, Dwarf_Die *die, const char *rest, uns
         return (!name || gib_die_flag(die, DW_AT_export_symbols)) &&
                look(wanted, die, rest, depth + 1);
     case DW_TAG_imported_unit:
+    case DW_TAG_imported_module: /* using namespace */
         return gib_die_reference(die, DW_AT_import, &imported) &&
                look(wanted, &imported, rest, depth + 1);
     case DW_TAG_structure_type:
@@ -314,14 +315,29 @@ bool gib_elf_name_near(struct gib_elf *elf, uint64_t vaddr, const char *name, un
 static bool look_in_class(struct wanted *wanted, Dwarf_Die *class, const char *name, unsigned depth)
 {
     Dwarf_Die child, base;
-    if (depth > deepest || look(wanted, class, name, depth))
-        return depth <= deepest;
+    bool found = false;
+    if (depth > deepest)
+        return false;
+    struct gib_debug_name *out = wanted->out;
+    if (look(wanted, class, name, depth) || wanted->some) {
+        out->owner[0] = (struct gib_debug_type){class->addr, class->cu, 0};
+        return true;
+    }
     for (bool more = gib_die_first(class, &child); more && --wanted->budget > 0;
-         more = gib_die_next(&child))
-        if (dwarf_tag(&child) == DW_TAG_inheritance && gib_type_of(&child, &base) &&
-            gib_type_strip(&base) && look_in_class(wanted, &base, name, depth + 1))
-            return true;
-    return false;
+         more = gib_die_next(&child)) {
+        struct gib_debug_name one = {.what = 0};
+        struct wanted next = *wanted;
+        next.out = &one;
+        if (dwarf_tag(&child) != DW_TAG_inheritance || !gib_type_of(&child, &base) ||
+            !gib_type_strip(&base) || !look_in_class(&next, &base, name, depth + 1))
+            continue;
+        if (!found)
+            *out = one;
+        else if (out->owner[0].entry != one.owner[0].entry && !out->owner[1].entry)
+            out->owner[1] = one.owner[0];
+        found = true;
+    }
+    return found;
 }
 
 bool gib_debug_name_in(const struct gib_debug_type *class, const char *name, unsigned what,
@@ -332,7 +348,7 @@ bool gib_debug_name_in(const struct gib_debug_type *class, const char *name, uns
                      .cu = (struct Dwarf_CU *)(uintptr_t) class->unit};
     if (!class->entry || !gib_type_strip(&die) || !dwarf_diecu(&die, &wanted.unit, NULL, NULL))
         return false;
-    return look_in_class(&wanted, &die, name, 0) || wanted.some;
+    return look_in_class(&wanted, &die, name, 0);
 }
 
 /* ---- in a whole file ---- */

@@ -73,16 +73,26 @@ static bool dimension(Dwarf_Die *array, unsigned nth, uint64_t *count, unsigned 
     return index > nth;
 }
 
+/* Bytes of a type. Its alignment nobody needs here: clang leaves out what is in a std::string, and
+ * so the alignment of what holds one. */
+static bool size_of(const Dwarf_Die *type, uint64_t *size)
+{
+    Dwarf_Die die = *type;
+    uint64_t align;
+    int budget = gib_type_budget;
+    return gib_type_layout(&die, size, &align, &budget) ||
+           (gib_type_strip(&die) && gib_die_number(&die, DW_AT_byte_size, size));
+}
+
 static void shape_of_array(Dwarf_Die *array, const struct gib_debug_type *type,
                            struct gib_debug_shape *out)
 {
     Dwarf_Die element;
-    uint64_t count, inner, size, align;
+    uint64_t count, inner, size;
     unsigned more, ignored;
-    int budget = gib_type_budget;
     if (gib_die_flag(array, DW_AT_GNU_vector)) {
         out->kind = GIB_DEBUG_OTHER;
-        if (gib_type_layout(array, &size, &align, &budget))
+        if (size_of(array, &size))
             out->size = size;
         return;
     }
@@ -96,7 +106,7 @@ static void shape_of_array(Dwarf_Die *array, const struct gib_debug_type *type,
         out->target = (struct gib_debug_type){array->addr, array->cu, type->dimension + 1};
     else
         out->target = type_of(&element);
-    if (!gib_type_layout(&element, &size, &align, &budget))
+    if (!size_of(&element, &size))
         return;
     for (unsigned i = 1; i <= more; i++)
         if (!dimension(array, type->dimension + i, &inner, &ignored) ||
@@ -151,8 +161,7 @@ static void shape_of_enum(Dwarf_Die *type, struct gib_debug_shape *out)
 void gib_debug_shape(const struct gib_debug_type *type, struct gib_debug_shape *out)
 {
     Dwarf_Die die;
-    uint64_t size, align;
-    int budget = gib_type_budget;
+    uint64_t size;
     *out = (struct gib_debug_shape){.kind = GIB_DEBUG_VOID};
     if (!die_of(type, &die) || !gib_type_strip(&die))
         return;
@@ -161,7 +170,7 @@ void gib_debug_shape(const struct gib_debug_type *type, struct gib_debug_shape *
         shape_of_array(&die, type, out);
         return;
     }
-    if (tag != DW_TAG_subroutine_type && gib_type_layout(&die, &size, &align, &budget))
+    if (tag != DW_TAG_subroutine_type && size_of(&die, &size))
         out->size = size;
     switch (tag) {
     case DW_TAG_base_type:
@@ -215,6 +224,9 @@ struct search {
     const char *base; /* only in this base; NULL: anywhere */
     size_t base_length;
     struct gib_debug_member *out;
+    Dwarf_Die owner;                                /* the class whose members are looked at */
+    Dwarf_Die found;                                /* the member in *out; addr NULL: none yet */
+    bool is_static;                                 /* it is a static one */
     void (*visit)(void *context, const char *name); /* instead of a search */
     void *context;
     int budget;
@@ -251,6 +263,32 @@ static bool is_called(Dwarf_Die *type, const char *name, size_t length)
     return own && !strncmp(own, name, length) && (!own[length] || own[length] == '<');
 }
 
+/* Whether an object of class `derived` has its one virtual `base`, whose members it hides. */
+static bool hides(const struct gib_debug_type *derived, const struct gib_debug_type *base)
+{
+    struct gib_debug_member place;
+    return gib_debug_base(derived, base, &place) && place.is_virtual;
+}
+
+/* C++, [class.member.lookup]: of what two base classes have, the one that hides the other, or that
+ * is the same part of the object; else it is ambiguous. */
+static void take(struct search *search, Dwarf_Die *member, bool is_static,
+                 const struct gib_debug_member *one)
+{
+    struct gib_debug_member *out = search->out;
+    bool same = search->found.addr == member->addr &&
+                (is_static || (one->is_virtual && out->is_virtual && one->offset == out->offset));
+    if (search->found.addr && (same || (one->is_virtual && hides(&out->owner[0], &one->owner[0]))))
+        return;
+    if (search->found.addr && !(out->is_virtual && hides(&one->owner[0], &out->owner[0]))) {
+        out->owner[1] = one->owner[0];
+        return;
+    }
+    *out = *one;
+    search->found = *member;
+    search->is_static = is_static;
+}
+
 static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offset, bool is_virtual,
                           bool inside, unsigned depth)
 {
@@ -258,14 +296,19 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
     uint64_t at = 0;
     int tag = dwarf_tag(child);
     const char *name = dwarf_diename(child);
-    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
-        dwarf_hasattr(child, DW_AT_external) || dwarf_hasattr(child, DW_AT_declaration) ||
-        !gib_type_of(child, &type))
+    bool is_static = tag == DW_TAG_variable ||
+                     (tag == DW_TAG_member && (dwarf_hasattr(child, DW_AT_external) ||
+                                               dwarf_hasattr(child, DW_AT_declaration)));
+    if ((tag != DW_TAG_member && tag != DW_TAG_inheritance && !is_static) ||
+        (is_static && (search->visit || !name)) || !gib_type_of(child, &type))
         return false;
     gib_die_number(child, DW_AT_data_member_location, &at);
     bool is_base = tag == DW_TAG_inheritance;
-    is_virtual |= is_base && dwarf_hasattr(child, DW_AT_virtuality) &&
-                  !gib_die_number(child, DW_AT_data_member_location, &at);
+    if (is_base && dwarf_hasattr(child, DW_AT_virtuality) &&
+        !gib_die_number(child, DW_AT_data_member_location, &at)) {
+        is_virtual = true;
+        offset = 0; /* the same for all ways that lead to it */
+    }
     if (is_base || !name || !*name) {
         Dwarf_Die inner = type;
         if (!gib_type_strip(&inner))
@@ -275,8 +318,12 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
                          dwarf_tag(&inner) == DW_TAG_union_type;
         bool named =
             is_base && search->base && is_called(&inner, search->base, search->base_length);
-        return is_record &&
-               find(search, &inner, offset + at, is_virtual, inside || named, depth + 1);
+        Dwarf_Die owner = search->owner;
+        search->owner = is_base ? inner : owner;
+        bool found =
+            is_record && find(search, &inner, offset + at, is_virtual, inside || named, depth + 1);
+        search->owner = owner;
+        return found;
     }
     if (search->visit) {
         search->visit(search->context, name);
@@ -284,10 +331,13 @@ static bool find_in_child(struct search *search, Dwarf_Die *child, uint64_t offs
     }
     if (!inside || strncmp(name, search->name, search->length) || name[search->length])
         return false;
-    *search->out = (struct gib_debug_member){
-        .type = type_of(&type), .offset = offset + at, .is_virtual = is_virtual};
-    if (bit_field(child, at, search->out))
-        search->out->shift += offset * 8;
+    struct gib_debug_member one = {.type = type_of(&type),
+                                   .offset = offset + at,
+                                   .is_virtual = is_virtual,
+                                   .owner = {type_of(&search->owner)}};
+    if (!is_static && bit_field(child, at, &one))
+        one.shift += offset * 8;
+    take(search, child, is_static, &one);
     return true;
 }
 
@@ -296,17 +346,17 @@ static bool find(struct search *search, Dwarf_Die *record, uint64_t offset, bool
                  bool inside, unsigned depth)
 {
     Dwarf_Die child;
+    bool found = false;
     if (depth > 16)
         return false;
-    for (int bases = 0; bases < 2; bases++)
+    for (int bases = 0; bases < 2 && !found; bases++)
         for (bool more = gib_die_first(record, &child); more; more = gib_die_next(&child)) {
             if (--search->budget < 0)
-                return false;
-            if ((dwarf_tag(&child) == DW_TAG_inheritance) == bases &&
-                find_in_child(search, &child, offset, is_virtual, inside, depth))
-                return true;
+                return found;
+            if ((dwarf_tag(&child) == DW_TAG_inheritance) == bases)
+                found |= find_in_child(search, &child, offset, is_virtual, inside, depth);
         }
-    return false;
+    return found;
 }
 
 static bool record_of(const struct gib_debug_type *type, Dwarf_Die *record)
@@ -340,7 +390,9 @@ bool gib_debug_member(const struct gib_debug_type *type, const char *name,
     }
     search.length = strlen(search.name);
     bool own = search.base && is_called(&record, search.base, search.base_length);
-    return find(&search, &record, 0, false, !search.base || own, 0);
+    search.owner = record;
+    return find(&search, &record, 0, false, !search.base || own, 0) &&
+           (!search.is_static || out->owner[1].entry);
 }
 
 void gib_debug_members(const struct gib_debug_type *type,

@@ -81,6 +81,8 @@ char *gib_elf_demangle(const char *name);
 
 /* The same without the parameter list and the result's type: "ns::f<int>"; malloc'ed. */
 char *gib_elf_function_name(const char *symbol);
+/* Takes the ABI tags, "[abi:cxx11]", out of a demangled name; false: it has none. */
+bool gib_elf_drop_tags(char *name);
 
 /* The function that covers vaddr (by size, or failing that by the end of the next symbol or FDE);
  * the best name is global, default version, with the fewest leading underscores, shortest. NULL

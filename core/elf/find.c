@@ -7,7 +7,8 @@
  *     std::vector<int> ns::get<int>(char const*) const
  *                      ^ name      ^ end of name ^ end of parameters
  *
- * the name alone, with its parameters, with everything behind them, and with the result type.
+ * the name alone, with its parameters, with everything behind them, and with the result type. ABI
+ * tags, get[abi:cxx11], may be left out: what has some is there twice.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -171,32 +172,41 @@ static size_t add_aliases(struct gib_elf *elf, size_t used, char *name, uint32_t
     return used + length + 1;
 }
 
+/* Makes room for the aliases of one name. */
+static bool reserve_text(struct gib_elf *elf, size_t needed, size_t *capacity)
+{
+    if (needed <= *capacity)
+        return true;
+    *capacity = *capacity * 2 + needed + (64 << 10);
+    char *text = *capacity < UINT32_MAX ? realloc(elf->alias_text, *capacity) : NULL;
+    if (text)
+        elf->alias_text = text;
+    return text;
+}
+
 static void read_aliases(struct gib_elf *elf)
 {
-    size_t cxx = 0, size = 0, capacity = 0, used = 0;
+    size_t names = 0, capacity = 0, used = 0;
     for (size_t i = 0; i < elf->symbol_count; i++)
-        cxx += !strncmp(elf->symbols[i].name, "_Z", 2);
-    elf->aliases = malloc((cxx * aliases_per_symbol + 1) * sizeof *elf->aliases);
-    if (!elf->aliases || !gib_hash_create(&elf->alias_names, cxx * aliases_per_symbol))
+        if (!strncmp(elf->symbols[i].name, "_Z", 2)) /* a B before each ABI tag */
+            names += strchr(elf->symbols[i].name, 'B') ? 2 : 1;
+    elf->aliases = malloc((names * aliases_per_symbol + 1) * sizeof *elf->aliases);
+    if (!elf->aliases || !gib_hash_create(&elf->alias_names, names * aliases_per_symbol))
         return;
     for (size_t i = 0; i < elf->symbol_count; i++) {
         if (strncmp(elf->symbols[i].name, "_Z", 2))
             continue;
         char *name = gib_elf_demangle(elf->symbols[i].name);
-        if (!name)
-            return;
-        size = strlen(name) + 3;
-        if (used + size > capacity) {
-            capacity = capacity * 2 + size + (64 << 10);
-            char *text = capacity < UINT32_MAX ? realloc(elf->alias_text, capacity) : NULL;
-            if (!text) {
-                free(name);
-                return;
-            }
-            elf->alias_text = text;
+        bool fits = name && reserve_text(elf, used + 2 * (strlen(name) + 3), &capacity);
+        if (fits) {
+            bool tagged = strchr(elf->symbols[i].name, 'B') && strstr(name, "[abi:");
+            used = add_aliases(elf, used, name, i);
+            if (tagged && gib_elf_drop_tags(name))
+                used = add_aliases(elf, used, name, i);
         }
-        used = add_aliases(elf, used, name, i);
         free(name);
+        if (!fits)
+            return;
     }
 }
 

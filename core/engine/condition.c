@@ -2,6 +2,7 @@
  */
 #include "code/x86_64/condition.h"
 #include "engine/internal.h"
+#include "symbols/distance.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,16 +110,18 @@ static struct gib_condition_scope scope_of(struct scope *scope)
 
 static int check_return(const struct gib_site_state *site, struct gib_error *error)
 {
+    char name[GIB_SHORT_NAME];
+    gib_name_shorten(site->function, name);
     if (site->unguarded)
         return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
-                        "The condition on %.60s needs its return, which is not seen: this process "
+                        "The condition on %s needs its return, which is not seen: this process "
                         "has an unwinder that cannot be told of Gibbon's frames.",
-                        site->function);
+                        name);
     if (gib_site_entry_only(site))
         return gib_fail(error, GIB_E_UNSUPPORTED, site->entry,
-                        "The condition on %.60s needs its return, which is not seen: it returns "
+                        "The condition on %s needs its return, which is not seen: it returns "
                         "twice, never, or looks at its caller.",
-                        site->function);
+                        name);
     return 0;
 }
 
@@ -185,6 +188,7 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
     struct scope context = {engine, process, site};
     struct gib_condition_scope scope = scope_of(&context);
     struct gib_error why = {0};
+    char name[GIB_SHORT_NAME];
     int failed = 0;
     if (!text)
         return 0;
@@ -195,8 +199,8 @@ int gib_link_condition(struct gib_engine *engine, struct gib_process *process,
     failed = gib_condition_check(text, &scope, &link->condition, &why);
     gib_modules_unlock(process->modules);
     if (failed)
-        return gib_fail(error, failed, site->entry, "The condition does not fit %.60s: %s",
-                        site->function, why.message);
+        return gib_fail(error, failed, site->entry, "The condition does not fit %s: %s",
+                        gib_name_shorten(site->function, name), why.message);
     return write_code(engine, process, site, link, error);
 }
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "symbols/distance.h"
 
 /* ---- parsing ---- */
 
@@ -21,7 +20,10 @@ static bool is_regex(const char *text)
 static bool is_glob(const char *text)
 {
     /* A C++ parameter list or operator has stars of its own. */
-    return strpbrk(text, "*?[") && !strchr(text, '(') && !strstr(text, "operator");
+    const char *at = text;
+    while (*(at += strcspn(at, "*?[")) && !strncmp(at, "[abi:", 5)) /* a tag of C++, no set */
+        at++;
+    return *at && !strchr(text, '(') && !strstr(text, "operator");
 }
 
 void gib_location_free(struct gib_location *location)
@@ -330,7 +332,8 @@ static bool pattern_matches(const struct gib_location *location, const char *sym
     if (symbol[0] != '_' || symbol[1] != 'Z')
         return name_matches(location, symbol);
     char *name = gib_elf_function_name(symbol);
-    bool matches = (name && name_matches(location, name)) || name_matches(location, symbol);
+    bool matches = (name && name_matches(location, name)) || name_matches(location, symbol) ||
+                   (name && gib_elf_drop_tags(name) && name_matches(location, name));
     free(name);
     return matches;
 }
@@ -387,8 +390,7 @@ static int resolve_address(struct gib_engine *engine, struct gib_patch *patch,
     return 0;
 }
 
-/* "" is the program itself. */
-static bool is_meant(const struct gib_module *module, const char *wanted)
+bool gib_module_meant(const struct gib_module *module, const char *wanted)
 {
     return *wanted ? gib_module_matches(module, wanted) : module->main;
 }
@@ -409,7 +411,7 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     for (size_t i = from; i < gib_modules_count(modules); i++) {
         struct gib_module *module = gib_modules_get(modules, i);
         if (module->gone || !module->elf ||
-            (location->module && !is_meant(module, location->module)))
+            (location->module && !gib_module_meant(module, location->module)))
             continue;
         /* The file that replaces a library often has its name. */
         if (patch->library && !strcmp(module->path, patch->library))
@@ -431,141 +433,6 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
     return 0;
 }
 
-/* ---- a name like the one misspelt ---- */
-
-/* C++ names are compared as people write them, when the name looks like one. */
-static unsigned symbol_distance(const char *name, const char *symbol, unsigned limit)
-{
-    bool mangled = !strncmp(symbol, "_Z", 2);
-    if (mangled && strstr(name, "::")) {
-        char *shown = gib_elf_function_name(symbol);
-        unsigned d = shown ? gib_name_distance(name, shown, limit) : limit + 1;
-        free(shown);
-        return d;
-    }
-    return symbol[0] == '_' && name[0] != '_' ? limit + 1 : gib_name_distance(name, symbol, limit);
-}
-
-/* Whether `shown` is `name` in a namespace or class that `name` leaves out, or an instance of the
- * template `name`. */
-static bool is_fuller(const char *shown, const char *name)
-{
-    size_t end = strlen(shown), length = strlen(name);
-    if (end && shown[end - 1] == '>') {
-        int depth = 0;
-        do {
-            end--;
-            depth += (shown[end] == '>') - (shown[end] == '<');
-        } while (end && depth);
-    }
-    if (end < length || strncmp(shown + end - length, name, length) != 0)
-        return false;
-    return end == length || (end > length + 2 && !strncmp(shown + end - length - 2, "::", 2));
-}
-
-/* The shortest fuller name in one module, which debuggers would have found for `name`. */
-static char *fuller_name(struct gib_elf *elf, const char *name)
-{
-    enum { LONGEST = 60 }; /* that sentences show uncut */
-    const char *last = name, *next;
-    char part[80], *found = NULL;
-    const struct gib_elf_symbol *symbols;
-    while ((next = strstr(last, "::")))
-        last = next + 2;
-    if (!*last || strlen(last) > LONGEST)
-        return NULL;
-    snprintf(part, sizeof part, "%zu%s", strlen(last), last); /* so it is in mangled names */
-    size_t count = gib_elf_functions(elf, &symbols), best = LONGEST + 1;
-    for (size_t i = 0; i < count; i++) {
-        const char *symbol = symbols[i].name;
-        if (strncmp(symbol, "_Z", 2) != 0 || !strstr(symbol, part) || strchr(symbol, '.'))
-            continue;
-        char *shown = gib_elf_function_name(symbol);
-        if (shown && strlen(shown) < best && is_fuller(shown, name)) {
-            best = strlen(shown);
-            free(found);
-            found = shown;
-        } else {
-            free(shown);
-        }
-    }
-    return found;
-}
-
-char *gib_location_nearest(struct gib_engine *engine, const char *name)
-{
-    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
-    size_t length = strcspn(name, "@"); /* not the versions and PLT entries that debuggers show */
-    char bare[128];
-    snprintf(bare, sizeof bare, "%.*s", (int)(length < sizeof bare ? length : 0), name);
-    name = length && name[length] ? bare : name;
-    unsigned best = strlen(name) > 5 ? 2 : 1;
-    const char *found = NULL;
-    if (!modules)
-        return NULL;
-    gib_modules_lock(modules);
-    char *fuller = NULL;
-    for (size_t i = 0; i < gib_modules_count(modules) && !fuller; i++) {
-        struct gib_module *module = gib_modules_get(modules, i);
-        fuller = module->gone || !module->elf ? NULL : fuller_name(module->elf, name);
-    }
-    if (fuller) {
-        gib_modules_unlock(modules);
-        return fuller;
-    }
-    for (size_t i = 0; i < gib_modules_count(modules); i++) {
-        struct gib_module *module = gib_modules_get(modules, i);
-        const struct gib_elf_symbol *symbols;
-        size_t count = module->gone || !module->elf ? 0 : gib_elf_functions(module->elf, &symbols);
-        for (size_t k = 0; k < count; k++) {
-            unsigned d = symbol_distance(name, symbols[k].name, best);
-            if (d < best || (d == best && !found)) {
-                best = d;
-                found = symbols[k].name;
-            }
-        }
-    }
-    char *result = !found               ? NULL
-                   : strstr(name, "::") ? gib_elf_function_name(found)
-                                        : strdup(found);
-    gib_modules_unlock(modules);
-    return result;
-}
-
-char *gib_location_clones(struct gib_engine *engine, const struct gib_location *location)
-{
-    enum { SHOWN = 3 };
-    struct gib_modules *modules = engine->process ? engine->process->modules : NULL;
-    size_t length = strlen(location->function), found = 0, size;
-    char *text = NULL;
-    FILE *out = modules && length ? open_memstream(&text, &size) : NULL;
-    if (!out)
-        return NULL;
-    gib_modules_lock(modules);
-    for (size_t i = 0; i < gib_modules_count(modules); i++) {
-        struct gib_module *module = gib_modules_get(modules, i);
-        const struct gib_elf_symbol *symbols;
-        size_t count = 0;
-        if (!module->gone && module->elf &&
-            (!location->module || is_meant(module, location->module)))
-            count = gib_elf_functions(module->elf, &symbols);
-        for (size_t k = 0; k < count; k++)
-            if (!strncmp(symbols[k].name, location->function, length) &&
-                symbols[k].name[length] == '.' && !strstr(symbols[k].name + length, ".cold") &&
-                found++ < SHOWN)
-                fprintf(out, "%s%.80s", found > 1 ? ", " : "", symbols[k].name);
-    }
-    gib_modules_unlock(modules);
-    if (found > SHOWN)
-        fprintf(out, " and %zu more", found - SHOWN);
-    fclose(out);
-    if (!found) {
-        free(text);
-        text = NULL;
-    }
-    return text;
-}
-
 bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
 {
     struct gib_modules *modules = engine->process->modules;
@@ -577,27 +444,4 @@ bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever)
     }
     gib_modules_unlock(modules);
     return known;
-}
-
-/* "libc" for libc.so.6 is nearer than any slip of the finger. */
-char *gib_module_nearest(struct gib_engine *engine, const char *name)
-{
-    struct gib_modules *modules = engine->process->modules;
-    size_t length = strlen(name);
-    unsigned best = length > 5 ? 3 : 1;
-    const char *found = NULL;
-    gib_modules_lock(modules);
-    for (size_t i = 0; i < gib_modules_count(modules); i++) {
-        const struct gib_module *module = gib_modules_get(modules, i);
-        bool begins = length > 2 && !strncmp(module->name, name, length) &&
-                      strchr(".-_", module->name[length]);
-        unsigned d = begins ? 0 : gib_name_distance(name, module->name, best);
-        if (d < best || (d == best && !found)) {
-            best = d;
-            found = module->name;
-        }
-    }
-    char *result = found ? strdup(found) : NULL;
-    gib_modules_unlock(modules);
-    return result;
 }

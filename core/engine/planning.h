@@ -30,15 +30,18 @@ int gib_location_resolve(struct gib_engine *engine, struct gib_patch *patch, siz
                          struct gib_found_list *out, struct gib_error *error);
 /* Whether the dynamic linker has done its work on the module. */
 bool gib_is_relocated(struct gib_engine *engine, const struct gib_module *module);
-/* A name like the one misspelt, malloc'ed, or NULL. */
+/* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
+bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
+/* Whether a location means this module by `wanted`; "" is the program itself. */
+bool gib_module_meant(const struct gib_module *module, const char *wanted);
+
+/* nearest.c: a name like the one misspelt, malloc'ed, or NULL. */
 char *gib_location_nearest(struct gib_engine *engine, const char *name);
 /* "f.constprop.0, f.part.0": what compilers have made of the function for some of its callers, when
  * it is not there itself. Malloc'ed, or NULL. */
 char *gib_location_clones(struct gib_engine *engine, const struct gib_location *location);
 /* The same for a module that the process has or had. */
 char *gib_module_nearest(struct gib_engine *engine, const char *name);
-/* Whether a module of the process is meant by `wanted`; with `ever`, one that is gone counts. */
-bool gib_module_known(struct gib_engine *engine, const char *wanted, bool ever);
 
 /* refusals.c; when memory is short, one is not kept */
 void gib_refusals_add(struct gib_refusals *list, const struct gib_found *found,

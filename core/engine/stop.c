@@ -183,6 +183,13 @@ static void write_result(struct gib_engine *engine, const struct gib_site_state 
         word[0] = frame->result_xmm;
         word[1] = frame->result_x87[1];
         break;
+    case GIB_RESULT_RAX_XMM0:
+        word[1] = frame->result_xmm;
+        break;
+    case GIB_RESULT_XMM0_RAX:
+        word[0] = frame->result_xmm;
+        word[1] = rax;
+        break;
     case GIB_RESULT_X87:
         memcpy(word, frame->result_x87, sizeof word);
         break;
@@ -196,7 +203,7 @@ static void write_result(struct gib_engine *engine, const struct gib_site_state 
         gib_out_hex(out, word[0]);
         gib_out_byte(out, ' ');
     }
-    gib_value_write(out, GIB_VALUE_TEXT, type, word, 2, chunk);
+    gib_value_write(out, GIB_VALUE_TEXT, type, word, gib_result_words(type, 2), chunk);
     free(chunk);
     int32_t code = (int32_t)frame->position;
     const char *known = strerrorname_np(code);

@@ -57,9 +57,10 @@ static void write_scratch(struct gib_renderer *renderer)
 
 /* Numbers, also negative ones, are no text. */
 static void write_value(struct gib_renderer *renderer, const struct gib_type *type,
-                        const uint64_t word[2], int words, const struct gib_chunk *text)
+                        const uint64_t *word, int words, const struct gib_chunk *text)
 {
-    bool is_text = text && type && (type->kind == GIB_TYPE_STRING) && !type->indirect;
+    bool is_text = type && !type->indirect &&
+                   (type->kind == GIB_TYPE_STRING ? text != NULL : type->kind == GIB_TYPE_RECORD);
     if (!is_text) {
         gib_value_write(&renderer->out, GIB_VALUE_PLAIN, type, word, words, text);
         return;
@@ -99,7 +100,7 @@ static void write_result(struct gib_renderer *renderer, const struct gib_log_vie
     bool known = view->call->status == GIB_CALL_DONE || view->call->status == GIB_CALL_RESUMED;
     struct gib_log_result r = known ? gib_log_result(view) : (struct gib_log_result){.none = true};
     if (!r.none)
-        write_value(renderer, r.type, r.word, 2, r.text);
+        write_value(renderer, r.type, r.word, r.words, r.text);
     gib_out_byte(out, ',');
     if (r.failed) {
         const char *name = strerrorname_np(r.code);

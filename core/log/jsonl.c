@@ -67,7 +67,7 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
     struct gib_log_result r = gib_log_result(view);
     if (!r.none) {
         gib_out_text(out, ",\"result\":");
-        gib_value_write(out, GIB_VALUE_JSON, r.type, r.word, 2, NULL);
+        gib_value_write(out, GIB_VALUE_JSON, r.type, r.word, r.words, NULL);
     }
     if (r.text) {
         gib_out_text(out, ",\"result_text\":");

@@ -96,6 +96,18 @@ void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *
     pthread_rwlock_unlock(&log->sites);
 }
 
+void gib_log_each_site(struct gib_log *log,
+                       bool (*each)(const struct gib_log_site *site, void *context), void *context)
+{
+    pthread_rwlock_rdlock(&log->sites);
+    const struct gib_log_process *process =
+        log->process_count ? &log->process[log->process_count - 1] : NULL;
+    for (uint32_t i = 0; process && i < process->site_count; i++)
+        if (process->site[i] && !each(process->site[i], context))
+            break;
+    pthread_rwlock_unlock(&log->sites);
+}
+
 /* ---- views ---- */
 
 static uint32_t fixed_words(const struct gib_log_view *view)
@@ -195,8 +207,10 @@ void gib_log_lock_sites(struct gib_log *log)
     pthread_rwlock_rdlock(&log->sites);
 }
 
+/* 4e18 nanoseconds are a century; a difference of two fits as well. */
 static int64_t rounded(double value)
 {
+    value = value < -4e18 ? -4e18 : value > 4e18 ? 4e18 : value;
     return (int64_t)(value + (value < 0 ? -.5 : .5));
 }
 
@@ -212,8 +226,12 @@ bool gib_log_view_make(const struct gib_log *log, const struct gib_call *call,
                                   .modules = process->modules,
                                   .nanoseconds = 1e9 / log->ticks_per_second,
                                   .first = __atomic_load_n(&process->first, __ATOMIC_RELAXED)};
-    if (call->status == GIB_CALL_LOST || call->status == GIB_CALL_THREAD)
+    uint64_t start = view->first ? view->first : view->record->entered;
+    double began = (double)(int64_t)(view->record->entered - start) * view->nanoseconds;
+    if (call->status == GIB_CALL_LOST || call->status == GIB_CALL_THREAD) {
+        view->began = view->record->entered ? rounded(began) : 0;
         return true;
+    }
     uint32_t index = view->record->site & 0xffffff;
     view->site = index < process->site_count ? process->site[index] : NULL;
     if (!view->site || call->status > GIB_CALL_BEGUN)
@@ -221,12 +239,14 @@ bool gib_log_view_make(const struct gib_log *log, const struct gib_call *call,
     uint64_t needed = offsetof(struct gib_record, word) + 8ull * fixed_words(view);
     if (call->size - sizeof *call < needed)
         return false;
-    double began = (double)(int64_t)(view->record->entered - view->first) * view->nanoseconds,
-           lasted = (double)view->record->duration * view->nanoseconds;
+    /* Below 0: the clocks of two processors differ. */
+    uint64_t ticks = (int64_t)view->record->duration < 0 ? 0 : view->record->duration;
+    double lasted = (double)ticks * view->nanoseconds;
     view->seconds = began * 1e-9;
     view->duration = lasted * 1e-9;
-    view->began = rounded(began < -9e18 ? -9e18 : began > 9e18 ? 9e18 : began);
-    view->lasted = rounded(lasted > 9e18 ? 9e18 : lasted);
+    /* Begin and end are rounded, not the duration: what is nested stays so. */
+    view->began = rounded(began);
+    view->lasted = rounded(began + lasted) - view->began;
     return true;
 }
 

@@ -108,6 +108,11 @@ bool gib_log_process_gone(struct gib_log *log);
  * of memory. */
 void gib_log_set_site(struct gib_log *log, uint32_t index, struct gib_log_site *site);
 
+/* Calls `each` for every site of the process that was attached last, until it returns false; what
+ * it is given is valid during the call. It may not call functions of the log. */
+void gib_log_each_site(struct gib_log *log,
+                       bool (*each)(const struct gib_log_site *site, void *context), void *context);
+
 /* Whether text shows calls inside others indented; from now on the reader keeps what that needs. */
 void gib_log_indent(struct gib_log *log, bool on);
 
@@ -176,6 +181,7 @@ struct gib_log_view { /* what a renderer sees of one call */
     double nanoseconds;       /* of one tick of the time stamps */
     uint64_t first;           /* time stamp of the first record of the process */
     int patch;                /* the accepted patch that the renderer writes a line for */
+    bool several;             /* the call has a line for each of several patches */
     bool marks;
     unsigned depth; /* of indentation */
     bool closes;    /* the call's opening line was shown */
@@ -218,10 +224,13 @@ enum gib_value_form {
     GIB_VALUE_JSON,
     GIB_VALUE_PLAIN, /* as JSON's, without quotes; text as between the quotes of TEXT */
 };
-/* One value of type `type` (NULL: a raw word), from its one or two words and, for a string, its
- * text. */
+/* One value of type `type` (NULL: a raw word), from its `words` words, two of which can be read in
+ * any case, and, for a string, its text. */
 void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
-                     const uint64_t word[2], int words, const struct gib_chunk *text);
+                     const uint64_t *word, int words, const struct gib_chunk *text);
+/* How many of a result's `words` words, which were in registers, are its value: of a structure in
+ * memory there is only the address. */
+int gib_result_words(const struct gib_type *type, int words);
 
 /* variadic.c: in text ", value, value"; in JSON, inside the object of the arguments, `,"mode":420`
  * (open) or `,"more":[...]` (printf). */

@@ -26,7 +26,8 @@ struct gib_ring {
     uint64_t taken;    /* records (calls, returns) before `position`, read or lost */
     uint64_t latest;   /* time stamp of the last thing that was seen in it */
     int32_t pid, tid;
-    struct gib_open_call *open;
+    struct gib_open_call *open; /* the newest first */
+    size_t opened;              /* how many */
 };
 
 /* Calls of one pass. Those of one ring are a run, in the order in which they ended. */

@@ -159,10 +159,7 @@ struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t
         a.words = site->convention.parameter[index].count;
     }
     const uint64_t *words = gib_record_words(view->record);
-    if (a.words > 0)
-        a.word[0] = words[first];
-    if (a.words > 1)
-        a.word[1] = words[first + 1];
+    memcpy(a.word, &words[first], 8 * (size_t)a.words);
     if (!a.type || a.type->kind == GIB_TYPE_STRING)
         a.text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
     return a;
@@ -179,6 +176,7 @@ struct gib_log_result gib_log_result(const struct gib_log_view *view)
     const struct gib_chunk *code = gib_log_chunk(view, GIB_CHUNK_ERRNO, -1);
     if (second && second->size >= 8)
         memcpy(&r.word[1], gib_log_chunk_bytes(second), 8);
+    r.words = gib_result_words(r.type, second ? 2 : 1);
     if (code && code->size >= 4) {
         r.failed = true;
         memcpy(&r.code, gib_log_chunk_bytes(code), 4);
@@ -237,6 +235,14 @@ static void render_one(struct gib_renderer *renderer, const struct gib_log_view 
     }
 }
 
+/* Whether the call has a line for the site's i-th patch. */
+static bool is_wanted(const struct gib_log_view *view, int i, int patch, bool print)
+{
+    int number = view->site->action[i].patch;
+    return (view->record->accepted & 1u << i) && number && (!patch || number == patch) &&
+           !(print && view->site->action[i].quiet);
+}
+
 unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, int patch, bool print,
                     uint64_t *skip)
 {
@@ -260,16 +266,18 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
         view->depth = gib_nesting_depth(renderer->nesting, view->call);
     }
     view->marks = renderer->format == GIB_LOG_MARKED;
+    unsigned lines = 0;
+    for (int i = 0; i < GIB_MAX_ACTIONS; i++)
+        lines += is_wanted(view, i, patch, print);
+    view->several = lines > 1;
     for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-        int number = view->site->action[i].patch;
-        if (!(view->record->accepted & 1u << i) || !number || (patch && number != patch) ||
-            (print && view->site->action[i].quiet))
+        if (!is_wanted(view, i, patch, print))
             continue;
         if (*skip) {
             --*skip;
             continue;
         }
-        view->patch = number;
+        view->patch = view->site->action[i].patch;
         render_one(renderer, view);
         written++;
     }

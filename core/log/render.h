@@ -29,7 +29,6 @@ struct gib_renderer {
     struct gib_cached *site, *names, *address; /* GIB_CACHED_...; NULL: TEXT */
     struct gib_cached thread[GIB_CACHED_THREADS];
     struct gib_out scratch;            /* a cell before it is quoted: CSV */
-    double nanoseconds;                /* of a tick: TRACE */
     uint64_t origin;                   /* time stamp that is its time 0; 0: none yet */
     uint64_t described;                /* when addresses were described: gib_modules_changes */
     int32_t named[GIB_SEEN_PROCESSES]; /* that have their name; the newest of them */
@@ -63,7 +62,7 @@ void gib_log_each_frame(const struct gib_log_view *view, uint64_t frame, const c
 struct gib_log_argument {
     const struct gib_type *type; /* NULL: a raw word */
     const char *name;            /* NULL: none */
-    uint64_t word[2];
+    uint64_t word[GIB_RECORD_WORDS];
     int words; /* of the value; 0: not recorded */
     const struct gib_chunk *text;
 };
@@ -76,6 +75,7 @@ struct gib_log_result {
     const struct gib_type *type; /* NULL: a raw word */
     bool none;                   /* void */
     uint64_t word[2];
+    int words; /* of the value; 0: not recorded */
     const struct gib_chunk *text;
     bool failed;
     int32_t code;

@@ -23,6 +23,53 @@ static void count_lost(struct gib_reader *r, uint64_t records)
 
 /* ---- joining ---- */
 
+/* `ended`: the thread is no more, and may have ended in the newest of them. */
+static void report_unfinished(struct gib_reader *r, struct gib_ring *ring, bool ended)
+{
+    struct gib_open_call *first = NULL;
+    ring->opened = 0;
+    while (ring->open &&
+           !r->log->indent) { /* the list has the newest first, as indentation wants it */
+        struct gib_open_call *open = ring->open;
+        ring->open = open->next;
+        open->next = first;
+        first = open;
+    }
+    if (r->log->indent) {
+        first = ring->open;
+        ring->open = NULL;
+    }
+    while (first) {
+        struct gib_open_call *open = first;
+        const struct gib_record *record = (const struct gib_record *)(open + 1);
+        bool inside = ended && !open->next && record->entered >= ring->latest;
+        first = open->next;
+        void *copy = gib_batch_room(r, open->size);
+        if (copy)
+            gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
+                          open->size, NULL, 0, inside ? GIB_CALL_INSIDE : 0);
+        else
+            count_lost(r, 1);
+        free(open);
+    }
+}
+
+/* Calls that exceptions or longjmp have left never return, and nobody tells. A thread has hardly
+ * so many frames of thunks as this (core/agent/depth.c), so the older half are such ones. */
+enum { MOST_OPEN = 128 << 10 };
+static void give_up_oldest(struct gib_reader *r, struct gib_ring *ring)
+{
+    struct gib_open_call **link = &ring->open;
+    for (size_t i = 0; i < MOST_OPEN / 2; i++)
+        link = &(*link)->next;
+    struct gib_open_call *newest = ring->open, *old = *link;
+    *link = NULL;
+    ring->open = old;
+    report_unfinished(r, ring, false);
+    ring->open = newest;
+    ring->opened = MOST_OPEN / 2;
+}
+
 static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
                           const struct gib_record *record, size_t size)
 {
@@ -36,6 +83,8 @@ static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t 
     memcpy(open + 1, record, size);
     open->size = size;
     ring->open = open;
+    if (++ring->opened > MOST_OPEN)
+        give_up_oldest(r, ring);
 }
 
 static struct gib_open_call *find_open(struct gib_ring *ring, uint64_t position, bool take)
@@ -43,8 +92,10 @@ static struct gib_open_call *find_open(struct gib_ring *ring, uint64_t position,
     for (struct gib_open_call **link = &ring->open; *link; link = &(*link)->next) {
         struct gib_open_call *open = *link;
         if (open->position == position) {
-            if (take)
+            if (take) {
                 *link = open->next;
+                ring->opened--;
+            }
             return open;
         }
     }
@@ -68,13 +119,15 @@ static size_t used_size(const struct gib_reader *r, const struct gib_record *rec
     return at < size ? at : size;
 }
 
-/* A forked child has returned from a call that its parent is still in: the parent's record is not
- * published yet, so it is looked at in its ring. The caller frees it. */
-static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uint64_t position)
+/* A forked child has returned from a call of its parent's, whose record is not published yet, or
+ * was joined with the parent's own return: it is looked at in the parent's ring, as long as nothing
+ * else can be in its place. The caller frees it. */
+static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uint64_t position,
+                                       const struct gib_record *back)
 {
     const struct gib_thread *thread = gib_ring_block(r, (uint32_t)index);
     uint64_t offset = position & (r->ring_size - 1);
-    if (position < r->ring[index].position || position % GIB_LINE)
+    if (position % GIB_LINE)
         return NULL;
     const struct gib_record *record =
         (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
@@ -86,7 +139,11 @@ static struct gib_open_call *peek_open(struct gib_reader *r, uint64_t index, uin
     memcpy(open + 1, record, size);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     const struct gib_record *copy = (const struct gib_record *)(open + 1);
-    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > position ||
+    /* What has been read may be written over at any time; half a ring is more than any record. */
+    uint64_t head = __atomic_load_n(&thread->head, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&thread->tail, __ATOMIC_ACQUIRE) > position || head < position ||
+        head - position > r->ring_size / 2 || (copy->site ^ back->site) & 0xffffff ||
+        copy->entered > back->entered ||
         (copy->kind != GIB_RECORD_OPEN && copy->kind != GIB_RECORD_CALL)) {
         free(open);
         return NULL;
@@ -107,7 +164,7 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
     back->site &= 0xffffff;
     struct gib_open_call *open = find_open(home, back->word[0], take);
     if (!open && !take && index < GIB_MAX_THREADS) {
-        open = peek_open(r, index, back->word[0]);
+        open = peek_open(r, index, back->word[0], back);
         take = true;
     }
     if (!open) {
@@ -129,35 +186,6 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
     }
     if (take)
         free(open);
-}
-
-static void report_unfinished(struct gib_reader *r, struct gib_ring *ring)
-{
-    struct gib_open_call *first = NULL;
-    while (ring->open &&
-           !r->log->indent) { /* the list has the newest first, as indentation wants it */
-        struct gib_open_call *open = ring->open;
-        ring->open = open->next;
-        open->next = first;
-        first = open;
-    }
-    if (r->log->indent) {
-        first = ring->open;
-        ring->open = NULL;
-    }
-    while (first) {
-        struct gib_open_call *open = first;
-        const struct gib_record *record = (const struct gib_record *)(open + 1);
-        bool inside = !open->next && record->entered >= ring->latest;
-        first = open->next;
-        void *copy = gib_batch_room(r, open->size);
-        if (copy)
-            gib_batch_add(r, ring, GIB_CALL_UNFINISHED, memcpy(copy, record, open->size),
-                          open->size, NULL, 0, inside ? GIB_CALL_INSIDE : 0);
-        else
-            count_lost(r, 1);
-        free(open);
-    }
 }
 
 /* The thread's name, as the kernel has it now: it may be gone when somebody wants to know. */
@@ -182,7 +210,7 @@ static void tell_name(struct gib_reader *r, struct gib_ring *ring)
 /* What follows in the ring is another thread's. */
 static void begin_thread(struct gib_reader *r, struct gib_ring *ring, int32_t pid, int32_t tid)
 {
-    report_unfinished(r, ring);
+    report_unfinished(r, ring, true);
     ring->pid = pid;
     ring->tid = tid;
     tell_name(r, ring);
@@ -292,6 +320,17 @@ static bool read_piece(struct gib_reader *r, struct gib_thread *thread, struct g
     return size < whole && read_piece(r, thread, ring, head, whole); /* a long record */
 }
 
+/* The writer may reuse what is before the reader's position, and goes on counting there. */
+static void tell_read(struct gib_thread *thread, const struct gib_ring *ring)
+{
+    uint64_t turn = __atomic_load_n(&thread->checkpoints, __ATOMIC_RELAXED) + 1;
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* the other one is told of before this one changes */
+    __atomic_store_n(&thread->checkpoint[turn & 1].position, ring->position, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->checkpoint[turn & 1].taken, ring->taken, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->checkpoints, turn, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+}
+
 bool gib_ring_read(struct gib_reader *r, uint32_t index)
 {
     enum { PIECE = 32 << 10, AT_ONCE = 512 << 10 };
@@ -316,10 +355,10 @@ bool gib_ring_read(struct gib_reader *r, uint32_t index)
             ring->position = head;
             break;
         }
-        __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+        tell_read(thread, ring);
         gib_reader_beat(r);
     }
-    __atomic_store_n(&thread->read, ring->position, __ATOMIC_RELEASE);
+    tell_read(thread, ring);
     return true;
 }
 
@@ -332,6 +371,7 @@ void gib_rings_unfinished(struct gib_reader *r)
         struct gib_ring *ring = &r->ring[i];
         if (!ring->pid || !gib_has_ended(ring->pid))
             continue;
+        gib_batch_begin_run(r);
         uint64_t offset = ring->position & (r->ring_size - 1);
         const struct gib_record *record =
             (const struct gib_record *)((const char *)thread + r->ring_offset + offset);
@@ -340,8 +380,7 @@ void gib_rings_unfinished(struct gib_reader *r)
             record->kind == GIB_RECORD_OPEN) {
             remember_open(r, ring, ring->position, record, size);
         }
-        gib_batch_begin_run(r);
-        report_unfinished(r, ring);
+        report_unfinished(r, ring, true);
         thread->open = 0;
     }
     gib_batch_append(r);

@@ -21,9 +21,8 @@ void gib_log_text_argument(const struct gib_log_view *view, size_t index, struct
     }
     int first = site->convention.parameter[index].first,
         count = site->convention.parameter[index].count;
-    uint64_t word[2] = {0, 0};
-    memcpy(word, &gib_record_words(view->record)[first],
-           sizeof(uint64_t) * (count > 2 ? 2 : (size_t)count));
+    uint64_t word[GIB_RECORD_WORDS] = {0};
+    memcpy(word, &gib_record_words(view->record)[first], sizeof(uint64_t) * (size_t)count);
     gib_value_write(out, GIB_VALUE_TEXT, &prototype->parameters[index].type, word, count,
                     gib_log_chunk(view, GIB_CHUNK_STRING, first));
 }
@@ -93,7 +92,8 @@ void gib_log_text_result(const struct gib_log_view *view, struct gib_out *out)
         }
         return;
     }
-    gib_value_write(out, GIB_VALUE_TEXT, prototype ? &prototype->result : NULL, word, 2, NULL);
+    const struct gib_type *type = prototype ? &prototype->result : NULL;
+    gib_value_write(out, GIB_VALUE_TEXT, type, word, gib_result_words(type, second ? 2 : 1), NULL);
 }
 
 static void write_result(const struct gib_log_view *view, struct gib_out *out)
@@ -231,11 +231,15 @@ static void write_function(const struct gib_log_view *view, struct gib_out *out)
 static void write_end(const struct gib_log_view *view, struct gib_out *out)
 {
     bool done = view->call->status == GIB_CALL_DONE;
+    char which[32];
+    snprintf(which, sizeof which, "(patch %d)", view->patch);
     if (done || view->call->status == GIB_CALL_RESUMED) {
         write_result(view, out);
         if (view->site->mocked)
             write_note(view, "(mocked)", out);
     }
+    if (view->several)
+        write_note(view, which, out);
     if (done)
         write_duration(view, out);
     else if (view->call->status == GIB_CALL_UNFINISHED)

@@ -14,10 +14,14 @@
  */
 #include "log/render.h"
 
-static int64_t time_of(const struct gib_renderer *renderer, uint64_t stamp)
+/* Of a time since the first record of the view's process: since the first one of the trace. */
+static int64_t time_of(const struct gib_renderer *renderer, const struct gib_log_view *view,
+                       int64_t nanoseconds)
 {
-    double ticks = (double)(int64_t)(stamp - renderer->origin);
-    return (int64_t)(ticks * renderer->nanoseconds + (ticks < 0 ? -.5 : .5));
+    uint64_t first = view->first ? view->first : renderer->origin;
+    double ahead = (double)(int64_t)(first - renderer->origin) * view->nanoseconds;
+    ahead = ahead < -4e18 ? -4e18 : ahead > 4e18 ? 4e18 : ahead;
+    return nanoseconds + (int64_t)(ahead + (ahead < 0 ? -.5 : .5));
 }
 
 static void begin_event(struct gib_renderer *renderer)
@@ -124,7 +128,7 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
         if (r.text)
             gib_escape_json(out, gib_log_chunk_bytes(r.text), r.text->size);
         else
-            gib_value_write(out, GIB_VALUE_JSON, r.type, r.word, 2, NULL);
+            gib_value_write(out, GIB_VALUE_JSON, r.type, r.word, r.words, NULL);
     }
     if (r.failed) {
         const char *name = strerrorname_np(r.code);
@@ -139,10 +143,9 @@ static void write_result(const struct gib_log_view *view, struct gib_out *out)
 static void write_lost(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     struct gib_out *out = &renderer->out;
-    uint64_t stamp = view->record->entered ? view->record->entered : renderer->origin;
     begin_event(renderer);
     gib_out_text(out, "{\"name\":\"records lost\",\"cat\":\"gibbon\"");
-    write_phase(out, "i\",\"s\":\"p", time_of(renderer, stamp));
+    write_phase(out, "i\",\"s\":\"p", time_of(renderer, view, view->began));
     write_track(renderer, view);
     gib_out_text(out, ",\"args\":{\"lost\":");
     gib_out_unsigned(out, view->record->word[0]);
@@ -153,12 +156,11 @@ static void write_phase_of_call(struct gib_out *out, const struct gib_renderer *
                                 const struct gib_log_view *view)
 {
     const struct gib_call *call = view->call;
-    int64_t began = time_of(renderer, view->record->entered);
+    int64_t began = time_of(renderer, view, view->began);
     if (call->status == GIB_CALL_DONE) {
         write_phase(out, "X", began);
         gib_out_text(out, ",\"dur\":");
-        gib_out_fixed(out,
-                      time_of(renderer, view->record->entered + view->record->duration) - began, 3);
+        gib_out_fixed(out, view->lasted, 3);
     } else if (call->status == GIB_CALL_UNFINISHED && call->flags & GIB_CALL_INSIDE) {
         write_phase(out, "B", began);
     } else {
@@ -171,7 +173,6 @@ void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *vie
     static const char *const kinds[] = {"", "entry", "unfinished", "return"};
     const struct gib_call *call = view->call;
     struct gib_out *out = &renderer->out;
-    renderer->nanoseconds = view->nanoseconds;
     if (!renderer->origin)
         renderer->origin = view->first ? view->first : view->record->entered;
     name_process(renderer, view);

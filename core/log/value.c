@@ -239,8 +239,97 @@ static void write_string(struct gib_out *out, enum gib_value_form form, uint64_t
         gib_out_text(out, "...");
 }
 
+/* How many members from `i` on are the characters of one array, data[0], data[1]...; 0: none. */
+static size_t array_of_text(const struct gib_type *type, size_t i)
+{
+    const char *name = type->members[i].name, *bracket = name ? strrchr(name, '[') : NULL;
+    size_t count = 0;
+    if (!bracket || strcmp(bracket, "[0]"))
+        return 0;
+    for (; i + count < type->member_count; count++) {
+        const struct gib_member *m = &type->members[i + count];
+        if (m->type.kind != GIB_TYPE_CHAR || !m->name ||
+            strncmp(m->name, name, (size_t)(bracket + 1 - name)) ||
+            strtoul(m->name + (bracket + 1 - name), NULL, 10) != count)
+            break;
+    }
+    return count;
+}
+
+/* The characters without the NULs behind them; it is not there when not all of them are. */
+static void write_text(struct gib_out *out, bool json, const char *bytes, size_t size)
+{
+    while (size && !bytes[size - 1])
+        size--;
+    (json ? gib_escape_json : gib_escape_text)(out, bytes, size);
+}
+
+static void write_member_name(struct gib_out *out, bool json, const char *name, size_t length,
+                              size_t i)
+{
+    char part[200];
+    snprintf(part, sizeof part, "%.*s", (int)length, name ? name : "");
+    if (json && !name)
+        gib_out_printf(out, "\"%zu\"", i);
+    else if (json)
+        gib_escape_json(out, part, strlen(part));
+    else
+        gib_escape_name(out, part);
+    gib_out_text(out, json ? ":" : name ? " = " : "");
+}
+
+/*
+ * {x = 1, from.x = 2.5, data[0] = 7, name = "ab"}; of members that are not in the words, nothing
+ * can be said. In JSON an object.
+ */
+static void write_record(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
+                         const uint64_t *word, int words)
+{
+    enum { SHOWN = 16 }; /* members, to people */
+    bool json = form == GIB_VALUE_JSON;
+    if (!type->member_count) {
+        write_nothing(out, form);
+        return;
+    }
+    gib_out_byte(out, '{');
+    for (size_t i = 0, written = 0; i < type->member_count; written++) {
+        const struct gib_member *m = &type->members[i];
+        size_t text = array_of_text(type, i), size = text ? text : m->type.size;
+        size_t length =
+            text ? (size_t)(strrchr(m->name, '[') - m->name) : (m->name ? strlen(m->name) : 0);
+        const char *bytes = (const char *)word + m->offset;
+        uint64_t pair[2] = {0, 0};
+        bool there =
+            m->offset + (uint64_t)size <= 8ull * (uint64_t)words && (text || size <= sizeof pair);
+        gib_out_text(out, !i ? "" : json ? "," : ", ");
+        if (!json && (!there || written == SHOWN)) {
+            gib_out_text(out, "...");
+            break;
+        }
+        write_member_name(out, json, m->name, length, i);
+        if (!there) {
+            gib_out_text(out, "null");
+        } else if (text) {
+            write_text(out, json, bytes, size);
+        } else {
+            memcpy(pair, bytes, size);
+            gib_value_write(out, json ? form : GIB_VALUE_TEXT, &m->type, pair, size > 8 ? 2 : 1,
+                            NULL);
+        }
+        i += text ? text : 1;
+    }
+    gib_out_byte(out, '}');
+}
+
+int gib_result_words(const struct gib_type *type, int words)
+{
+    bool memory = type && type->kind == GIB_TYPE_RECORD &&
+                  (type->eightbyte[0] == GIB_CLASS_MEMORY || type->size > 16);
+    return memory ? 0 : words;
+}
+
 void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
-                     const uint64_t word[2], int words, const struct gib_chunk *text)
+                     const uint64_t *word, int words, const struct gib_chunk *text)
 {
     if (!type) {
         write_hex(out, form, word[0]);
@@ -278,6 +367,9 @@ void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct
         break;
     case GIB_TYPE_POINTER:
         write_pointer(out, form, word[0]);
+        break;
+    case GIB_TYPE_RECORD:
+        write_record(out, form, type, word, words);
         break;
     default:
         write_nothing(out, form);

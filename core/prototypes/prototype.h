@@ -71,7 +71,7 @@ struct gib_type {
 };
 
 struct gib_member {
-    char *name; /* NULL for one of an array, or when it has none */
+    char *name; /* x, from.x, data[3]; NULL when it has none */
     uint32_t offset;
     struct gib_type type;
 };

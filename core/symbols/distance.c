@@ -1,6 +1,7 @@
 /*
  * distance.c: how alike two names are.
  */
+#include <stdbool.h>
 #include <string.h>
 #include "symbols/distance.h"
 
@@ -8,23 +9,51 @@ unsigned gib_name_distance(const char *a, const char *b, unsigned limit)
 {
     enum { LONGEST = 64 };
     size_t m = strlen(a), n = strlen(b);
-    unsigned row[LONGEST + 1];
+    unsigned rows[3][LONGEST + 1], *before = rows[0], *above = rows[1], *row = rows[2];
     if (m > LONGEST || n > LONGEST || (m > n ? m - n : n - m) > limit)
         return limit + 1;
     for (size_t j = 0; j <= n; j++)
         row[j] = (unsigned)j;
     for (size_t i = 1; i <= m; i++) {
-        unsigned diagonal = row[0];
+        unsigned *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= n; j++) {
-            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (above + 1 < best)
-                best = above + 1;
+            unsigned best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
             if (row[j - 1] + 1 < best)
                 best = row[j - 1] + 1;
-            diagonal = above;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
             row[j] = best;
         }
     }
-    return row[n];
+    return row[n] <= limit ? row[n] : limit + 1;
+}
+
+static bool is_continued(char c)
+{
+    return (c & 0xc0) == 0x80; /* a byte in a character of UTF-8 */
+}
+
+const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME])
+{
+    enum { MOST = 60, HEAD = 22, TAIL = 35 };
+    size_t length = strlen(name), head = HEAD, tail = length - TAIL;
+    if (length <= MOST) {
+        memcpy(out, name, length + 1);
+        return out;
+    }
+    while (head && is_continued(name[head]))
+        head--;
+    while (is_continued(name[tail]))
+        tail++;
+    memcpy(out, name, head);
+    memcpy(out + head, "...", 3);
+    memcpy(out + head + 3, name + tail, length - tail + 1);
+    return out;
 }

@@ -1,8 +1,13 @@
-/* distance.h: how alike two names are, for "Did you mean". */
+/* distance.h: names in sentences: how alike two are, for "Did you mean", and long ones. */
 #ifndef GIBBON_DISTANCE_H
 #define GIBBON_DISTANCE_H
 
-/* Levenshtein's distance, how many characters must be put in, taken out or replaced; at most
- * `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
+/* How many characters must be put in, taken out, replaced or exchanged with their neighbour; at
+ * most `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
 unsigned gib_name_distance(const char *a, const char *b, unsigned limit);
+
+/* A name for a sentence: one of more than 60 bytes without those in its middle, "..." in their
+ * place. Returns `out`. */
+enum { GIB_SHORT_NAME = 64 };
+const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME]);
 #endif

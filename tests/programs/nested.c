@@ -49,6 +49,19 @@ OWN int forks(int n)
     }
     return child;
 }
+/* The parent is back long before the children are, which wait for it. */
+static int ready[2];
+OWN int storm(int n)
+{
+    char byte;
+    inner(n);
+    int child = fork();
+    if (!child) {
+        close(ready[1]);
+        (void)!read(ready[0], &byte, 1);
+    }
+    return child != 0;
+}
 OWN void ends(int n)
 {
     inner(n);
@@ -79,6 +92,17 @@ int main(int argc, char **argv)
             inner(9);
             _exit(0);
         }
+    } else if (!strcmp(what, "storm")) {
+        (void)!pipe(ready);
+        for (int i = 0; i < 100; i++) {
+            if (!storm(i)) {
+                inner(1000 + i);
+                _exit(0);
+            }
+        }
+        close(ready[1]);
+        while (wait(NULL) > 0)
+            continue;
     } else if (!strcmp(what, "ends")) {
         last(1);
     } else if (!strcmp(what, "threads")) {

@@ -73,6 +73,18 @@ def test_set_and_show(debugger):
     assert re.match(r"ring-size +1048576 ", result[8]) and re.search(r"^overflow +overwrite ", result[11], re.M) and re.search(r"^pending +on ", result[11], re.M)
 
 
+def test_misspelt(debugger):
+    """What was meant is named; when nothing is like it, where to look."""
+    result = debugger.session(None, ["!gibbon wrpa f", "!gibbon wrap f -conut", "!gibbon set string-limt 4", "!gibbon show strng-limit", "!gibbon help lgo", "!gibbon xyzzy", "!gibbon show xyzzy", "!gibbon wrap f -xyzzy"])
+    said = [debugger.error(result[i])[0] for i in range(8)]
+    if debugger.name == "lldb":  # words behind `gibbon` are LLDB's own commands there
+        assert said[0] == "invalid command 'gibbon wrpa'." and said[5] == "invalid command 'gibbon xyzzy'."
+        said[0], said[5] = 'Undefined gibbon command: "wrpa". Did you mean "gibbon wrap"?', 'Undefined gibbon command: "xyzzy". Try "gibbon help".'
+    assert said == ['Undefined gibbon command: "wrpa". Did you mean "gibbon wrap"?', '"gibbon wrap" has no option "-conut". Did you mean -count?', 'No setting "string-limt". Did you mean string-limit?',
+                    'No setting "strng-limit". Did you mean string-limit?', 'Undefined gibbon command: "lgo". Did you mean "gibbon log"?', 'Undefined gibbon command: "xyzzy". Try "gibbon help".',
+                    'No setting "xyzzy"; "gibbon show" lists them.', '"gibbon wrap" has no option "-xyzzy"; "gibbon help wrap" lists them.']
+
+
 def test_overflow_setting(debugger):
     """`wait` is the old name of `block`."""
     result = debugger.session(None, ["gibbon show overflow", "gibbon set overflow overwrite", "gibbon set overflow block", "gibbon show overflow", "gibbon set overflow overwrite", "gibbon set overflow wait",

@@ -185,6 +185,20 @@ def test_as_an_option(debugger, target):
     assert result.bodies("attempt") == ["attempt(n=3) = 3"] and "attempt if n == 3 && n < 4" in result[2], result[2]
 
 
+def test_if_needs_no_blank(debugger, target):
+    result = debugger.session(target("conditions"), ["gibbon wrap attempt if(n == 3) && n < 4", "run", "gibbon list"])
+    assert result.bodies("attempt") == ["attempt(n=3) = 3"] and "attempt if (n == 3) && n < 4" in result[2], result[2]
+
+
+@every_build
+def test_addresses_and_casts_of_arguments(debugger, target, cc, opt):
+    """Those of what is in a register, where a debugger at the entry of optimised code has none."""
+    result = debugger.session(target("conditions", cc=cc, opt=opt), ["gibbon wrap attempt -count if *&n == 3 && (unsigned char &)n == 3 && ((char *)&n)[1] == 0", "gibbon wrap scale -count if (long &)x < 0",
+                                                                     "gibbon wrap scale -count if x < 0 || 1 / x < 0", "run", "gibbon list"], args=["24"])
+    counts = re.findall(r"called (\d+) times?", result[4])
+    assert counts[0] == "1" and int(counts[1]) > 5 and counts[1] == counts[2], result[4]
+
+
 def test_a_function_that_is_not_there_yet_is_waited_for(debugger, target):
     result = debugger.session(target("conditions"), ["break main", "run", "gibbon wrap add if $caller == nosuch", "gibbon list", "continue"])
     assert 'has a function "nosuch"' in result[2] and "1 waiting" in result[2], result[2]

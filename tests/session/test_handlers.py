@@ -74,7 +74,7 @@ def test_arguments_by_index_and_name(debugger, handled):
                      "half: (long double)x=2.5 -> (long double)1.25",
                      "positive: (signed char)c=-3 -> (_Bool)0", "positive: (signed char)c=3 -> (_Bool)1"], result.text
     assert [line for line in lines if "->" not in line] == bare(handled)[0].splitlines()
-    assert "add(a=1, b=2) = 3 " in result.text and 'blend(f=1.5, pair={...}, many={...}, c=\'a\', text="xyz") = 114 ' in result.text
+    assert "add(a=1, b=2) = 3 " in result.text and 'blend(f=1.5, pair={a = 3, b = 4.5}, many={a[0] = 1, a[1] = 2, a[2] = 3, a[3] = 4, a[4] = 5}, c=\'a\', text="xyz") = 114 ' in result.text
 
 
 def test_changes(debugger, handled):

@@ -116,14 +116,32 @@ def test_a_child_returns_too(debugger, nested):
     result = debugger.session(nested, ["gibbon set indent on", "gibbon wrap forks inner", "run"], args=["forks"])
     parent, child = re.search(r"\[(\d+)\] \S+ forks\(n=1\) \{", result.text)[1], re.search(r"\[(\d+)\] \S+ inner\(n=9\)", result.text)[1]
     assert lines(result.text, parent) == "forks(n=1) {\n  inner(n=1) = 1\n  inner(n=2) = 2\n} forks = %s\n" % child
-    # When the reader sees both return at once, the parent's may be the first; then only the end is known.
-    assert lines(result.text, child) in ("forks(n=1) = 0\ninner(n=9) = 9\n", "<... forks resumed> = 0\ninner(n=9) = 9\n")
+    assert lines(result.text, child) == "forks(n=1) = 0\ninner(n=9) = 9\n"
+
+
+def test_a_storm_of_forks(debugger, nested, tmp_path):
+    """A hundred children come back, at once, from calls that their parent has long been back from: each has its arguments."""
+    log = tmp_path / "log"
+    result = debugger.session(nested, ["gibbon wrap storm inner -quiet", "run", "gibbon log -save %s -format jsonl" % log, "gibbon stats"], args=["storm"])
+    calls = harness.jsonl(log)
+    got = sorted((c["function"], c["arguments"]["n"], c["result"]) for c in calls if c["type"] == "call")
+    assert got == sorted([("inner", n, n) for n in range(100)] + [("inner", n, n) for n in range(1000, 1100)] + [("storm", n, r) for n in range(100) for r in (0, 1)])
+    assert len(calls) == 400 and len({c["pid"] for c in calls}) == 101 and "lost" not in result[3]
 
 
 def test_backtraces_are_indented(debugger, nested):
     result = debugger.session(nested, ["gibbon set indent on", ALL + " -backtrace 1", "run"])
     assert re.search(r"outer\(n=1\) \{\n    #0 main.*\n    \(more frames follow\)\ngibbon: \S+ \S+   middle\(n=1\) \{\n      #0 outer.*\n      \(more.*\ngibbon: \S+ \S+     inner\(n=1\) = 1 <.*\n        #0 middle", result.text)
     assert re.search(r"\} outer = 4 <[^>]*>\ngibbon", result.text)
+
+
+def test_two_patches_on_one_function(debugger, nested):
+    """A call that has a line for each says whose it is; one that has a single line does not."""
+    result = debugger.session(nested, ["gibbon wrap nested!inner", "gibbon wrap nested!inner if n == 2", "run", "gibbon log 2", "gibbon set indent on", "gibbon wrap nested!middle", "gibbon wrap nested!middle if n > 0", "run"])
+    assert lines(result[2]).startswith("inner(n=1) = 1\ninner(n=2) = 2 (patch 1)\ninner(n=2) = 2 (patch 2)\ninner(n=1) = 1\n"), result[2]
+    assert lines(result[3]) == "inner(n=2) = 2\n" * 3
+    assert lines(result[7]).startswith("middle(n=1) (patch 3) {\nmiddle(n=1) (patch 4) {\n  inner(n=1) = 1\n  inner(n=2) = 2 (patch 1)\n  inner(n=2) = 2 (patch 2)\n"
+                                       "} middle = 3 (patch 3)\n} middle = 3 (patch 4)\ninner(n=1) = 1\n"), result[7]
 
 
 def test_wrong_value(debugger, nested):

@@ -78,6 +78,27 @@ def test_cxx_calls(debugger, target):
     assert [b for b in result.log if "zoo::largest" in b and "(a=3, b=4) = 4" in b] and [b for b in result.log if "(a=1.5, b=0.5) = 1.5" in b], result.log
 
 
+def test_tags_may_be_left_out(debugger, target):
+    """`repeat[abi:cxx11]` is `repeat` to people and to both debuggers."""
+    locations = ["repeat", "'repeat(int)'", "repeat[abi:cxx11]", "'repeat[abi:cxx11](int)'", "ns::Store::get", "tagged!*Store::get"]
+    result = debugger.session(target("tagged.cc"), ["break main", "run", "!gibbon wrap Store::get"] + ["gibbon wrap %s -quiet if n == 3" % location for location in locations] + ["continue", "gibbon list"])
+    assert "Did you mean ns::Store::get?" in result[2], result[2]
+    assert re.findall(r"called (\d+) time", result[len(locations) + 4]) == ["1"] * len(locations), result.text
+
+
+def test_clones_and_long_names_in_refusals(debugger, target):
+    program = target("tagged.cc", opt="-O2")
+    clone = re.search(r"_ZN2nsL6shrunk\S+", subprocess.run(["nm", program], capture_output=True, text=True).stdout).group(0)
+    assert ".isra" in clone or ".constprop" in clone
+    method = "ns::a_namespace_with_a_name_of_its_own_length_and_a_half::ClassOfWhichTheNameIsNotShortEither::method_at_the_very_end_of_it"
+    result = debugger.session(program, ["break main", "run", "!gibbon wrap ns::shrunk", "!gibbon wrap tagged.cc:ns::shrunk"])
+    assert 'Function "ns::shrunk" not found in any loaded module. Only clones of it are there: %s.' % clone in result[2], result[2]
+    assert "Clones are there: %s." % clone in result[3], result[3]
+    result = debugger.session(target("tagged.cc"), ["break main", "run", "!gibbon wrap %s if nosuch == 3" % method, "!gibbon wrap %ss" % method])
+    assert 'Function "ns::a_namespace_with_a...' in result[3], result[3]
+    assert re.search(r"does not fit ns::a_namespace_with\S*\.\.\.\S*at_the_very_end_of_it(\(int\))?: column 1: \"nosuch\" is no argument of", result[2]), result[2]
+
+
 def test_globs(debugger, target):
     result = debugger.session(target("calls"), ["break main", "run", "gibbon wrap calls!*e* -count", "gibbon wrap libc.so.6!str*dup", "gibbon wrap libc*!getenv", "!gibbon wrap calls!zzz*", "gibbon list",
                                                 "continue"], args=["3"])

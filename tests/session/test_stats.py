@@ -79,7 +79,7 @@ def test_calls_whose_records_are_lost(debugger, target):
 
 def test_by(debugger, target):
     actions = ["gibbon wrap visit pause_for access -quiet", "gibbon wrap leave -count", "run", "gibbon stats 1 -by thread", "gibbon stats 1 -by caller", "gibbon stats 1 -by argument=name",
-               "gibbon stats 1 -by argument", "gibbon stats 2 -by argument", "gibbon stats 3 -by result", "gibbon stats 4 -by caller", "gibbon stats 1 -by argument=nothing"]
+               "gibbon stats 1 -by argument", "gibbon stats 2 -by argument", "gibbon stats 3 -by result", "gibbon stats 4 -by caller", "!gibbon stats 1 -by argument=nam"]
     result = debugger.session(target("timed"), actions, args=["2", "40"])
     threads = groups(result[3])
     assert len(threads) == 3 and all(re.fullmatch(r"\d+", name) and group[0] == 40 for name, group in threads.items())
@@ -96,7 +96,31 @@ def test_by(debugger, target):
     failed = {name: group[:2] for name, group in groups(result[8]).items()}
     assert failed["-1 ENOENT (No such file or directory)"][1] >= 1
     assert result[9] == "Patch 4, leave: its calls are not recorded.\n"
-    assert {name: group[0] for name, group in groups(result[10]).items()} == {"(no such argument)": 120}
+    assert result[10].endswith('visit has no argument "nam"; it has n, name. Did you mean name?\n'), result[10]
+
+
+def test_by_an_argument_there_is_not(debugger, target):
+    """An error, before and after there are calls; where one of several functions has it, rows."""
+    program = target("timed", opt="-O2")
+    result = debugger.session(program, ["gibbon wrap visit pause_for -quiet", "break main", "run", "!gibbon stats 1 -by argument=nmae", "!gibbon stats -by argument=zzz", "continue", "!gibbon stats 1 -by argument=zzz",
+                                        "gibbon stats -by argument=name", "!gibbon stats 2 -by argument=name"], args=["1", "40"])
+    assert 'visit has no argument "nmae"; it has n, name. Did you mean name?' in result[3]
+    assert 'None of the 2 functions has an argument "zzz"' in result[4]
+    assert 'visit has no argument "zzz"; it has n, name.\n' in result[6]
+    assert "Patch 1, visit:\n" in result[7] and '"here"' in result[7] and "(no such argument)" in result[7]
+    assert 'pause_for has no argument "name"; it has ' in result[8]
+    result = debugger.session(target("timed", debug=False, name="bare"), ["gibbon wrap visit -quiet", "run", "!gibbon stats -by argument=name"], args=["1", "40"])
+    assert 'No names of visit\'s arguments are known, so none is "name"; -prototype' in result[2]
+
+
+def test_by_leaves_out_what_was_never_called(debugger, target):
+    result = debugger.session(target("timed"), ["gibbon wrap visit strtol_not_there -pending -quiet", "run", "gibbon stats -by thread"], args=["1", "40"])
+    assert "Patch 1, visit:\n" in result[2] and "Patch 2" not in result[2] and result[2].endswith("\n1 patch was never called.\n"), result[2]
+
+
+def test_what_by_names_is_shown_even_if_never_called(debugger, target):
+    result = debugger.session(target("timed"), ["gibbon wrap visit strtol_not_there -pending -quiet", "run", "gibbon stats 2 -by thread"], args=["1", "40"])
+    assert result[2].endswith("Patch 2, strtol_not_there: no call is in the log.\n")
 
 
 def test_what_by_may_be(debugger, target):

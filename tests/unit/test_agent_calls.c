@@ -146,8 +146,10 @@ static void test_structs(void **state)
     struct large l = h((struct large){{1, 2, 3, 4, 5, 6, 7}}, 10);
     for (int i = 0; i < 7; i++)
         assert_int_equal(l.v[i], 11 + i);
-    agent_expect(&a, "pairs(p={...}, m={...}) = {...}\nmake_mixed(i=3, d=1.5) = {...}\n"
-                     "make_large(in={...}, add=10) = {...}\n");
+    agent_expect(&a, "pairs(p={first = 1, second = 2}, m={d = 30.5, l = 40}) = {first = 41, "
+                     "second = 32}\nmake_mixed(i=3, d=1.5) = {d = 4.5, l = 3}\n"
+                     "make_large(in={v[0] = 1, v[1] = 2, v[2] = 3, v[3] = 4, v[4] = 5, v[5] = 6, "
+                     "v[6] = 7}, add=10) = {...}\n");
 }
 
 static void test_void_and_pointers(void **state)

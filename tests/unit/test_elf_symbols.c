@@ -236,6 +236,11 @@ static void demangled_names_are_found(void **state)
     assert_true(find(elf, "std::ostream::flush").count == 1);
     assert_true(find(elf, "std::ostream::operator<<").count > 10);
     assert_true(find(elf, "operator new").count == 4);
+    assert_true(find(elf, "std::locale::name").count == 2);
+    char tagged[] = "a::b[abi:cxx11]<int[abi:x]>(int)[abi:y]", open[] = "a[abi:cxx11";
+    assert_true(gib_elf_drop_tags(tagged));
+    assert_string_equal(tagged, "a::b<int>(int)");
+    assert_false(gib_elf_drop_tags(open));
     assert_true(find(elf, "operator new(unsigned long)").count == 1);
     gib_elf_close(elf);
 }

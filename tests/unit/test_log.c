@@ -102,6 +102,42 @@ static void test_notations(void **state)
     both(mode, 0xffffffff0fff, 9, "037777607777", "4294905855");
 }
 
+/* Members beyond the words that were kept are not made up. */
+static void test_records(void **state)
+{
+    struct gib_member members[] = {{"n", 0, INT(4, true)},
+                                   {"from.x", 8, FLOAT(8)},
+                                   {NULL, 4, KIND(GIB_TYPE_CHAR, 1)},
+                                   {"far", 16, INT(8, true)}};
+    struct gib_type type = {
+        .kind = GIB_TYPE_RECORD, .size = 24, .members = members, .member_count = 3};
+    uint64_t low = 0x61fffffffe, high = bits(2.5);
+    both(type, low, high, "{n = -2, from.x = 2.5, 'a'}", "{\"n\":-2,\"from.x\":2.5,\"2\":97}");
+    type.member_count = 4;
+    both(type, low, high, "{n = -2, from.x = 2.5, 'a', ...}",
+         "{\"n\":-2,\"from.x\":2.5,\"2\":97,\"far\":null}");
+    assert_string_equal(value(GIB_VALUE_TEXT, &type, low, high, 1), "{n = -2, ...}");
+    assert_string_equal(value(GIB_VALUE_TEXT, &type, low, high, 0), "{...}");
+    type.member_count = 0;
+    both(type, low, high, "{...}", "null");
+    struct gib_member texts[] = {{"name[0]", 0, KIND(GIB_TYPE_CHAR, 1)},
+                                 {"name[1]", 1, KIND(GIB_TYPE_CHAR, 1)},
+                                 {"name[2]", 2, KIND(GIB_TYPE_CHAR, 1)},
+                                 {"a.b[0]", 3, KIND(GIB_TYPE_CHAR, 1)}};
+    type.members = texts;
+    type.member_count = 4;
+    both(type, 0x63006261, 0, "{name = \"ab\", a.b = \"c\"}", "{\"name\":\"ab\",\"a.b\":\"c\"}");
+    struct gib_member many[20];
+    for (size_t i = 0; i < 20; i++)
+        many[i] = (struct gib_member){NULL, (uint32_t)(i % 16), INT(1, false)};
+    type.members = many;
+    type.member_count = 20;
+    both(
+        type, 0, 0, "{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...}",
+        "{\"0\":0,\"1\":0,\"2\":0,\"3\":0,\"4\":0,\"5\":0,\"6\":0,\"7\":0,\"8\":0,\"9\":0,\"10\":0,"
+        "\"11\":0,\"12\":0,\"13\":0,\"14\":0,\"15\":0,\"16\":0,\"17\":0,\"18\":0,\"19\":0}");
+}
+
 static void test_characters(void **state)
 {
     struct gib_type type = {.kind = GIB_TYPE_CHAR, .size = 1, .is_signed = true};
@@ -217,6 +253,36 @@ static void test_unfinished(void **state)
     gib_log_ended(a.log);
     agent_expect(&a,
                  "work(n=1) = 1\nouter(n=1) = 1\nwork(n=13) = 13\nouter(n=13) <unfinished ...>\n");
+}
+
+static jmp_buf away;
+__attribute__((noinline)) static int jumper(int n)
+{
+    thunk(n);
+    longjmp(away, 1);
+}
+static bool count_unfinished(const struct gib_log_view *view, void *context)
+{
+    size_t *count = context;
+    *count += view->call->status == GIB_CALL_UNFINISHED;
+    return true;
+}
+
+/* Nobody tells that a call was left by longjmp: what is remembered of them does not grow. */
+static void test_left_calls(void **state)
+{
+    enum { CALLS = 200000 };
+    int (*volatile jump)(int) =
+        agent_patch(&a, jumper, "int jumper(int n)", (struct patch_options){0});
+    for (volatile int i = 0; i < CALLS; i++) {
+        if (!setjmp(away))
+            jump(i);
+        if (i % 500 == 0)
+            gib_log_drain(a.log);
+    }
+    size_t count = 0;
+    gib_log_each(a.log, count_unfinished, &count);
+    assert_in_range(count, CALLS - (128 << 10), CALLS);
 }
 
 /* A call inside which others were recorded has a line when it begins and one when it has ended. */
@@ -450,12 +516,14 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_integers),
                                        cmocka_unit_test(test_notations),
+                                       cmocka_unit_test(test_records),
                                        cmocka_unit_test(test_characters),
                                        cmocka_unit_test(test_floats),
                                        cmocka_unit_test(test_enums),
                                        cmocka_unit_test(test_pointers_and_records),
                                        TEST(test_unfinished),
                                        TEST(test_last),
+                                       TEST(test_left_calls),
                                        TEST(test_indent),
                                        TEST(test_indent_switched),
                                        TEST(test_indent_unfinished),

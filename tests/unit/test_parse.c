@@ -23,7 +23,7 @@ static char *parsed(const char *name, const char *text)
     memset(&error, 0, sizeof error);
     if (gib_arguments_parse(command(name), text, &got, &error)) {
         snprintf(out, sizeof out, "error %d: %s", error.code, error.message);
-        assert_true(error.message[0] && error.message[strlen(error.message) - 1] == '.');
+        assert_true(error.message[0] && strchr(".?", error.message[strlen(error.message) - 1]));
         return out;
     }
     out[0] = '\0';
@@ -85,7 +85,10 @@ static void test_options(void **state)
     SAME("list", "-1 -", "-1|-"); /* no patch numbers, but no options either */
     refused("wrap", "f -count=3", GIB_E_SYNTAX, "takes no value");
     refused("wrap", "f -from 'x", GIB_E_SYNTAX, "quote is not closed");
-    refused("wrap", "f -nonsense", GIB_E_SYNTAX, "no option \"-nonsense\"");
+    refused("wrap", "f -nonsense", GIB_E_SYNTAX, "no option \"-nonsense\"; \"gibbon help wrap\"");
+    refused("wrap", "f -conut", GIB_E_SYNTAX, "no option \"-conut\". Did you mean -count?");
+    refused("log", "-sav=x -fromat csv", GIB_E_SYNTAX, "\"-fromat\". Did you mean -format?");
+    refused("log", "-x", GIB_E_SYNTAX, "; \"gibbon help log\" lists them.");
 }
 
 static void test_abbreviations(void **state)

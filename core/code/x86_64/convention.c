@@ -27,8 +27,9 @@ static void on_stack(struct gib_convention *c, const struct gib_type *type, size
     c->stack_copy = (c->stack_copy + align - 1) & ~(align - 1);
     uint32_t words = (type->size + 7) / 8, first = c->stack_copy / 8;
     for (uint32_t i = 0; i < words; i++) {
-        /* A large record is not kept: its first two words would say little. */
-        if (words <= 2 && first + i < 64)
+        /* A large record is not kept, nor one of which nobody can tell what is in its words. */
+        bool kept = words <= 2 || (words <= GIB_RECORD_WORDS && type->member_count);
+        if (kept && first + i < 64)
             record_word(c, parameter, (uint8_t)(GIB_SOURCE_STACK + first + i));
     }
     c->stack_copy += words * 8;
@@ -94,7 +95,11 @@ static uint8_t result_source(const struct gib_type *type)
     if (type->eightbyte[0] == GIB_CLASS_X87)
         return GIB_RESULT_X87;
     if (type->eightbyte[0] == GIB_CLASS_SSE)
-        return type->eightbyte[1] == GIB_CLASS_SSE ? GIB_RESULT_XMM0_XMM1 : GIB_RESULT_XMM0;
+        return type->eightbyte[1] == GIB_CLASS_SSE       ? GIB_RESULT_XMM0_XMM1
+               : type->eightbyte[1] == GIB_CLASS_INTEGER ? GIB_RESULT_XMM0_RAX
+                                                         : GIB_RESULT_XMM0;
+    if (type->eightbyte[0] == GIB_CLASS_INTEGER && type->eightbyte[1] == GIB_CLASS_SSE)
+        return GIB_RESULT_RAX_XMM0;
     if (type->eightbyte[1] == GIB_CLASS_INTEGER)
         return GIB_RESULT_RAX_RDX;
     return GIB_RESULT_RAX;

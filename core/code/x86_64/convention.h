@@ -9,6 +9,7 @@
 #include "prototypes/prototype.h"
 
 #define GIB_MAX_PARAMETERS 24
+#define GIB_RECORD_WORDS   8 /* of a structure in memory, at most; a larger one is not kept */
 
 struct gib_convention {
     uint8_t source[GIB_MAX_WORDS]; /* enum gib_source of each recorded word */
@@ -29,6 +30,13 @@ struct gib_convention {
 
 /* `prototype` NULL: nothing is known; four integer registers are recorded. */
 void gib_convention_make(const struct gib_prototype *prototype, struct gib_convention *out);
+
+/* Whether xmm0 is part of the result. */
+static inline bool gib_result_in_xmm(uint8_t result)
+{
+    return result == GIB_RESULT_XMM0 || result == GIB_RESULT_XMM0_XMM1 ||
+           result == GIB_RESULT_RAX_XMM0 || result == GIB_RESULT_XMM0_RAX;
+}
 
 struct gib_stack_use;
 /* Takes into account what the function's code does. `has_prototype`: `c` was made from one that
