@@ -56,11 +56,12 @@ __attribute__((format(printf, 2, 3))) static void note(const struct notes *n, co
     va_end(arguments);
     if (size < 0)
         return;
+    char *name = n->in_command ? NULL : gib_patch_name(n->engine, n->patch);
     if (n->in_command)
         gib_print(n->engine, "  %s\n", text);
-    else
-        gib_warn(n->engine, "gibbon: patch %d (%s): %s\n", n->patch->number,
-                 n->patch->location.text, text);
+    else if (name)
+        gib_warn(n->engine, "gibbon: %s: %s\n", name, text);
+    free(name);
     free(text);
 }
 
@@ -132,7 +133,11 @@ static void note_threads(const struct notes *n, const char *function,
 {
     char *list = join(&r->threads, SHOWN);
     bool one = r->threads.count == 1;
-    if (r->threads.count && list)
+    if (r->threads.count && list && n->patch->type == GIB_PATCH_MARK)
+        note(n, "Thread%s %s %s inside %s%s now; %s not count.", one ? "" : "s", list,
+             one ? "is" : "are", function, parentheses(function),
+             one ? "that call does" : "those calls do");
+    else if (r->threads.count && list)
         note(n, "Thread%s %s %s inside %s%s now, and finish%s %s call%s with the old code.",
              one ? "" : "s", list, one ? "is" : "are", function, parentheses(function),
              one ? "es" : "", one ? "its" : "their", one ? "" : "s");

@@ -44,6 +44,11 @@ def test_during_is_shared_and_goes_with_its_patches(debugger, target):
     assert result[2] == result[10] and result[11] == "No patches.\n"
 
 
+def test_during_says_who_is_inside_already(debugger, target):
+    result = debugger.session(target("inside"), ["break work", "run", "up", "gibbon wrap other_thread -during main", "gibbon list"])
+    assert "gibbon: -during main of patch 1: Thread 1 is inside main() now; that call does not count.\n" in result.text, result.text
+
+
 def test_during_needs_a_function_that_returns(debugger, target):
     result = debugger.session(target("inside"), ["break deeper", "run", "!gibbon wrap work -during longjmp", "!gibbon wrap work -during nosuch", "!gibbon wrap work -during", "gibbon list",
                                                  "gibbon wrap work -during nosuch -pending", "continue"])
