@@ -44,7 +44,7 @@ static void look_up(void *context, enum gib_entry_kind kind, const char *name, s
     if (kind == GIB_ENTRY_FUNCTION) {
         snprintf(text, sizeof text, "%.*s", (int)length, name);
         gib_prototypes_find(store, text);
-    } else {
+    } else if (kind != GIB_ENTRY_FLAGS) { /* those are read with the function that has them */
         static const char *const words[] = {"", "", "struct ", "union ", "enum "};
         snprintf(text, sizeof text, "%s%.*s f(void)", words[kind], (int)length, name);
         parse(store, text);
