@@ -411,9 +411,9 @@ class Hidden:
     def watch(self, key, on):
         if on:
             self.wanted[key] = True
-        else:
-            self.wanted.pop(key, None)
-        self.tidy()
+            self.tidy()
+        elif self.wanted.pop(key, None) and key in self.locations:
+            self.locations[key].SetEnabled(False)  # this only: when a process ends, others may have lost their module and not yet gone themselves
 
     def tidy(self):
         # Nobody waits for the other thread here: in a synchronous session it may wait in turn for LLDB's lock until the program stops.

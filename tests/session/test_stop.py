@@ -322,6 +322,7 @@ def test_the_process_is_killed_at_a_stop_and_run_again(debugger, target, opt, en
     assert [stops(result[step]) for step in (1, again, again + 2, again + 3)] == [[1], [1], [1], []], result.text
     assert re.search(r"#0.*\bwork\b.*i=(i@entry=)?0.*\n.*#1.*\bmain\b", result[again + 1]), result.text
     assert end == "kill" or "<PENDING>" in result[4], result.text
+    assert "failed to set breakpoint" not in result.text, result.text
     assert result.out == "2 calls, last -2\n", result.text
 
 
