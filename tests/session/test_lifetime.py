@@ -78,7 +78,8 @@ def test_nothing_is_left_mapped_that_runs(debugger, server):
     before = mappings(process.pid)
     debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick", "gibbon delete 1", "detach"])
     assert text_differences(process.pid) == []
-    assert len(mappings(process.pid)) - len(before) <= 4, mappings(process.pid)
+    # Two of the rings, and the arenas in reach of the program, libc and ld.so, when a thread was inside.
+    assert len(mappings(process.pid)) - len(before) <= 5, mappings(process.pid)
     still_works(process)
 
 
