@@ -68,7 +68,8 @@ class FrontEnd(api.FrontEnd):
         if self.process().GetPluginName() == "elf-core":
             return binding.CORE
         # The state is told by events and can be late; a frame is had only while LLDB itself holds the process.
-        held = self.thread or self.process().is_stopped and self.selected_thread().GetFrameAtIndex(0).IsValid()
+        # One that is just ending has no threads any more, and does not run.
+        held = self.thread or self.process().is_stopped and (self.selected_thread().GetFrameAtIndex(0).IsValid() or not self.process().GetNumThreads())
         return binding.IS_STOPPED if held else binding.IS_RUNNING
 
     def program(self):
