@@ -41,8 +41,8 @@ class FrontEnd(api.FrontEnd):
         self.closed = False
         self.result = None  # of the command under way
         self.thread = None  # of the event under way
-        self.on_their_way = set()  # ids of threads with a PatchStop
-        self.stopped = {}  # thread id -> what is shown of its stop, which a patch has made; its commands
+        self.on_their_way = set()  # keys of threads with a PatchStop
+        self.stopped = {}  # key of a thread -> what is shown of its stop, which a patch has made; its commands
         self.symbol_modules = []
         self.packages = []  # modules that are files of the user's
         self.engine = binding.Engine(self, "lldb")
@@ -333,7 +333,7 @@ class FrontEnd(api.FrontEnd):
             self.thread = None
 
     def arrive(self, thread):
-        self.on_their_way.discard(thread.GetThreadID())
+        self.on_their_way.discard(key_of(thread))
         self.event(binding.STOPPING, thread=thread)
         text, commands = self.engine.stop()
         return text, commands or ""
@@ -471,8 +471,8 @@ class StopHook:
         _front_end.tidy()
         _front_end.event(binding.STOPPED, thread=thread)
         _front_end.tend_breakpoints()
-        text, commands = _front_end.stopped.pop(thread.GetThreadID(), (None, ""))
-        if thread.GetThreadID() in _front_end.on_their_way:  # another thread has stopped before this one was resumed
+        text, commands = _front_end.stopped.pop(key_of(thread), (None, ""))
+        if key_of(thread) in _front_end.on_their_way:  # another thread has stopped before this one was resumed
             discard_plans(thread)
             text, commands = _front_end.arrive(thread)
             context = lldb.SBExecutionContext(thread.GetFrameAtIndex(0))  # it has another now
@@ -491,11 +491,16 @@ def on_watch(frame, location, extra, internal):
         return False
     if commands is None:  # it is not there yet
         discard_plans(thread)  # as at a breakpoint, a step or `finish` under way is over: it would have the last word
-        _front_end.on_their_way.add(thread.GetThreadID())
+        _front_end.on_their_way.add(key_of(thread))
         thread.StepUsingScriptedThreadPlan("%s.PatchStop" % __name__, lldb.SBStructuredData(), False)
         return False
-    _front_end.stopped[thread.GetThreadID()] = text, commands
+    _front_end.stopped[key_of(thread)] = text, commands
     return True
+
+
+def key_of(thread):
+    """Nothing later has the same: what is kept of a thread that was killed is not met again."""
+    return thread.GetProcess().GetUniqueID(), thread.GetIndexID()
 
 
 def discard_plans(thread):
@@ -529,7 +534,7 @@ class PatchStop:
         if text is None:
             return False
         self.text = text[0].lower() + text[1:].rstrip(", \n")
-        _front_end.stopped[thread.GetThreadID()] = None, commands
+        _front_end.stopped[key_of(thread)] = None, commands
         return True
 
     def stop_description(self, stream):

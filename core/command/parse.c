@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "symbols/distance.h"
@@ -101,17 +102,14 @@ size_t gib_match_name(const void *table, size_t entry_size, const char *name, co
 
 const char *gib_nearest_name(const void *table, size_t entry_size, const char *name)
 {
-    unsigned best = strlen(name) > 3 ? 3 : 2; /* what is nearer is meant */
+    unsigned best = UINT_MAX;
     const char *found = NULL;
     for (const char *entry = table;; entry += entry_size) {
         const char *candidate = *(const char *const *)entry;
         if (!candidate)
             return found;
-        unsigned distance = gib_name_distance(name, candidate, best);
-        if (distance < best && distance < strlen(candidate)) {
-            best = distance;
+        if (gib_name_is_nearer(name, candidate, &best))
             found = candidate;
-        }
     }
 }
 

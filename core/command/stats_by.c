@@ -8,6 +8,7 @@
 #include "command/stats.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "symbols/distance.h"
@@ -383,7 +384,7 @@ struct arguments {
 static char *list_arguments(const struct gib_log_site *site, const char *wanted, char **nearest)
 {
     struct gib_out list = {0};
-    unsigned best = 3;
+    unsigned best = UINT_MAX;
     for (size_t i = 0; !is_raw(site) && i < argument_count(site); i++) {
         const char *name = site->prototype->parameters[i].name;
         if (!name)
@@ -391,9 +392,7 @@ static char *list_arguments(const struct gib_log_site *site, const char *wanted,
         if (list.used)
             gib_out_text(&list, ", ");
         gib_escape_name(&list, name);
-        unsigned distance = gib_name_distance(wanted, name, best);
-        if (distance < best && distance < strlen(name)) {
-            best = distance;
+        if (gib_name_is_nearer(wanted, name, &best)) {
             free(*nearest);
             *nearest = strdup(name);
         }

@@ -8,9 +8,8 @@
 #define BACKTRACE                                                                                  \
     {                                                                                              \
         "backtrace", GIB_TAKES_OPTIONAL_NUMBER, "[DEPTH]",                                         \
-            "record the callers too, at most DEPTH of them (default 16); frames that were "        \
-            "inlined "                                                                             \
-            "into these are shown as well and do not count"                                        \
+            "record the callers too, at most DEPTH of them (default 16); inlined frames are "      \
+            "shown as well and do not count"                                                       \
     }
 #define FILTERS                                                                                    \
     {"from", GIB_TAKES_TEXT, "MODULE", "only calls made by this module (a name or a glob)"},       \

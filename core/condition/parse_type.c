@@ -267,8 +267,7 @@ const struct gib_written_type *gib_condition_angled(struct gib_condition_parser 
     p->angled = true;
     const struct gib_written_type *type = read_enclosed(p, '>');
     p->angled = false;
-    gib_condition_advance(p);
-    return p->failed ? NULL : type;
+    return type && gib_condition_advance(p) ? type : NULL;
 }
 
 const struct gib_written_type *gib_condition_builtin(struct gib_condition_parser *p)
@@ -319,6 +318,6 @@ const struct gib_written_type *gib_condition_type_name(const char *text, struct 
     if (strlen(text) > GIB_CONDITION_TEXT_MOST || !gib_condition_advance(&p))
         return NULL;
     const struct gib_written_type *type = read_type(&p);
-    bool whole = !p.failed && p.word.kind == GIB_WORD_END && !type->is_reference;
+    bool whole = type && !p.failed && p.word.kind == GIB_WORD_END && !type->is_reference;
     return whole ? type : NULL;
 }

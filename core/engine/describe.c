@@ -106,7 +106,8 @@ static size_t calls_of_code(const struct gib_process *process, const struct gib_
     for (size_t i = 0; i < shape->calls.size / sizeof *at && count < MOST_CALLS; i++) {
         int32_t distance;
         memcpy(&distance, code->bytes + at[i] + 1, sizeof distance);
-        if (bytes_at(process, code->address + at[i] + 5 + (uint64_t)(int64_t)distance, 1))
+        if (bytes_at(process, code->address + at[i] + GIB_CALL_SIZE + (uint64_t)(int64_t)distance,
+                     1))
             found[count++] = at[i];
     }
     return count;

@@ -231,15 +231,16 @@ static void write_function(const struct gib_log_view *view, struct gib_out *out)
 static void write_end(const struct gib_log_view *view, struct gib_out *out)
 {
     bool done = view->call->status == GIB_CALL_DONE;
-    char which[32];
-    snprintf(which, sizeof which, "(patch %d)", view->patch);
     if (done || view->call->status == GIB_CALL_RESUMED) {
         write_result(view, out);
         if (view->site->mocked)
             write_note(view, "(mocked)", out);
     }
-    if (view->several)
+    if (view->several) {
+        char which[32];
+        snprintf(which, sizeof which, "(patch %d)", view->patch);
         write_note(view, which, out);
+    }
     if (done)
         write_duration(view, out);
     else if (view->call->status == GIB_CALL_UNFINISHED)

@@ -1,7 +1,6 @@
 /*
  * distance.c: how alike two names are.
  */
-#include <stdbool.h>
 #include <string.h>
 #include "symbols/distance.h"
 
@@ -33,6 +32,17 @@ unsigned gib_name_distance(const char *a, const char *b, unsigned limit)
         }
     }
     return row[n] <= limit ? row[n] : limit + 1;
+}
+
+bool gib_name_is_nearer(const char *name, const char *candidate, unsigned *best)
+{
+    unsigned limit = strlen(name) > 3 ? 3 : 2; /* what is nearer is meant */
+    limit = *best < limit ? *best : limit;
+    unsigned distance = gib_name_distance(name, candidate, limit);
+    if (distance >= limit || distance >= strlen(candidate))
+        return false;
+    *best = distance;
+    return true;
 }
 
 static bool is_continued(char c)

@@ -2,9 +2,15 @@
 #ifndef GIBBON_DISTANCE_H
 #define GIBBON_DISTANCE_H
 
+#include <stdbool.h>
+
 /* How many characters must be put in, taken out, replaced or exchanged with their neighbour; at
  * most `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
 unsigned gib_name_distance(const char *a, const char *b, unsigned limit);
+
+/* Whether `candidate` may be what was meant by `name`, more than all before it. *best is how far
+ * the best so far is; UINT_MAX: there is none. */
+bool gib_name_is_nearer(const char *name, const char *candidate, unsigned *best);
 
 /* A name for a sentence: one of more than 60 bytes without those in its middle, "..." in their
  * place. Returns `out`. */

@@ -208,11 +208,13 @@ static void put_sequence(const struct piece *piece, const struct line *line, str
 }
 
 /* Line 0 from one offset up to another; with two rows, the first of them of one byte. */
-static void put_line_zero(const struct piece *piece, uint64_t from, uint64_t to, bool two,
-                          struct gib_buffer *out)
+static void put_line_zero(const struct gib_symbols *symbols, const struct piece *piece,
+                          uint64_t from, uint64_t to, bool two, struct gib_buffer *out)
 {
     put_extended(out, 9, DW_LNE_set_address);
     gib_put_fixed(out, piece->address + from, 8);
+    gib_put_fixed(out, DW_LNS_set_file, 1);
+    gib_put_uleb(out, symbols->no_file);
     gib_put_fixed(out, DW_LNS_advance_line, 1);
     gib_put_sleb(out, -1);
     gib_put_fixed(out, DW_LNS_copy, 1);
@@ -241,13 +243,14 @@ static void put_range(const struct piece *piece, uint64_t from, uint64_t to,
  * address). They have no line either, and `bt` shows none (LLDB's ThreadPlanShouldStopHere::
  * DefaultStepFromHereCallback, ThreadPlanStepOverRange::IsEquivalentContext).
  */
-static void put_stepped(const struct piece *piece, const uint32_t *call,
+static void put_stepped(const struct gib_symbols *symbols, const struct piece *piece,
                         struct gib_debug_sections *out)
 {
+    const uint32_t *call = (const uint32_t *)symbols->calls.bytes + piece->first_call;
     uint64_t at = 0;
     for (size_t i = 0; i <= piece->call_count; i++) {
         uint64_t end = i < piece->call_count ? call[i] + 1 : piece->size;
-        put_line_zero(piece, at, end, end - at > 1, &out->line);
+        put_line_zero(symbols, piece, at, end, end - at > 1, &out->line);
         put_range(piece, at, end, &out->ranges);
         at = end - 1 + GIB_CALL_SIZE;
     }
@@ -258,7 +261,6 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
     size_t count;
     const struct piece *piece = pieces_of(symbols, &count);
     const struct line *lines = (const struct line *)symbols->lines.bytes;
-    const uint32_t *calls = (const uint32_t *)symbols->calls.bytes;
     bool wanted = symbols->file_count > 0;
     for (size_t i = 0; i < count; i++)
         wanted |= piece[i].passed;
@@ -271,7 +273,7 @@ bool gib_symbols_debug(const struct gib_symbols *symbols, struct gib_debug_secti
         if (!piece[i].line_count && !piece[i].passed && !piece[i].stepped)
             continue;
         if (piece[i].stepped)
-            put_stepped(&piece[i], calls + piece[i].first_call, out);
+            put_stepped(symbols, &piece[i], out);
         else
             put_range(&piece[i], 0, piece[i].size, &out->ranges);
         if (piece[i].line_count)

@@ -16,8 +16,6 @@ struct piece {
     size_t frame_base, frame_base_size; /* in `parameters` as well */
 };
 
-enum { GIB_CALL_SIZE = 5 };
-
 struct line {
     uint32_t offset;
     uint32_t file; /* index in the table of files, from 1 */
@@ -43,6 +41,7 @@ struct gib_symbols {
     struct gib_dwarf_copies copies;
     size_t file_count;
     size_t last_file; /* offset in `files` */
+    uint32_t no_file; /* of rows of line 0, which must have one; 0: there are none */
 };
 
 static inline struct piece *pieces_of(const struct gib_symbols *symbols, size_t *count)

@@ -142,9 +142,8 @@ void gib_symbols_add(struct gib_symbols *symbols, const struct gib_code *code)
     if (code->cie && code->fde)
         add_frame(symbols, code);
     gib_put(&symbols->calls, code->calls, code->call_count * sizeof *code->calls);
-    if (piece.stepped) {
-        file_index(symbols, "gibbon"); /* a row must have a file */
-    }
+    if (piece.stepped && !symbols->no_file)
+        symbols->no_file = file_index(symbols, "gibbon");
     for (size_t i = 0; i < code->line_count; i++) {
         const struct gib_code_line *given = &code->lines[i];
         struct line line = {given->offset, file_index(symbols, given->file), given->line,

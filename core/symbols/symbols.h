@@ -14,6 +14,8 @@
 #include "elf/cfi_copy.h"
 #include "elf/dwarf_copy.h"
 
+enum { GIB_CALL_SIZE = 5 }; /* e8 rel32 */
+
 struct gib_code_line {
     uint32_t offset;  /* in the code; up to the next one's */
     const char *file; /* path; borrowed for the call */
@@ -32,7 +34,7 @@ struct gib_code {
     const struct gib_code_line *lines;  /* sorted by offset */
     size_t line_count;
     bool stepped;          /* LLDB's go through, if there are no lines, and into these calls: */
-    const uint32_t *calls; /* offsets, rising, of calls by 5 bytes */
+    const uint32_t *calls; /* offsets, rising, of calls of GIB_CALL_SIZE bytes */
     size_t call_count;
     const struct gib_buffer *parameters, *frame_base; /* of gib_elf_copy_parameters, with what
                                                          gib_symbols_copies gave; NULL: none */
