@@ -224,8 +224,8 @@ enum gib_value_form {
     GIB_VALUE_JSON,
     GIB_VALUE_PLAIN, /* as JSON's, without quotes; text as between the quotes of TEXT */
 };
-/* One value of type `type` (NULL: a raw word), from its `words` words, two of which can be read in
- * any case, and, for a string, its text. */
+/* One value of type `type` (NULL: a raw word), from its `words` words and, for a string, its text.
+ */
 void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct gib_type *type,
                      const uint64_t *word, int words, const struct gib_chunk *text);
 /* How many of a result's `words` words, which were in registers, are its value: of a structure in

@@ -158,8 +158,7 @@ struct gib_log_argument gib_log_argument(const struct gib_log_view *view, size_t
         first = site->convention.parameter[index].first;
         a.words = site->convention.parameter[index].count;
     }
-    const uint64_t *words = gib_record_words(view->record);
-    memcpy(a.word, &words[first], 8 * (size_t)a.words);
+    a.word = gib_record_words(view->record) + first;
     if (!a.type || a.type->kind == GIB_TYPE_STRING)
         a.text = gib_log_chunk(view, GIB_CHUNK_STRING, first);
     return a;
@@ -235,12 +234,16 @@ static void render_one(struct gib_renderer *renderer, const struct gib_log_view 
     }
 }
 
-/* Whether the call has a line for the site's i-th patch. */
-static bool is_wanted(const struct gib_log_view *view, int i, int patch, bool print)
+/* For which of the site's patches the call has a line, one bit each. */
+static unsigned wanted_actions(const struct gib_log_view *view, int patch, bool print)
 {
-    int number = view->site->action[i].patch;
-    return (view->record->accepted & 1u << i) && number && (!patch || number == patch) &&
-           !(print && view->site->action[i].quiet);
+    unsigned wanted = 0;
+    for (unsigned left = view->record->accepted; left; left &= left - 1) {
+        int i = __builtin_ctz(left), number = view->site->action[i].patch;
+        if (number && (!patch || number == patch) && !(print && view->site->action[i].quiet))
+            wanted |= left & -left;
+    }
+    return wanted;
 }
 
 unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, int patch, bool print,
@@ -266,18 +269,14 @@ unsigned gib_render(struct gib_renderer *renderer, struct gib_log_view *view, in
         view->depth = gib_nesting_depth(renderer->nesting, view->call);
     }
     view->marks = renderer->format == GIB_LOG_MARKED;
-    unsigned lines = 0;
-    for (int i = 0; i < GIB_MAX_ACTIONS; i++)
-        lines += is_wanted(view, i, patch, print);
-    view->several = lines > 1;
-    for (int i = 0; i < GIB_MAX_ACTIONS; i++) {
-        if (!is_wanted(view, i, patch, print))
-            continue;
+    unsigned wanted = wanted_actions(view, patch, print);
+    view->several = wanted & (wanted - 1);
+    for (; wanted; wanted &= wanted - 1) {
         if (*skip) {
             --*skip;
             continue;
         }
-        view->patch = view->site->action[i].patch;
+        view->patch = view->site->action[__builtin_ctz(wanted)].patch;
         render_one(renderer, view);
         written++;
     }

@@ -62,8 +62,8 @@ void gib_log_each_frame(const struct gib_log_view *view, uint64_t frame, const c
 struct gib_log_argument {
     const struct gib_type *type; /* NULL: a raw word */
     const char *name;            /* NULL: none */
-    uint64_t word[GIB_RECORD_WORDS];
-    int words; /* of the value; 0: not recorded */
+    const uint64_t *word;        /* in the record */
+    int words;                   /* of the value; 0: not recorded */
     const struct gib_chunk *text;
 };
 /* How many arguments the view shows, and one of them. */

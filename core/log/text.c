@@ -21,9 +21,8 @@ void gib_log_text_argument(const struct gib_log_view *view, size_t index, struct
     }
     int first = site->convention.parameter[index].first,
         count = site->convention.parameter[index].count;
-    uint64_t word[GIB_RECORD_WORDS] = {0};
-    memcpy(word, &gib_record_words(view->record)[first], sizeof(uint64_t) * (size_t)count);
-    gib_value_write(out, GIB_VALUE_TEXT, &prototype->parameters[index].type, word, count,
+    gib_value_write(out, GIB_VALUE_TEXT, &prototype->parameters[index].type,
+                    &gib_record_words(view->record)[first], count,
                     gib_log_chunk(view, GIB_CHUNK_STRING, first));
 }
 

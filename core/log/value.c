@@ -323,7 +323,7 @@ static void write_record(struct gib_out *out, enum gib_value_form form, const st
 
 int gib_result_words(const struct gib_type *type, int words)
 {
-    bool memory = type && type->kind == GIB_TYPE_RECORD &&
+    bool memory = type && type->kind == GIB_TYPE_RECORD && !type->indirect &&
                   (type->eightbyte[0] == GIB_CLASS_MEMORY || type->size > 16);
     return memory ? 0 : words;
 }
@@ -335,13 +335,19 @@ void gib_value_write(struct gib_out *out, enum gib_value_form form, const struct
         write_hex(out, form, word[0]);
         return;
     }
+    if (words == 0 && type->kind != GIB_TYPE_VOID) {
+        write_nothing(out, form);
+        return;
+    }
     if (type->indirect) {
         write_pointer(out, form, word[0]);
         return;
     }
-    if (words == 0 && type->kind != GIB_TYPE_VOID) {
-        write_nothing(out, form);
-        return;
+    uint64_t pair[2];
+    if (words == 1 && type->size > 8) { /* the other half is not there */
+        pair[0] = word[0];
+        pair[1] = 0;
+        word = pair;
     }
     switch (type->kind) {
     case GIB_TYPE_BOOL:
