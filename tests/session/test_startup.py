@@ -58,8 +58,8 @@ def test_library_loaded_later(debugger, target):
 
 MEDDLING = pytest.mark.parametrize("action", [("delete", "breakpoint delete"), ("delete", "breakpoint delete -f"), ("disable", "breakpoint disable"), ("delete 1", "breakpoint delete 1"),
                                               ("delete 1-2", "breakpoint delete 1-2"), ("disable 1", "breakpoint disable 1")], ids=lambda a: a[1])
-# A thread renews it; nobody types as fast as the next action comes here.
-RENEWED = ("echo", "script [__import__('time').sleep(0.1) for i in range(100) if not any(b.IsEnabled() and b.MatchesName('gibbon') and b.GetNumLocations() for b in lldb.target.breakpoints)]")
+# A thread renews it; nobody types as fast as the next action comes here. `lldb.target` is None once LLDB has called a script for that thread.
+RENEWED = ("echo", "script [__import__('time').sleep(0.1) for i in range(100) if not any(b.IsEnabled() and b.MatchesName('gibbon') and b.GetNumLocations() for b in lldb.SBDebugger.FindDebuggerWithID(1).GetSelectedTarget().breakpoints)]")
 
 
 @MEDDLING
