@@ -481,6 +481,12 @@ class StopHook:
         return _front_end.execute_all(commands.split("\n"), context, stream)
 
 
+def on_detach(*words):
+    """LLDB runs this before its own `process detach`; of other ways to let a process go the engine hears afterwards."""
+    _front_end.event(binding.DETACHING)
+    return False
+
+
 def on_watch(frame, location, extra, internal):
     """A breakpoint of the engine's was reached. The user sees it where a patch stops."""
     thread = frame.GetThread()
@@ -585,6 +591,7 @@ def __lldb_init_module(debugger, internal):
         atexit.register(_front_end.close)
     api.front_end = _front_end
     _front_end.hook()
+    debugger.GetCommandInterpreter().SetCommandOverrideCallback("process detach", on_detach)
     if kept is None:
         _front_end.engine.start()
     summary, *_commands, hint = _front_end.engine.help().rstrip().split("\n\n")

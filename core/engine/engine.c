@@ -302,9 +302,9 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         gib_show_text(engine, engine->late, GIB_PRINT_WARNING);
     free(engine->late);
     engine->late = NULL;
-    /* LLDB takes a moment to notice that a process it killed is gone. */
+    /* LLDB takes a moment to notice that it has killed a process, or let go of it. */
     if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
-                            gib_tracer_of(engine->process->pid) == -1)) {
+                            gib_tracer_of(engine->process->pid) <= 0)) {
         report_unplaced(engine);
         gib_process_end(engine);
     }
@@ -420,6 +420,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         break;
     case GIB_EVENT_DETACHING:
         show_log(engine);
+        if (engine->ops.state(engine->context) != GIB_TARGET_STOPPED)
+            break; /* seen to when it has been let go */
         gib_release(engine);
         gib_process_end(engine);
         gib_engine_flush(engine);

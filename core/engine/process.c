@@ -321,6 +321,9 @@ static bool image_changed(const struct gib_process *process)
 struct gib_process *gib_process_here(struct gib_engine *engine)
 {
     int32_t pid = engine->ops.pid(engine->context);
+    /* LLDB takes a moment to notice that it has let go of one, or killed it. */
+    if (pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE && gib_tracer_of(pid) <= 0)
+        pid = 0;
     /* One that was given back is new to us when the debugger comes to it again. */
     if (engine->process && (engine->process->pid != pid || image_changed(engine->process) ||
                             engine->process->released))
@@ -328,8 +331,7 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
     if (!engine->process && pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE)
         engine->process = new_process(engine, pid);
     if (engine->process) {
-        int changes =
-            gib_tracer_of(pid) == -1 ? -1 : gib_modules_update(engine->process->modules, pid);
+        int changes = gib_modules_update(engine->process->modules, pid);
         if (changes < 0)
             gib_process_end(engine);
         else

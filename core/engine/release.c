@@ -201,6 +201,7 @@ void gib_release_detached(struct gib_engine *engine)
     if (seized.memory < 0)
         return;
     seize_all(&seized);
+    /* None: it ends, or a debugger has come to it at this moment; if that is ours, it is as it was. */
     if (seized.count) {
         struct gib_target_operations saved = engine->ops;
         void *context = engine->context;
@@ -226,5 +227,5 @@ void gib_release_detached(struct gib_engine *engine)
         free(engine->late);
         engine->late = seized.said;
     }
-    process->released = true;
+    process->released = seized.count > 0;
 }

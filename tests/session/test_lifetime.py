@@ -102,6 +102,26 @@ def test_definitions_outlive_detach(debugger, server):
         still_works(process)
 
 
+def test_detach_restores_before_it_lets_go(debugger, server):
+    """A moment later somebody else may attach, which our own look at a process that runs would make fail."""
+    process = server()
+    look = "python import sys; sys.path.insert(0, %r); from harness import text_differences; print('changed:', len(text_differences(%d)))" % (os.path.dirname(INSIDE), process.pid)
+    result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick getenv -quiet", look, "detach", look])
+    assert re.search(r"^changed: [1-9]", result[2], re.M), result[2]
+    assert re.search(r"^changed: 0$", result[4], re.M), result[4]
+    still_works(process)
+
+
+def test_detach_by_a_script(debugger, server):
+    """No event tells of it, and the debugger's own state may be late."""
+    process = server()
+    script = "python gdb.execute('detach')" if debugger.name == "gdb" else "script lldb.process.Detach()"
+    result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap tick -quiet", script, "gibbon list"])
+    assert re.search(r"^1 +wrap +keep y +<PENDING> +tick -quiet$", result[3], re.M), result[3]
+    assert text_differences(process.pid) == []
+    still_works(process)
+
+
 def test_keep_on_detach(debugger, server):
     process = server()
     debugger.session(None, ["gibbon set on-detach keep", "attach %d" % process.pid, "gibbon wrap tick", "detach"])
