@@ -53,6 +53,7 @@ class FrontEnd(api.FrontEnd):
     tells_exit = True
     reads_prologues = True
     knows_statements = True
+    symbols_follow_fork = False  # they belong to the parent's program space
 
     def __init__(self):
         self.watches = {}
@@ -244,8 +245,11 @@ class FrontEnd(api.FrontEnd):
         self.symbol_files[path] = descriptor
         return path
 
+    def has_base(self):
+        return self.symbol_base is not None and self.symbol_base.is_valid() and self.symbol_base.progspace == gdb.current_progspace()
+
     def expect_symbols(self):
-        if self.symbol_base is not None and self.symbol_base.is_valid():
+        if self.has_base():
             return
         self.symbol_files = self.symbol_files or {}
         path = self.keep_file(os.memfd_create("gibbon", os.MFD_CLOEXEC))
@@ -268,7 +272,7 @@ class FrontEnd(api.FrontEnd):
         elif not self.in_event:
             self.expect_symbols()
             self.execute_quietly("add-symbol-file %s -o 0" % self.keep_file(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
-        elif self.symbol_base is None or not self.symbol_base.is_valid():
+        elif not self.has_base():
             self.post(self.late_symbols)
             return 1
         else:
@@ -296,7 +300,7 @@ class FrontEnd(api.FrontEnd):
             frame = gdb.selected_frame()
         except gdb.error:
             frame = None
-        if self.symbol_base is not None and self.symbol_base.is_valid():
+        if self.has_base():
             base = self.symbol_base.filename
             self.execute_quietly("remove-symbol-file " + base)
             os.close(self.symbol_files.pop(base))
@@ -327,7 +331,8 @@ class FrontEnd(api.FrontEnd):
             for objfile in gdb.objfiles():
                 if (objfile.filename in files or objfile.filename in packages) and objfile.owner is None:
                     self.execute_quietly("remove-symbol-file " + self.quoted(objfile.filename))
-            for descriptor in files.values():
+            used = {objfile.filename for space in gdb.progspaces() for objfile in space.objfiles()}  # by the parent, after a fork
+            for descriptor in (files[path] for path in files if path not in used):
                 os.close(descriptor)
             self.expect_symbols()
         if not self.in_event or self.kind in (binding.EXITED, binding.DETACHING):
@@ -437,7 +442,7 @@ class FrontEnd(api.FrontEnd):
         events.new_objfile.connect(self.on_new_objfile)
         events.free_objfile.connect(self.on_free_objfile)
         events.stop.connect(self.on_stop)
-        events.exited.connect(lambda event: self.event(binding.EXITED))
+        events.exited.connect(lambda event: self.event(binding.EXITED, event.inferior.pid))
         events.before_prompt.connect(self.settle_symbols)
         events.gdb_exiting.connect(lambda event: self.leave())
         events.breakpoint_created.connect(self.on_breakpoint)

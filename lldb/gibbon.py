@@ -32,6 +32,7 @@ class FrontEnd(api.FrontEnd):
     tells_exit = False
     reads_prologues = False  # the line table says it
     knows_statements = False
+    symbols_follow_fork = True
 
     def __init__(self, debugger):
         self.debugger = debugger

@@ -296,6 +296,7 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
                         "No gibbon command can be given while a patch is about to be made.");
     }
     gib_hold_interrupts();
+    gib_follow_fork(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
         gib_stops_withdraw(engine);
     if (engine->late)
@@ -383,6 +384,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
 {
     pthread_mutex_lock(&engine->lock);
     gib_hold_interrupts();
+    if (event != GIB_EVENT_UNMAPPED)
+        gib_follow_fork(engine);
     switch (event) {
     case GIB_EVENT_LOADED:
         if (engine->patch_count)
@@ -413,6 +416,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_stop_carry(engine);
         break;
     case GIB_EVENT_EXITED:
+        if (gib_was_left_for_child(engine, (int32_t)value))
+            break;
         report_unplaced(engine);
         gib_process_end(engine);
         delete_spent(engine);

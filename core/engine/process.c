@@ -103,6 +103,14 @@ static void watch_exit(struct gib_engine *engine, struct gib_process *process,
     engine->ops.watch(engine->context, NULL, process->exit_watch, true);
 }
 
+void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process)
+{
+    if (process->exit_watch && !launched(process->pid)) {
+        engine->ops.watch(engine->context, NULL, process->exit_watch, false);
+        process->exit_watch = 0;
+    }
+}
+
 static bool wants_backtraces(const struct gib_engine *engine)
 {
     for (size_t i = 0; i < engine->patch_count; i++)
@@ -300,22 +308,7 @@ void gib_process_end(struct gib_engine *engine)
 /* The agent's memory is gone when the process has executed another program. */
 static bool image_changed(const struct gib_process *process)
 {
-    if (!process->installed)
-        return false;
-    char name[64];
-    snprintf(name, sizeof name, "/proc/%d/maps", process->pid);
-    FILE *maps = fopen(name, "re");
-    if (!maps)
-        return false;
-    char *line = NULL;
-    size_t room = 0;
-    bool found = false;
-    uint64_t start;
-    while (!found && getline(&line, &room, maps) > 0)
-        found = sscanf(line, "%" SCNx64, &start) == 1 && start == process->data;
-    free(line);
-    fclose(maps);
-    return !found;
+    return process->installed && !gib_has_memory(process, process->pid);
 }
 
 struct gib_process *gib_process_here(struct gib_engine *engine)

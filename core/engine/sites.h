@@ -263,6 +263,17 @@ gib_process_here(struct gib_engine *engine); /* the current one, made when neede
 int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
                       struct gib_error *error); /* stopped and changeable */
 void gib_process_end(struct gib_engine *engine);
+/* Where a trap at its end would be left behind. */
+void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process);
+
+/* fork.c */
+/* Whether the shared memory of `process` is mapped at its place in process `pid`. */
+bool gib_has_memory(const struct gib_process *process, int32_t pid);
+/* When the debugger stands in another process of the same fork, patches are there from now on. */
+void gib_follow_fork(struct gib_engine *engine);
+/* Process `pid` is not the debugger's any more (0: whichever it was). True: patches are not there,
+ * or the debugger has gone on with a child of it, which takes its place. */
+bool gib_was_left_for_child(struct gib_engine *engine, int32_t pid);
 void gib_resolve_pending(struct gib_engine *engine);
 /* Takes note of modules that are gone, without asking the debugger anything. */
 void gib_modules_went(struct gib_engine *engine);

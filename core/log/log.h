@@ -90,6 +90,8 @@ void gib_log_free(struct gib_log *log);
  * GIB_E_ code, and then the mapping stays the caller's. */
 int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size,
                    struct gib_modules *modules, pid_t pid, struct gib_error *error);
+/* It lives as long as process `pid` from now on: a forked child of what it was. */
+void gib_log_follow(struct gib_log *log, pid_t pid);
 /* Reads what is left, reports calls that never returned, stops the threads that read. */
 void gib_log_detach(struct gib_log *log);
 /* Only stops these threads; for a debugger that exits. */

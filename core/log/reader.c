@@ -132,7 +132,7 @@ static void *tell(void *argument)
             nanosleep(&pause, NULL);
         }
         quiet = news ? 0 : quiet + 1;
-        if (quiet % 8 == 1 && !atomic_load(&r->gone) && gib_has_ended(r->pid)) {
+        if (quiet % 8 == 1 && !atomic_load(&r->gone) && gib_has_ended(atomic_load(&r->pid))) {
             atomic_store(&r->gone, true);
             finish(r);
         }
@@ -224,7 +224,7 @@ int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size
     r->process = log->process_count;
     r->shared = shared;
     r->size = size;
-    r->pid = pid;
+    atomic_init(&r->pid, pid);
     r->ring_size = shared->ring_size;
     r->thread_size = shared->thread_size;
     r->threads = shared->threads;
@@ -244,6 +244,15 @@ int gib_log_attach(struct gib_log *log, struct gib_shared *shared, uint64_t size
         return no_memory(error);
     }
     return 0;
+}
+
+void gib_log_follow(struct gib_log *log, pid_t pid)
+{
+    struct gib_reader *r = log->reader;
+    if (!r)
+        return;
+    atomic_store(&r->pid, pid);
+    atomic_store(&r->gone, false);
 }
 
 void gib_log_flushed(struct gib_log *log)

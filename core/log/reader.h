@@ -62,7 +62,7 @@ struct gib_reader {
     uint64_t ring_size, thread_size, threads,
         ring_offset; /* from shared, before the target could change them */
     uint32_t process;
-    pid_t pid;
+    atomic_int pid;       /* of the process whose end is waited for */
     pthread_mutex_t lock; /* of ring and batch */
     pthread_t thread, teller;
     atomic_bool stop, waking, gone;

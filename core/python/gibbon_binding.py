@@ -25,7 +25,7 @@ class Breakpoint(Structure):
 
 
 class Operations(Structure):
-    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool), ("knows_statements", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
+    _fields_ = [("size", c_size_t), ("tells_exit", c_bool), ("reads_prologues", c_bool), ("knows_statements", c_bool), ("symbols_follow_fork", c_bool)] + [(name, CFUNCTYPE(result, c_void_p, *arguments)) for name, result, arguments in (
         ("pid", c_int32, ()),
         ("state", c_int, ()),
         ("program", c_void_p, ()),
@@ -104,8 +104,8 @@ class Engine:
         library.gib_engine_interrupt.restype = c_bool
         self.keep_interrupts()
         self.front_end = front_end
-        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues, front_end.knows_statements)
-        for name, kind in Operations._fields_[4:]:
+        self.operations = Operations(ctypes.sizeof(Operations), front_end.tells_exit, front_end.reads_prologues, front_end.knows_statements, front_end.symbols_follow_fork)
+        for name, kind in Operations._fields_[5:]:
             setattr(self.operations, name, kind(self._adapter(name, kind)))
         self.handle = library.gib_engine_new(byref(self.operations), None, debugger.encode())
         if not self.handle:

@@ -95,7 +95,8 @@ enum gib_event {
     GIB_EVENT_RESUMED,
     GIB_EVENT_REACHED,   /* a watched address (value) is about to be executed by the selected thread
                           */
-    GIB_EVENT_EXITED,    /* the process is gone, or no longer ours */
+    GIB_EVENT_EXITED,    /* the process with the id `value` (0: the current one) is gone, or no
+                            longer ours; the debugger may have gone on with its forked child */
     GIB_EVENT_DETACHING, /* the debugger is about to let the process go: the last chance to restore
                             it */
     GIB_EVENT_BREAKPOINT, /* the user's breakpoints changed: the one with the number `value`, 0: any

@@ -60,6 +60,7 @@ struct gib_target_operations {
     bool reads_prologues;  /* finds where a function's body begins by reading its instructions */
     bool knows_statements; /* a breakpoint on a line goes to rows of a line table only that begin a
                               statement */
+    bool symbols_follow_fork; /* a forked child that it goes on with has the symbols it was given */
 
     /* The process id, 0 when there is no process; and what it does. */
     int32_t (*pid)(void *context);

@@ -1,0 +1,105 @@
+/*
+ * fork.c: the debugger goes on with a forked child in its parent's place.
+ *
+ * The child has all that its parent had: the detours, the arenas, the shared memory. So what is
+ * known of the parent is true of it, and it takes the parent's place here. The parent, which the
+ * debugger lets go, keeps its patches, as a child does that is not followed. They may come back to
+ * it, where the debugger holds both.
+ */
+#include "engine/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool gib_has_memory(const struct gib_process *process, int32_t pid)
+{
+    char name[64], *line = NULL;
+    size_t room = 0;
+    bool found = false;
+    uint64_t start, inode;
+    struct stat status;
+    if (process->fd < 0 || fstat(process->fd, &status))
+        return false;
+    snprintf(name, sizeof name, "/proc/%d/maps", pid);
+    FILE *maps = fopen(name, "re");
+    while (maps && !found && getline(&line, &room, maps) > 0)
+        found = sscanf(line, "%" SCNx64 "-%*x %*s %*x %*x:%*x %" SCNu64, &start, &inode) == 2 &&
+                start == process->data && inode == status.st_ino;
+    free(line);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+static void move_to(struct gib_engine *engine, struct gib_process *process, int32_t pid)
+{
+    process->pid = pid;
+    if (process->memory_fd >= 0)
+        close(process->memory_fd);
+    process->memory_fd = -1;
+    gib_log_follow(engine->log, pid);
+    gib_stop_watching_exit(engine, process);
+    if (!engine->ops.symbols_follow_fork)
+        gib_describe_anew(engine, process);
+}
+
+/* The other process may have been changed while this one was away. */
+static void look_at_sites(struct gib_engine *engine, struct gib_process *process)
+{
+    gib_begin_change(engine);
+    for (uint32_t i = 0; i < process->site_count; i++) {
+        struct gib_site_state *site = process->site[i];
+        if (site->module->gone)
+            continue;
+        enum gib_bytes_of whose = gib_site_bytes(engine, site);
+        if (whose == GIB_BYTES_OURS || whose == GIB_BYTES_ORIGINAL)
+            site->installed = whose == GIB_BYTES_OURS;
+    }
+    gib_end_change(engine);
+}
+
+void gib_follow_fork(struct gib_engine *engine)
+{
+    struct gib_process *process = engine->process;
+    if (!process || !process->installed || process->released)
+        return;
+    int32_t pid = engine->ops.pid(engine->context);
+    if (pid <= 0 || pid == process->pid ||
+        engine->ops.state(engine->context) != GIB_TARGET_STOPPED || !gib_has_memory(process, pid))
+        return;
+    move_to(engine, process, pid);
+    gib_modules_update(process->modules, pid);
+    look_at_sites(engine, process);
+}
+
+/* A child of `pid` that has our memory and the same debugger as we; 0: there is none. */
+static int32_t followed_child(const struct gib_process *process, int32_t tracer)
+{
+    char name[64];
+    int child, found = 0;
+    snprintf(name, sizeof name, "/proc/%d/task/%d/children", process->pid, process->pid);
+    FILE *children = fopen(name, "re");
+    while (children && !found && fscanf(children, "%d", &child) == 1)
+        if (gib_tracer_of(child) == tracer && gib_has_memory(process, child))
+            found = child;
+    if (children)
+        fclose(children);
+    return found;
+}
+
+bool gib_was_left_for_child(struct gib_engine *engine, int32_t pid)
+{
+    struct gib_process *process = engine->process;
+    if (!process || !pid)
+        return false;
+    if (process->pid != pid)
+        return true;
+    int32_t child =
+        process->installed && gib_tracer_of(pid) == 0 ? followed_child(process, getpid()) : 0;
+    if (child)
+        move_to(engine, process, child);
+    return child != 0;
+}
