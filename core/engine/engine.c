@@ -304,8 +304,9 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     free(engine->late);
     engine->late = NULL;
     /* LLDB takes a moment to notice that it has killed a process, or let go of it. */
-    if (engine->process && (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
-                            gib_tracer_of(engine->process->pid) <= 0)) {
+    if (engine->process && !gib_is_elsewhere(engine) &&
+        (engine->ops.state(engine->context) == GIB_TARGET_NONE ||
+         gib_tracer_of(engine->process->pid) <= 0)) {
         report_unplaced(engine);
         gib_process_end(engine);
     }
@@ -416,8 +417,10 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         gib_stop_carry(engine);
         break;
     case GIB_EVENT_EXITED:
-        if (gib_was_left_for_child(engine, (int32_t)value))
+        if (gib_went_on(engine, (int32_t)value)) {
+            show_log(engine);
             break;
+        }
         report_unplaced(engine);
         gib_process_end(engine);
         delete_spent(engine);

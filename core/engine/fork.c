@@ -36,6 +36,7 @@ bool gib_has_memory(const struct gib_process *process, int32_t pid)
 
 static void move_to(struct gib_engine *engine, struct gib_process *process, int32_t pid)
 {
+    process->other = process->pid;
     process->pid = pid;
     if (process->memory_fd >= 0)
         close(process->memory_fd);
@@ -90,16 +91,27 @@ static int32_t followed_child(const struct gib_process *process, int32_t tracer)
     return found;
 }
 
-bool gib_was_left_for_child(struct gib_engine *engine, int32_t pid)
+bool gib_went_on(struct gib_engine *engine, int32_t pid)
 {
     struct gib_process *process = engine->process;
     if (!process || !pid)
         return false;
     if (process->pid != pid)
         return true;
-    int32_t child =
-        process->installed && gib_tracer_of(pid) == 0 ? followed_child(process, getpid()) : 0;
-    if (child)
-        move_to(engine, process, child);
-    return child != 0;
+    int32_t next = 0, tracer = getpid(); /* of a debugger that tells */
+    if (process->installed && gib_tracer_of(pid) == 0)
+        next = followed_child(process, tracer);
+    else if (process->installed && process->other && gib_tracer_of(process->other) == tracer &&
+             gib_has_memory(process, process->other))
+        next = process->other;
+    if (next)
+        move_to(engine, process, next);
+    return next != 0;
+}
+
+bool gib_is_elsewhere(struct gib_engine *engine)
+{
+    const struct gib_process *process = engine->process;
+    return process && process->other && engine->ops.pid(engine->context) == 0 &&
+           gib_tracer_of(process->pid) > 0;
 }

@@ -317,6 +317,8 @@ struct gib_process *gib_process_here(struct gib_engine *engine)
     /* LLDB takes a moment to notice that it has let go of one, or killed it. */
     if (pid > 0 && engine->ops.state(engine->context) != GIB_TARGET_CORE && gib_tracer_of(pid) <= 0)
         pid = 0;
+    if (gib_is_elsewhere(engine))
+        return NULL;
     /* One that was given back is new to us when the debugger comes to it again. */
     if (engine->process && (engine->process->pid != pid || image_changed(engine->process) ||
                             engine->process->released))

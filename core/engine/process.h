@@ -162,6 +162,7 @@ struct gib_process {
     int32_t pid;
     struct gib_modules *modules;
     bool installed;     /* the agent is in the target */
+    int32_t other;      /* the process of the same fork where the patches were before; 0: none */
     bool released;      /* given back after the debugger let it go */
     bool shadow_stacks; /* the kernel keeps a second stack of return addresses, or soon will */
     uint32_t
@@ -206,7 +207,7 @@ struct gib_process {
     size_t image_count;
     bool object_used[GIB_MAX_OBJECTS]; /* slots of gib_shared.object */
     uint32_t objects;
-    bool stops;          /* the pads are watched */
+    uint64_t stops; /* address of the agent whose pads are watched, which may be gone; 0: none */
     uint64_t exit_watch; /* libc's _exit, when the debugger does not tell of the end */
 };
 

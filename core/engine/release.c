@@ -48,7 +48,8 @@ bool gib_anybody_inside(struct gib_engine *engine, const struct gib_process *pro
     return search.inside;
 }
 
-void gib_release(struct gib_engine *engine)
+/* With `seized` the debugger is not asked for anything. */
+static void give_back(struct gib_engine *engine, bool seized)
 {
     struct gib_process *process = engine->process;
     struct gib_error error = {0};
@@ -65,7 +66,8 @@ void gib_release(struct gib_engine *engine)
     for (uint32_t i = 0; i < process->site_count; i++)
         if (process->site[i]->overwritten && !process->site[i]->module->gone)
             return;
-    gib_stops_end(engine, process);
+    if (!seized) /* else it has still to hear that its breakpoints are not wanted any more */
+        gib_stops_end(engine, process);
     if (gib_anybody_inside(engine, process))
         return;
     for (size_t i = 0; i < engine->patch_count; i++) { /* the counters go with the memory */
@@ -73,6 +75,11 @@ void gib_release(struct gib_engine *engine)
         gib_patch_remember(engine, patch);
     }
     gib_uninstall(engine, process);
+}
+
+void gib_release(struct gib_engine *engine)
+{
+    give_back(engine, false);
 }
 
 /* ---- after the debugger has let go ---- */
@@ -201,7 +208,8 @@ void gib_release_detached(struct gib_engine *engine)
     if (seized.memory < 0)
         return;
     seize_all(&seized);
-    /* None: it ends, or a debugger has come to it at this moment; if that is ours, it is as it was. */
+    /* None: it ends, or a debugger has come to it at this moment; if that is ours, it is as it was.
+     */
     if (seized.count) {
         struct gib_target_operations saved = engine->ops;
         void *context = engine->context;
@@ -215,7 +223,7 @@ void gib_release_detached(struct gib_engine *engine)
         engine->ops.print = seized_print;
         engine->ops.watch = seized_watch;
         engine->context = &seized;
-        gib_release(engine);
+        give_back(engine, true);
         engine->ops = saved;
         engine->context = context;
     }

@@ -272,8 +272,10 @@ bool gib_has_memory(const struct gib_process *process, int32_t pid);
 /* When the debugger stands in another process of the same fork, patches are there from now on. */
 void gib_follow_fork(struct gib_engine *engine);
 /* Process `pid` is not the debugger's any more (0: whichever it was). True: patches are not there,
- * or the debugger has gone on with a child of it, which takes its place. */
-bool gib_was_left_for_child(struct gib_engine *engine, int32_t pid);
+ * or the debugger has another process of the same fork, which takes its place. */
+bool gib_went_on(struct gib_engine *engine, int32_t pid);
+/* The debugger holds the process, but stands where there is none. */
+bool gib_is_elsewhere(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);
 /* Takes note of modules that are gone, without asking the debugger anything. */
 void gib_modules_went(struct gib_engine *engine);

@@ -47,13 +47,13 @@ struct gib_stop {
 static uint64_t pad(const struct gib_process *process)
 {
     const struct gib_agent_image *image = (const struct gib_agent_image *)gib_agent_image_start;
-    return process->agent + image->stop_pad;
+    return process->stops + image->stop_pad;
 }
 
 static uint64_t return_pad(const struct gib_process *process)
 {
     const struct gib_agent_image *image = (const struct gib_agent_image *)gib_agent_image_start;
-    return process->agent + image->stop_return_pad;
+    return process->stops + image->stop_return_pad;
 }
 
 enum { PAD_NOP = 1 }; /* bytes of the instruction at a pad where the breakpoint is */
@@ -67,7 +67,7 @@ void gib_stops_begin(struct gib_engine *engine, struct gib_process *process)
 {
     if (process->stops)
         return;
-    process->stops = true;
+    process->stops = process->agent;
     watch(engine, pad(process), true);
     watch(engine, return_pad(process), true);
 }
@@ -96,9 +96,9 @@ void gib_stops_end(struct gib_engine *engine, struct gib_process *process)
         forget(engine, &engine->stops);
     if (!process->stops)
         return;
-    process->stops = false;
     watch(engine, pad(process), false);
     watch(engine, return_pad(process), false);
+    process->stops = 0;
 }
 
 void gib_stops_end_unused(struct gib_engine *engine)
