@@ -385,7 +385,7 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
 {
     pthread_mutex_lock(&engine->lock);
     gib_hold_interrupts();
-    if (event != GIB_EVENT_UNMAPPED)
+    if (event != GIB_EVENT_UNMAPPED && event != GIB_EVENT_EXITED)
         gib_follow_fork(engine);
     switch (event) {
     case GIB_EVENT_LOADED:
@@ -430,6 +430,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         show_log(engine);
         if (engine->ops.state(engine->context) != GIB_TARGET_STOPPED)
             break; /* seen to when it has been let go */
+        if (gib_leave_for_other(engine) && gib_went_on(engine, engine->process->pid))
+            break;
         gib_release(engine);
         gib_process_end(engine);
         gib_engine_flush(engine);

@@ -38,6 +38,7 @@ static void move_to(struct gib_engine *engine, struct gib_process *process, int3
 {
     process->other = process->pid;
     process->pid = pid;
+    process->unseen = true;
     if (process->memory_fd >= 0)
         close(process->memory_fd);
     process->memory_fd = -1;
@@ -47,7 +48,7 @@ static void move_to(struct gib_engine *engine, struct gib_process *process, int3
         gib_describe_anew(engine, process);
 }
 
-/* The other process may have been changed while this one was away. */
+/* It may have been changed while patches were in the other one, and the other way round. */
 static void look_at_sites(struct gib_engine *engine, struct gib_process *process)
 {
     gib_begin_change(engine);
@@ -68,10 +69,13 @@ void gib_follow_fork(struct gib_engine *engine)
     if (!process || !process->installed || process->released)
         return;
     int32_t pid = engine->ops.pid(engine->context);
-    if (pid <= 0 || pid == process->pid ||
-        engine->ops.state(engine->context) != GIB_TARGET_STOPPED || !gib_has_memory(process, pid))
+    if (pid <= 0 || (pid == process->pid && !process->unseen) ||
+        engine->ops.state(engine->context) != GIB_TARGET_STOPPED || gib_tracer_of(pid) <= 0 ||
+        !gib_has_memory(process, pid))
         return;
-    move_to(engine, process, pid);
+    if (pid != process->pid)
+        move_to(engine, process, pid);
+    process->unseen = false;
     gib_modules_update(process->modules, pid);
     look_at_sites(engine, process);
 }
@@ -91,6 +95,13 @@ static int32_t followed_child(const struct gib_process *process, int32_t tracer)
     return found;
 }
 
+/* The debugger, which is one that traces by itself, holds both. */
+static bool holds_other(const struct gib_process *process)
+{
+    return process->installed && process->other && gib_tracer_of(process->other) == getpid() &&
+           gib_has_memory(process, process->other);
+}
+
 bool gib_went_on(struct gib_engine *engine, int32_t pid)
 {
     struct gib_process *process = engine->process;
@@ -98,15 +109,22 @@ bool gib_went_on(struct gib_engine *engine, int32_t pid)
         return false;
     if (process->pid != pid)
         return true;
-    int32_t next = 0, tracer = getpid(); /* of a debugger that tells */
-    if (process->installed && gib_tracer_of(pid) == 0)
-        next = followed_child(process, tracer);
-    else if (process->installed && process->other && gib_tracer_of(process->other) == tracer &&
-             gib_has_memory(process, process->other))
-        next = process->other;
+    int32_t next = holds_other(process) ? process->other : 0;
+    if (!next && process->installed && gib_tracer_of(pid) == 0)
+        next = followed_child(process, getpid());
     if (next)
         move_to(engine, process, next);
     return next != 0;
+}
+
+bool gib_leave_for_other(struct gib_engine *engine)
+{
+    struct gib_error error = {0};
+    if (!engine->process || !holds_other(engine->process) || engine->settings.keep_on_detach)
+        return engine->process && holds_other(engine->process);
+    if (gib_restore_all(engine, &error))
+        gib_warn(engine, "gibbon: the program's code could not be restored: %s\n", error.message);
+    return true;
 }
 
 bool gib_is_elsewhere(struct gib_engine *engine)

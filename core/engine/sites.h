@@ -274,6 +274,9 @@ void gib_follow_fork(struct gib_engine *engine);
 /* Process `pid` is not the debugger's any more (0: whichever it was). True: patches are not there,
  * or the debugger has another process of the same fork, which takes its place. */
 bool gib_went_on(struct gib_engine *engine, int32_t pid);
+/* Before the debugger lets this process go: when it holds another of the same fork, this one gets
+ * its code back and nothing else, and gib_went_on() will be true. */
+bool gib_leave_for_other(struct gib_engine *engine);
 /* The debugger holds the process, but stands where there is none. */
 bool gib_is_elsewhere(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);
