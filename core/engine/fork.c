@@ -8,6 +8,7 @@
  */
 #include "engine/internal.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,18 +81,32 @@ void gib_follow_fork(struct gib_engine *engine)
     look_at_sites(engine, process);
 }
 
-/* A child of `pid` that has our memory and the same debugger as we; 0: there is none. */
-static int32_t followed_child(const struct gib_process *process, int32_t tracer)
+static int32_t child_of_thread(const struct gib_process *process, const char *thread)
 {
-    char name[64];
+    char name[sizeof "/proc//task//children" + 32];
     int child, found = 0;
-    snprintf(name, sizeof name, "/proc/%d/task/%d/children", process->pid, process->pid);
+    snprintf(name, sizeof name, "/proc/%d/task/%.12s/children", process->pid, thread);
     FILE *children = fopen(name, "re");
     while (children && !found && fscanf(children, "%d", &child) == 1)
-        if (gib_tracer_of(child) == tracer && gib_has_memory(process, child))
+        if (gib_tracer_of(child) > 0 && gib_has_memory(process, child))
             found = child;
     if (children)
         fclose(children);
+    return found;
+}
+
+int32_t gib_followed_child(const struct gib_process *process)
+{
+    char name[64];
+    int32_t found = 0;
+    struct dirent *entry;
+    snprintf(name, sizeof name, "/proc/%d/task", process->pid);
+    DIR *tasks = opendir(name);
+    while (tasks && !found && (entry = readdir(tasks)))
+        if (entry->d_name[0] != '.')
+            found = child_of_thread(process, entry->d_name);
+    if (tasks)
+        closedir(tasks);
     return found;
 }
 
@@ -111,7 +126,7 @@ bool gib_went_on(struct gib_engine *engine, int32_t pid)
         return true;
     int32_t next = holds_other(process) ? process->other : 0;
     if (!next && process->installed && gib_tracer_of(pid) == 0)
-        next = followed_child(process, getpid());
+        next = gib_followed_child(process);
     if (next)
         move_to(engine, process, next);
     return next != 0;

@@ -199,7 +199,7 @@ void gib_release_detached(struct gib_engine *engine)
 {
     struct gib_process *process = engine->process;
     if (!process || !process->installed || process->released || engine->settings.keep_on_detach ||
-        gib_tracer_of(process->pid) != 0)
+        gib_tracer_of(process->pid) != 0 || gib_followed_child(process))
         return;
     struct seized seized = {.pid = process->pid};
     char name[64];

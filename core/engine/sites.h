@@ -269,6 +269,9 @@ void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *proce
 /* fork.c */
 /* Whether the shared memory of `process` is mapped at its place in process `pid`. */
 bool gib_has_memory(const struct gib_process *process, int32_t pid);
+/* A child of the process that was forked from it with our memory, and is debugged; 0: there is
+ * none. */
+int32_t gib_followed_child(const struct gib_process *process);
 /* When the debugger stands in another process of the same fork, patches are there from now on. */
 void gib_follow_fork(struct gib_engine *engine);
 /* Process `pid` is not the debugger's any more (0: whichever it was). True: patches are not there,
