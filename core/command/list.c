@@ -71,7 +71,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     } else if ((patch->placed || calls) && running)
         gib_print(engine, "        called %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
     else if (patch->type == GIB_PATCH_STOP && (patch->placed || calls))
-        gib_print(engine, "        stopped %" PRIu64 " time%s\n", calls, calls == 1 ? "" : "s");
+        gib_print(engine, "        stopped %" PRIu64 " time%s\n", patch->stopped,
+                  patch->stopped == 1 ? "" : "s");
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");

@@ -106,6 +106,7 @@ struct gib_patch {
     struct gib_refusals refused; /* functions that cannot be patched */
     size_t delayed;              /* sites that can be when a thread has left them */
     struct gib_error delay;      /* of the first of them */
+    uint64_t stopped;            /* how often the user has seen it stop the process */
     uint64_t earlier_calls, earlier_failures, earlier_unknown,
         earlier_undecided;           /* of the process that ended last */
     struct gib_times *earlier_times; /* likewise; NULL: none. Owned */

@@ -7,6 +7,8 @@
 
 #include "engine/planning.h"
 
+struct gib_out;
+
 /* site.c */
 bool gib_site_in_use(const struct gib_site_state *site);
 /* Where the patch stands at a site; NULL: nowhere. */
@@ -177,6 +179,11 @@ void gib_stops_end(struct gib_engine *engine, struct gib_process *process);
 void gib_stops_end_unused(struct gib_engine *engine);
 /* Whether the watched address is one of ours; gib_engine_stop() then says what comes of it. */
 bool gib_stop_reached(struct gib_engine *engine, uint64_t address);
+/* returned.c: "work returned -1"; `frame` is what the thunk left of it, `rax` and `rdx` are the
+ * registers. */
+void gib_write_result(struct gib_engine *engine, const struct gib_site_state *site,
+                      const struct gib_frame *frame, uint64_t rax, uint64_t rdx,
+                      struct gib_out *out);
 /* GIB_EVENT_STOPPING. */
 void gib_stop_carry(struct gib_engine *engine);
 /* Looks at threads that waited at an entry; the target is stopped. */

@@ -158,7 +158,7 @@ void gib_patch_remember(struct gib_engine *engine, struct gib_patch *patch)
 
 void gib_patch_forget_counts(struct gib_patch *patch)
 {
-    patch->earlier_calls = patch->earlier_failures = 0;
+    patch->stopped = patch->earlier_calls = patch->earlier_failures = 0;
     patch->earlier_unknown = patch->earlier_undecided = 0;
     free(patch->earlier_times);
     patch->earlier_times = NULL;

@@ -125,90 +125,32 @@ static struct gib_layer *layer_of(const struct gib_process *process, uint64_t wo
     return NULL;
 }
 
+/* The next patch that stops, from index *i of the layer's on; NULL: no more do. */
+static struct gib_patch *next_patch(const struct gib_layer *layer, uint64_t word, size_t *i)
+{
+    for (; *i < GIB_MAX_ACTIONS; ++*i) {
+        struct gib_patch *patch = layer->chain[*i].patch;
+        if (patch && patch->enabled && word >> 32 & 1u << *i) {
+            ++*i;
+            return patch;
+        }
+    }
+    return NULL;
+}
+
 /* "Patch 2, Patch 3, " and the commands of both; false: none of them stops any more. */
 static bool name_patches(const struct gib_layer *layer, uint64_t word, FILE *text, FILE *commands)
 {
+    const struct gib_patch *patch;
+    size_t i = 0;
     bool any = false;
-    for (size_t i = 0; i < GIB_MAX_ACTIONS; i++) {
-        const struct gib_patch *patch = layer->chain[i].patch;
-        if (!patch || !patch->enabled || !(word >> 32 & 1u << i))
-            continue;
+    while ((patch = next_patch(layer, word, &i))) {
         fprintf(text, "Patch %d, ", patch->number);
         if (patch->commands)
             fputs(patch->commands, commands);
         any = true;
     }
     return any;
-}
-
-/* Text of the target's, up to its NUL or the limit: a chunk as of a record, malloc'ed. */
-static struct gib_chunk *read_text(struct gib_engine *engine, uint64_t address)
-{
-    size_t limit = engine->settings.string_limit;
-    struct gib_chunk *chunk = calloc(1, sizeof *chunk + limit + 1);
-    struct gib_error ignored;
-    if (!chunk)
-        return NULL;
-    char *text = (char *)(chunk + 1);
-    while (chunk->size < limit) {
-        if (gib_read(engine, address + chunk->size, text + chunk->size, 1, &ignored)) {
-            chunk->flags = GIB_CHUNK_UNREADABLE;
-            return chunk;
-        }
-        if (!text[chunk->size])
-            return chunk;
-        chunk->size++;
-    }
-    chunk->flags = GIB_CHUNK_CUT;
-    return chunk;
-}
-
-/* "work returned -1"; `frame` is what the thunk left of it, `rax` and `rdx` are the registers. */
-static void write_result(struct gib_engine *engine, const struct gib_site_state *site,
-                         const struct gib_frame *frame, uint64_t rax, uint64_t rdx,
-                         struct gib_out *out)
-{
-    const struct gib_type *type = site->prototype ? &site->prototype->result : NULL;
-    uint64_t word[2] = {rax, rdx};
-    char *name = gib_elf_function_name(site->symbol);
-    gib_escape_name(out, name ? name : site->function);
-    free(name);
-    if (type && type->kind == GIB_TYPE_VOID) {
-        gib_out_text(out, " returned");
-        return;
-    }
-    switch (site->convention.result) {
-    case GIB_RESULT_XMM0:
-    case GIB_RESULT_XMM0_XMM1:
-        word[0] = frame->result_xmm;
-        word[1] = frame->result_x87[1];
-        break;
-    case GIB_RESULT_RAX_XMM0:
-        word[1] = frame->result_xmm;
-        break;
-    case GIB_RESULT_XMM0_RAX:
-        word[0] = frame->result_xmm;
-        word[1] = rax;
-        break;
-    case GIB_RESULT_X87:
-        memcpy(word, frame->result_x87, sizeof word);
-        break;
-    default:
-        break;
-    }
-    gib_out_text(out, " returned ");
-    bool text = type && type->kind == GIB_TYPE_STRING && word[0];
-    struct gib_chunk *chunk = text ? read_text(engine, word[0]) : NULL;
-    if (text) {
-        gib_out_hex(out, word[0]);
-        gib_out_byte(out, ' ');
-    }
-    gib_value_write(out, GIB_VALUE_TEXT, type, word, gib_result_words(type, 2), chunk);
-    free(chunk);
-    int32_t code = (int32_t)frame->position;
-    const char *known = strerrorname_np(code);
-    if (code && known)
-        gib_out_printf(out, " %s (%s)", known, strerrordesc_np(code));
 }
 
 /* ---- where it is shown ---- */
@@ -259,6 +201,14 @@ static bool is_users(struct gib_engine *engine, uint64_t first, uint64_t last)
         found |= breakpoint[i].address >= first && breakpoint[i].address <= last;
     free(breakpoint);
     return found;
+}
+
+/* The user sees it now. */
+static void count_stop(const struct gib_layer *layer, uint64_t word)
+{
+    struct gib_patch *patch;
+    for (size_t i = 0; (patch = next_patch(layer, word, &i));)
+        patch->stopped++;
 }
 
 static void show(struct gib_engine *engine, char *text, char *commands)
@@ -384,6 +334,7 @@ static void stop_call(struct gib_engine *engine, const struct at_pad *p)
         gib_target_step_to(engine, p->thunk, site->trampoline, p->sp, true);
     else if (engine->ops.set_register(engine->context, "rip", site->entry) == 0)
         wait_at_entry(engine, p->layer, site->entry, p->sp);
+    count_stop(p->layer, p->word);
     show(engine, p->text, p->commands);
 }
 
@@ -394,6 +345,7 @@ static void stop_return(struct gib_engine *engine, const struct at_pad *p)
         return;
     }
     gib_target_step_to(engine, return_pad(engine->process) + PAD_NOP, p->caller, p->sp + 8, false);
+    count_stop(p->layer, p->word);
     show(engine, p->text, p->commands);
 }
 
@@ -422,7 +374,7 @@ static void look_at_pad(struct gib_engine *engine, bool returns)
     bool any = text && commands && name_patches(layer, frame.stop, text, commands);
     if (any && returns) {
         struct gib_out result = {0};
-        write_result(engine, site, &frame, reg(engine, "rax"), reg(engine, "rdx"), &result);
+        gib_write_result(engine, site, &frame, reg(engine, "rax"), reg(engine, "rdx"), &result);
         gib_out_byte(&result, '\n');
         fwrite(result.bytes, 1, result.used, text);
         gib_out_free(&result);
@@ -441,23 +393,22 @@ static void look_at_pad(struct gib_engine *engine, bool returns)
     }
 }
 
-/* Patches may have gone since the thread set out. */
-static bool is_wanted(const struct gib_process *process, const struct gib_stop *stop)
+/* Patches may have gone since the thread set out; NULL: all have. */
+static const struct gib_layer *wanted(const struct gib_process *process,
+                                      const struct gib_stop *stop)
 {
     struct gib_site_state *site;
     const struct gib_layer *layer = layer_of(process, stop->word, stop->rank, &site);
-    for (size_t i = 0; layer && i < GIB_MAX_ACTIONS; i++) {
-        const struct gib_patch *patch = layer->chain[i].patch;
-        if (patch && patch->enabled && stop->word >> 32 & 1u << i)
-            return true;
-    }
-    return false;
+    size_t i = 0;
+    return layer && next_patch(layer, stop->word, &i) ? layer : NULL;
 }
 
 static void arrive(struct gib_engine *engine, struct gib_stop **link)
 {
     struct gib_stop *stop = *link;
-    if (is_wanted(engine->process, stop)) {
+    const struct gib_layer *layer = wanted(engine->process, stop);
+    if (layer) {
+        count_stop(layer, stop->word);
         show(engine, stop->text, stop->commands);
         stop->text = stop->commands = NULL;
     }
@@ -490,7 +441,7 @@ void gib_stop_carry(struct gib_engine *engine)
     if (!*link || !engine->process)
         return;
     const struct gib_stop *stop = *link;
-    if (is_wanted(engine->process, stop)) {
+    if (wanted(engine->process, stop)) {
         if (stop->entry)
             engine->ops.set_pc(engine->context, tid, stop->place);
         else

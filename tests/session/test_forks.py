@@ -11,7 +11,7 @@ FOLLOW = ("set follow-fork-mode child", "settings set target.process.follow-fork
 
 def waits(debugger):
     """An action: until the program, which may have been let go, has said its last word."""
-    code = "import os, time; [time.sleep(0.05) for i in range(400) if not os.path.getsize(%r)]" % os.path.join(debugger.directory, "out-1")
+    code = "import os, time; _ = [time.sleep(0.05) for i in range(400) if not os.path.getsize(%r)]" % os.path.join(debugger.directory, "out-1")
     return "python " + code, "script " + code
 
 
@@ -84,3 +84,10 @@ def test_let_go_by_a_script_and_run_again(debugger, target):
     let_go = ("python gdb.execute('detach inferiors 1')", "script lldb.process.Detach()")
     result = debugger.session(target("calls"), ["gibbon stop work", "run", let_go, "run", "continue"], args=["2"])
     assert [stops(result[step]) for step in (1, 3, 4)] == [[1]] * 3, result.text
+
+
+def test_only_stops_that_were_seen_are_counted(debugger, target, told):
+    """The parent's calls would stop, were it debugged."""
+    open(told, "w").close()
+    result = debugger.session(target("family"), [FOLLOW, "gibbon stop stride", "run", "continue", "gibbon list"], args=[told])
+    assert stops(result[2] + result[3]) == [1, 1] and re.search(r"^ +stopped 2 times$", result[4], re.M), result.text
