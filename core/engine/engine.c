@@ -228,7 +228,10 @@ static void delete_spent(struct gib_engine *engine)
 /* A misspelt function or module only shows when the process has ended and no module had it. */
 static void report_unplaced(struct gib_engine *engine)
 {
-    for (size_t i = 0; engine->process && i < engine->patch_count; i++) {
+    if (!engine->process || engine->process->reported)
+        return;
+    engine->process->reported = true;
+    for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];
         if (patch->placed && patch->from && !gib_module_known(engine, patch->from, true)) {
             char *like = gib_module_nearest(engine, patch->from);
@@ -321,6 +324,8 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
     engine->interruptible = true;
     int failed = gib_command_execute(engine, text, interactive, error);
     engine->interruptible = false;
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_watch_exit(engine);
     if (failed)
         gib_error_clean(error);
     gib_describe_code(engine);
@@ -410,6 +415,8 @@ void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t 
         show_log(engine);
         if (!gib_stop_reached(engine, value) && !gib_watch_reached(engine, value))
             gib_resolve_pending(engine);
+        if (engine->process && engine->process->ends)
+            report_unplaced(engine);
         gib_describe_code(engine);
         gib_check_breakpoints(engine);
         break;

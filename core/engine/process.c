@@ -88,19 +88,25 @@ static bool launched(int32_t pid)
     return parent == gib_tracer_of(pid);
 }
 
-/* A debugger that does not say when the process ends is stopped, unseen, just before: what was
- * logged is then shown while the command that runs the program is still under way. */
-static void watch_exit(struct gib_engine *engine, struct gib_process *process,
-                       const struct gib_module *module)
+void gib_watch_exit(struct gib_engine *engine)
 {
-    struct one_symbol symbol = {0};
+    struct gib_process *process = engine->process;
     /* Not in a process that was attached to: it must live on if its debugger is killed, and a trap
      * there would be left behind. */
-    if (engine->ops.tells_exit || process->exit_watch || !launched(process->pid) ||
-        !gib_elf_find(module->elf, "_exit", take_symbol, &symbol))
+    if (engine->ops.tells_exit || !engine->patch_count || !process || process->exit_watch ||
+        !launched(process->pid))
         return;
-    process->exit_watch = module->bias + symbol.value;
-    engine->ops.watch(engine->context, NULL, process->exit_watch, true);
+    gib_modules_lock(process->modules);
+    for (size_t i = 0; i < gib_modules_count(process->modules) && !process->exit_watch; i++) {
+        const struct gib_module *module = gib_modules_get(process->modules, i);
+        struct one_symbol symbol = {0};
+        if (!module->gone && module->elf && !module->interpreter &&
+            gib_elf_find(module->elf, "_exit", take_symbol, &symbol))
+            process->exit_watch = module->bias + symbol.value;
+    }
+    gib_modules_unlock(process->modules);
+    if (process->exit_watch)
+        engine->ops.watch(engine->context, NULL, process->exit_watch, true);
 }
 
 void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process)
@@ -207,8 +213,6 @@ void gib_update_agent(struct gib_engine *engine, struct gib_process *process)
         if (module->gone || !module->elf)
             continue;
         learn_from(process, module);
-        if (!module->interpreter)
-            watch_exit(engine, process, module);
         if (backtraces)
             add_unwind_rows(process, module->start, module->end, module->elf);
     }
@@ -401,6 +405,7 @@ void gib_resolve_pending(struct gib_engine *engine)
     size_t from = process->modules_seen, count = gib_modules_count(process->modules);
     if (process->installed && from != count)
         gib_update_agent(engine, process);
+    gib_watch_exit(engine);
     /* Those that could not be guarded a moment ago, too. */
     if (process->installed && process->modules_guarded && process->modules_guarded != count) {
         gib_begin_change(engine);
@@ -574,6 +579,7 @@ bool gib_watch_reached(struct gib_engine *engine, uint64_t address)
         /* Once only: a debugger steps over a trap that stays, and with a signal every tenth of a
          * millisecond it never gets over it. */
         engine->ops.watch(engine->context, NULL, address, false);
+        process->ends = true;
         gib_delay_exit(engine, process);
         return true;
     }

@@ -163,6 +163,8 @@ struct gib_process {
     struct gib_modules *modules;
     bool installed;     /* the agent is in the target */
     int32_t other;      /* the process of the same fork where the patches were before; 0: none */
+    bool ends;          /* a thread is at `exit_watch` */
+    bool reported;      /* which patches found nothing in it */
     bool unseen;        /* its code was not looked at since patches moved there */
     bool released;      /* given back after the debugger let it go */
     bool shadow_stacks; /* the kernel keeps a second stack of return addresses, or soon will */

@@ -270,6 +270,10 @@ gib_process_here(struct gib_engine *engine); /* the current one, made when neede
 int gib_process_ready(struct gib_engine *engine, struct gib_process **process,
                       struct gib_error *error); /* stopped and changeable */
 void gib_process_end(struct gib_engine *engine);
+/* A debugger that does not say when the process ends is stopped, unseen, just before: what was
+ * logged, and what found no function, is then shown while the command that runs the program is
+ * still under way. */
+void gib_watch_exit(struct gib_engine *engine);
 /* Where a trap at its end would be left behind. */
 void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process);
 
