@@ -233,4 +233,4 @@ def test_what_found_nothing_is_told_at_the_end(debugger, target, when):
     """While the command that ran the program is under way."""
     first = ["gibbon stop wrok -pending"]
     result = debugger.session(target("calls"), first + ["run"] if when == "before" else ["break main", "run"] + first + ["continue"])
-    assert "gibbon: patch 1 found no function wrok in any module of the program. Did you mean work?\n" in result[2 if when == "before" else 4], result.text
+    assert "gibbon: patch 1 found no function wrok in any module of the program. Did you mean work?\n" in result[1 if when == "before" else 3], result.text
