@@ -296,10 +296,7 @@ class FrontEnd(api.FrontEnd):
             return
         self.stale_locations = False  # whenever symbols come or go, GDB finds all locations anew
         paths, self.unsettled = self.unsettled, ()
-        try:
-            frame = gdb.selected_frame()
-        except gdb.error:
-            frame = None
+        frame = gibbon_gdb.frames()[1]
         if self.has_base():
             base = self.symbol_base.filename
             self.execute_quietly("remove-symbol-file " + base)
@@ -366,11 +363,14 @@ class FrontEnd(api.FrontEnd):
             return 0
 
     def command(self, text, interactive=False):
+        newest, frame = gibbon_gdb.frames()
         self.settle_symbols()
         try:
             self.engine.command(text, interactive)
         finally:
             self.settle_symbols()
+            if frame is not None and frame.is_valid() and newest == gdb.newest_frame():
+                frame.select()  # threads and memory were looked at, after which GDB has selected the newest
 
     def later(self, function):
         if self.in_event:

@@ -562,7 +562,8 @@ class Command:
         return _front_end.engine.help(self.name).partition("\n")[2]  # LLDB puts the short help before it
 
     def __call__(self, debugger, arguments, context, result):
-        outer = _front_end.result
+        outer, thread = _front_end.result, context.GetThread()
+        frames = gibbon_lldb.frames(thread)
         _front_end.debugger, _front_end.result = debugger, result
         try:
             _front_end.command("%s %s" % (self.name, arguments), os.isatty(0) and debugger.GetCommandInterpreter().IsInteractive())
@@ -571,6 +572,8 @@ class Command:
             result.SetError(str(error))
         finally:
             _front_end.result = outer
+            if frames and frames == gibbon_lldb.frames(thread, frames[0]):
+                thread.SetSelectedFrame(frames[0])  # code was written, after which LLDB has selected the newest
 
 
 def __lldb_init_module(debugger, internal):

@@ -161,6 +161,14 @@ class Unwinder(gdb.unwinder.Unwinder):
         return info
 
 
+def frames():
+    """The newest one, and the one that the user has selected; or neither."""
+    try:
+        return gdb.newest_frame(), gdb.selected_frame()
+    except gdb.error:
+        return None, None
+
+
 class Calls(gdb.Function):
     """$_gibbon_calls(N): how often the function of patch N was called."""
 

@@ -21,6 +21,14 @@ def hold(thread):
     return ctypes.CDLL(None).tgkill(process.GetProcessID(), int(thread.GetThreadID()), signal.SIGTRAP) == 0
 
 
+def frames(thread, selected=None):
+    """The number of the frame that is selected (or of one that was), where it is, where the newest is; nothing when it is the newest."""
+    if not (thread.IsValid() and thread.GetProcess().is_stopped):
+        return None
+    number = thread.GetSelectedFrame().GetFrameID() if selected is None else selected
+    return number and (number, thread.GetFrameAtIndex(number).GetPC(), thread.GetFrameAtIndex(number).GetCFA(), thread.GetFrameAtIndex(0).GetPC())
+
+
 class Borrowed:
     """A thread that calls a function without LLDB's knowing, by packets to lldb-server. An expression would do, but around each LLDB takes its
     handler of the program's input away and puts it back, and in a breakpoint's callback that can go wrong: on a terminal of unknown size the prompt

@@ -365,3 +365,12 @@ def test_machine_interface(gdb, target):
     for i in range(2):
         assert 'reason="breakpoint-hit"' in records[i] and 'func="work"' in records[i] and '{name="i",value="%d"}' % i in records[i], text
     assert 'reason="exited-normally"' in records[2], text
+
+
+def test_the_selected_frame_stays(debugger, target):
+    """Whatever a command looks at."""
+    chosen = ("frame 1", "frame select 1")
+    show = ("frame", "frame info")
+    result = debugger.session(target("calls"), ["gibbon stop work", "run", chosen, "gibbon list", show, "gibbon wrap between", show, "gibbon explain work", "gibbon disable 1", show])
+    for step in (4, 6, 9):
+        assert re.search(r"#1.*\bmain\b", result[step]), result.text
