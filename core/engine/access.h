@@ -179,6 +179,11 @@ int gib_arena_write(struct gib_engine *engine, struct gib_process *process, uint
  * target runs, when some debuggers cannot write. */
 int gib_arena_write_word(struct gib_engine *engine, struct gib_process *process, uint64_t address,
                          const void *word, size_t size, struct gib_error *error);
+/* Where code that is there already leads from now on, up to eight bytes. A forked child sees what
+ * is written to the file, and may not have what this leads to (a package, another arena): it goes
+ * on by the old way. */
+int gib_arena_lead(struct gib_engine *engine, struct gib_process *process, uint64_t address,
+                   const void *bytes, size_t size, struct gib_error *error);
 /* Where a stub of up to GIB_STUB_SIZE bytes makes a detour at this address immune to breakpoints;
  * 0: the place is taken. */
 uint64_t gib_stub_place(struct gib_engine *engine, struct gib_process *process, uint64_t detour);

@@ -464,10 +464,10 @@ int gib_site_connect(struct gib_engine *engine, struct gib_process *process,
         uint64_t below = i ? site->layer[i - 1]->thunk : site->trampoline;
         if (site->layer[i]->link)
             failed =
-                gib_arena_write(engine, process, site->layer[i]->link, &below, sizeof below, error);
+                gib_arena_lead(engine, process, site->layer[i]->link, &below, sizeof below, error);
     }
     if (failed || !site->stub)
         return failed;
     failed = gib_detour_make(site->stub, gib_site_way_in(site), code, error);
-    return failed ? failed : gib_arena_write(engine, process, site->stub, code, sizeof code, error);
+    return failed ? failed : gib_arena_lead(engine, process, site->stub, code, sizeof code, error);
 }

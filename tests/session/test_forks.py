@@ -91,3 +91,17 @@ def test_only_stops_that_were_seen_are_counted(debugger, target, told):
     open(told, "w").close()
     result = debugger.session(target("family"), [FOLLOW, "gibbon stop stride", "run", "continue", "gibbon list"], args=[told])
     assert stops(result[2] + result[3]) == [1, 1] and re.search(r"^ +stopped 2 times$", result[4], re.M), result.text
+
+
+def test_a_child_goes_on_by_the_old_way(debugger, target, told, tmp_path):
+    """A package comes onto its function after the fork: it is not in the child."""
+    package = tmp_path / "later.c"
+    package.write_text("""#include <gibbon/package.h>
+        long stride(int who, long i);
+        static long mine(int who, long i);
+        GIBBON_WRAP("family", stride, mine);
+        static long mine(int who, long i) { return GIBBON_ORIGINAL(stride)(who, i); }
+        """)
+    goes = ("shell touch " + told, "platform shell touch " + told)
+    result = debugger.session(target("family"), ["gibbon wrap stride -quiet", "gibbon stop libc.so.6?!usleep", "run", "gibbon load %s" % package, "gibbon delete 2", goes, "continue", "gibbon list"], args=[told])
+    assert re.search(r"^3 .* mine of later\n +called 1 time", result[7], re.M) and result.out == "child 5, 0 wrong\n", result.text
