@@ -190,13 +190,24 @@ static bool symbol_address(struct gib_checker *c, const char *symbol, uint64_t *
         for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &file); i++) {
             const struct gib_elf_info *info = file.elf ? gib_elf_info(file.elf) : NULL;
             if (!info || (info->has_interpreter || !info->is_dynamic_object) != program ||
-                !gib_elf_definition(file.elf, symbol, NULL, &definition) ||
-                definition.thread_local_variable || definition.ifunc)
+                !gib_elf_definition(file.elf, symbol, NULL, &definition) || !definition.object)
                 continue;
             *address = definition.value + (definition.absolute ? 0 : file.bias);
             return true;
         }
     return false;
+}
+
+/* The definition of what a unit only declares. Link-time optimisation has definitions of static
+ * variables, too, in a unit of its own; they share the type's entry. */
+static bool is_elsewhere(struct gib_checker *c, const char *name, const struct found *declared,
+                         struct found *definition)
+{
+    return anywhere(c, name, GIB_DEBUG_VARIABLE, definition) &&
+           definition->name.storage == GIB_DEBUG_STATIC &&
+           (declared->name.external ||
+            (!definition->name.external && definition->file.elf == declared->file.elf &&
+             definition->name.type.entry == declared->name.type.entry));
 }
 
 static struct gib_operand variable(struct gib_checker *c, const struct gib_syntax *syntax,
@@ -213,19 +224,20 @@ static struct gib_operand variable(struct gib_checker *c, const struct gib_synta
                               "\"%.*s\" is another variable in each thread, which conditions "
                               "cannot find.",
                               GIB_SHOWN(c, syntax));
-    if (name->external || name->storage == GIB_DEBUG_UNLOCATED) {
-        bool bound = symbol_address(c, symbol, &address);
-        struct found other;
-        if (!bound && name->storage == GIB_DEBUG_UNLOCATED) {
-            if (!anywhere(c, syntax->name, GIB_DEBUG_VARIABLE, &other) ||
-                other.name.storage != GIB_DEBUG_STATIC)
-                return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                                      "debug information does not say where \"%.*s\" is: it was "
-                                      "optimised away, or its module is not loaded.",
-                                      GIB_SHOWN(c, syntax));
-            address = other.name.vaddr + other.file.bias;
-        }
+    bool is_placed = name->storage != GIB_DEBUG_UNLOCATED;
+    if (name->external && symbol_address(c, symbol, &address))
+        is_placed = true;
+    struct found other;
+    /* A static one is its unit's own: what has its name elsewhere is another. */
+    if (!is_placed && is_elsewhere(c, syntax->name, found, &other)) {
+        address = other.name.vaddr + other.file.bias;
+        is_placed = true;
     }
+    if (!is_placed)
+        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
+                              "debug information does not say where \"%.*s\" is: it was "
+                              "optimised away, or its module is not loaded.",
+                              GIB_SHOWN(c, syntax));
     const struct gib_node *node = gib_node_number(c, &gib_ctype_unsigned_long, address);
     return node && type ? gib_check_at(c, syntax, node, type) : (struct gib_operand){.type = NULL};
 }

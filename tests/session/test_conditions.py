@@ -199,6 +199,17 @@ def test_addresses_and_casts_of_arguments(debugger, target, cc, opt):
     assert counts[0] == "1" and int(counts[1]) > 5 and counts[1] == counts[2], result[4]
 
 
+@every_build
+def test_a_variable_that_the_compiler_kept_none_of(debugger, target, cc, opt):
+    """Nothing else of its name is taken for it, as libc's function glob()."""
+    result = debugger.session(target("variables", cc=cc, opt=opt), ["break main", "run", "gibbon wrap step -count if kept > 20",
+                                                                   ("!" if opt == "-O2" else "") + "gibbon wrap step -count if glob == 5", "gibbon list", "continue", "gibbon list"])
+    counts = re.findall(r"called (\d+) times?", result[6])
+    assert counts == (["3"] if opt == "-O2" else ["3", "10"]), result.text
+    if opt == "-O2":
+        assert 'column 1: debug information does not say where "glob" is' in result[3], result[3]
+
+
 def test_a_function_that_is_not_there_yet_is_waited_for(debugger, target):
     result = debugger.session(target("conditions"), ["break main", "run", "gibbon wrap add if $caller == nosuch", "gibbon list", "continue"])
     assert 'has a function "nosuch"' in result[2] and "1 waiting" in result[2], result[2]
