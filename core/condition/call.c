@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "condition/typed.h"
-#include "symbols/distance.h"
 
 bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *file)
 {
@@ -15,8 +14,7 @@ const char *gib_check_function(const struct gib_checker *c)
     const char *name = c->scope->name                 ? c->scope->name
                        : prototype && prototype->name ? prototype->name
                                                       : "the function";
-    char *shown = gib_pool_take(c->pool, GIB_SHORT_NAME);
-    return shown ? gib_name_shorten(name, shown) : "the function";
+    return gib_check_short(c, name);
 }
 
 /* The type that debug information has, if it is what the prototype says. */
@@ -68,9 +66,9 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
         return gib_check_at(c, syntax, first, gib_ctype_target(c, type));
     if (type->size > (second ? 16u : 8u) || (type->kind != GIB_CTYPE_RECORD && !type->size))
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" is of type %.60s, which is not in the words that are kept "
+                              "\"%s\" is of type %s, which is not in the words that are kept "
                               "of a call.",
-                              GIB_SHOWN(c, syntax), type->name);
+                              gib_check_shown(c, syntax), gib_check_short(c, type->name));
     out.type = type;
     out.place = GIB_PLACE_WORDS;
     out.word[0] = first;
@@ -87,9 +85,9 @@ static struct gib_operand parameter(struct gib_checker *c, const struct gib_synt
     uint8_t count = index < convention->parameters ? convention->parameter[index].count : 0;
     if (!count || index >= GIB_MAX_PARAMETERS || count > 2)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" of %.60s is not in a place that Gibbon can read: it is a "
+                              "\"%s\" of %s is not in a place that Gibbon can read: it is a "
                               "large value in memory, or passed in another way than usual.",
-                              GIB_SHOWN(c, syntax), gib_check_function(c));
+                              gib_check_shown(c, syntax), gib_check_function(c));
     const uint8_t *source = convention->source + convention->parameter[index].first;
     const struct gib_node *second = count == 2 ? word(c, source[1]) : NULL;
     if (count == 2 && !second)
@@ -132,18 +130,18 @@ static struct gib_operand numbered(struct gib_checker *c, const struct gib_synta
         return parameter(c, syntax, index);
     size_t extra = known ? index - prototype->parameter_count : index;
     if (known && prototype->variadic == GIB_VARIADIC_NO)
-        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                              "%.60s has %zu argument%s, so there is no \"%.*s\".",
-                              gib_check_function(c), prototype->parameter_count,
-                              prototype->parameter_count == 1 ? "" : "s", GIB_SHOWN(c, syntax));
+        return gib_check_fail(
+            c, GIB_E_NOT_FOUND, syntax, "%s has %zu argument%s, so there is no \"%s\".",
+            gib_check_function(c), prototype->parameter_count,
+            prototype->parameter_count == 1 ? "" : "s", gib_check_shown(c, syntax));
     /* Words behind the named ones, or of a function of which nothing is known: as if none was a
      * floating number. */
     size_t first = known ? convention->named_gpr : 0;
     if (index > 100 || extra >= 6 - (first < 6 ? first : 6))
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "where \"%.*s\" of %.60s is cannot be known without its prototype; "
+                              "where \"%s\" of %s is cannot be known without its prototype; "
                               "-prototype tells it.",
-                              GIB_SHOWN(c, syntax), gib_check_function(c));
+                              gib_check_shown(c, syntax), gib_check_function(c));
     return value(
         c, syntax, &gib_ctype_long,
         gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), &gib_ctype_long));
@@ -162,13 +160,13 @@ static struct gib_operand result(struct gib_checker *c, const struct gib_syntax 
     const struct gib_type *type = &prototype->result;
     if (type->kind == GIB_TYPE_VOID)
         return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "%.60s returns nothing, so there is no "
+                              "%s returns nothing, so there is no "
                               "$ret.",
                               gib_check_function(c));
     if (type->eightbyte[0] == GIB_CLASS_X87 || type->kind == GIB_TYPE_VECTOR)
-        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "%.60s returns a %.60s, which conditions do not compute with.",
-                              gib_check_function(c), type->name ? type->name : "vector");
+        return gib_check_fail(
+            c, GIB_E_UNSUPPORTED, syntax, "%s returns a %s, which conditions do not compute with.",
+            gib_check_function(c), gib_check_short(c, type->name ? type->name : "vector"));
     bool found = gib_check_own_file(c, &file) &&
                  gib_elf_result_type(file.elf, c->scope->entry - file.bias, &debug);
     const struct gib_node *words[2] = {NULL, NULL};
@@ -185,7 +183,7 @@ static struct gib_operand result(struct gib_checker *c, const struct gib_syntax 
     if (!words[0]) {
         if (type->known_layout)
             return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                                  "$ret of %.60s is not in a place that Gibbon can read.",
+                                  "$ret of %s is not in a place that Gibbon can read.",
                                   gib_check_function(c));
         words[0] = field(c, word_type, CALL(rax));
     }

@@ -221,9 +221,9 @@ static struct gib_operand variable(struct gib_checker *c, const struct gib_synta
         return number(c, syntax, type, (uint64_t)name->value);
     if (name->storage == GIB_DEBUG_THREAD)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" is another variable in each thread, which conditions "
+                              "\"%s\" is another variable in each thread, which conditions "
                               "cannot find.",
-                              GIB_SHOWN(c, syntax));
+                              gib_check_shown(c, syntax));
     bool is_placed = name->storage != GIB_DEBUG_UNLOCATED;
     if (name->external && symbol_address(c, symbol, &address))
         is_placed = true;
@@ -235,9 +235,9 @@ static struct gib_operand variable(struct gib_checker *c, const struct gib_synta
     }
     if (!is_placed)
         return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                              "debug information does not say where \"%.*s\" is: it was "
+                              "debug information does not say where \"%s\" is: it was "
                               "optimised away, or its module is not loaded.",
-                              GIB_SHOWN(c, syntax));
+                              gib_check_shown(c, syntax));
     const struct gib_node *node = gib_node_number(c, &gib_ctype_unsigned_long, address);
     return node && type ? gib_check_at(c, syntax, node, type) : (struct gib_operand){.type = NULL};
 }
@@ -309,11 +309,11 @@ static struct gib_operand not_found(struct gib_checker *c, const struct gib_synt
     char arguments[100];
     visit_names(c, guess, &g);
     list_arguments(c, arguments, sizeof arguments);
-    return gib_check_fail(
-        c, GIB_E_NOT_FOUND, syntax,
-        "\"%.*s\" is no argument of %.60s%s, no variable and no enumerator.%s%s%s",
-        GIB_SHOWN(c, syntax), gib_check_function(c), g.best ? "" : arguments,
-        g.best ? " Did you mean " : "", g.best ? g.best : "", g.best ? "?" : "");
+    return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
+                          "\"%s\" is no argument of %s%s, no variable and no enumerator.%s%s%s",
+                          gib_check_shown(c, syntax), gib_check_function(c),
+                          g.best ? "" : arguments, g.best ? " Did you mean " : "",
+                          g.best ? g.best : "", g.best ? "?" : "");
 }
 
 static struct gib_operand keyword(struct gib_checker *c, const struct gib_syntax *syntax)

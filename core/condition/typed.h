@@ -148,9 +148,9 @@ const struct gib_node *gib_check_value(struct gib_checker *c, struct gib_operand
 __attribute__((format(printf, 4, 5))) struct gib_operand
 gib_check_fail(struct gib_checker *c, int code, const struct gib_syntax *syntax, const char *format,
                ...);
-/* Its text, cut to a size that fits in a sentence. */
-#define GIB_SHOWN(c, s)                                                                            \
-    (int)((s)->end - (s)->at > 60 ? 60 : (s)->end - (s)->at), (c)->text + (s)->at
+/* A name, and an expression's text, for a sentence: what is too long has "..." in its middle. */
+const char *gib_check_short(const struct gib_checker *c, const char *name);
+const char *gib_check_shown(const struct gib_checker *c, const struct gib_syntax *syntax);
 
 /* operators.c */
 struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_syntax *syntax);
