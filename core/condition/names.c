@@ -254,7 +254,7 @@ static void guess(void *context, const char *name)
 {
     struct guess *g = context;
     unsigned distance = name ? gib_name_distance(g->name, name, g->distance) : g->distance;
-    if (distance >= g->distance || strlen(name) >= sizeof g->copy)
+    if (!distance || distance >= g->distance || strlen(name) >= sizeof g->copy)
         return;
     g->distance = distance;
     strcpy(g->copy, name);
@@ -360,17 +360,23 @@ static bool in_own_class(struct gib_checker *c, const struct gib_syntax *syntax,
            gib_debug_name_in(&class->debug, syntax->name, what, &found->name);
 }
 
+/* "ns::Class::name" of what was found in a class. */
+static char *member_name(struct gib_checker *c, const char *name, const struct found *member)
+{
+    const struct gib_ctype *owner = gib_ctype_debug(c, &member->name.owner[0]);
+    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
+    char *full = size ? gib_pool_take(c->pool, size) : NULL;
+    if (full)
+        snprintf(full, size, "%s::%s", owner->name, name);
+    return full;
+}
+
 /* With type units, a class does not lead to the definitions of its static members. */
 static bool defined_elsewhere(struct gib_checker *c, const char *name, unsigned what,
                               const struct found *own, struct found *found)
 {
-    const struct gib_ctype *owner = gib_ctype_debug(c, &own->name.owner[0]);
-    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
-    char *full = size ? gib_pool_take(c->pool, size) : NULL;
-    if (!full)
-        return false;
-    snprintf(full, size, "%s::%s", owner->name, name);
-    return near_function(c, full, what, found);
+    char *full = member_name(c, name, own);
+    return full && near_function(c, full, what, found);
 }
 
 static struct gib_operand constant_or_variable(struct gib_checker *c,
@@ -381,6 +387,25 @@ static struct gib_operand constant_or_variable(struct gib_checker *c,
         return number(c, syntax, gib_ctype_debug(c, &found->name.type),
                       (uint64_t)found->name.value);
     return variable(c, syntax, found);
+}
+
+struct gib_operand gib_check_static_member(struct gib_checker *c, const struct gib_syntax *syntax,
+                                           const struct gib_ctype *class)
+{
+    enum { VALUES = GIB_DEBUG_CONSTANT | GIB_DEBUG_VARIABLE };
+    struct found member = {.name.storage = GIB_DEBUG_UNLOCATED};
+    if (!gib_debug_name_in(&class->debug, syntax->name, VALUES, &member.name))
+        return (struct gib_operand){.type = NULL};
+    if (member.name.owner[1].entry)
+        return gib_check_ambiguous(c, syntax, syntax->name, member.name.owner);
+    /* By its whole name: the class may be of another module than the function. */
+    struct gib_syntax *whole = gib_pool_take(c->pool, sizeof *whole);
+    char *name = whole ? member_name(c, syntax->name, &member) : NULL;
+    if (!name || (!near_function(c, name, VALUES, &member) && !anywhere(c, name, VALUES, &member)))
+        return (struct gib_operand){.type = NULL};
+    *whole = *syntax;
+    whole->name = name;
+    return constant_or_variable(c, whole, &member);
 }
 
 /* A function as a value: its address, if there is one of that name. */

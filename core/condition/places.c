@@ -126,6 +126,8 @@ struct gib_operand gib_check_member(struct gib_checker *c, const struct gib_synt
     record.syntax = syntax;
     struct gib_operand member = gib_check_find_member(c, &record, syntax->name);
     if (!member.type && !c->error->code)
+        member = gib_check_static_member(c, syntax, type);
+    if (!member.type && !c->error->code)
         return gib_check_fail(c, GIB_E_NOT_FOUND, syntax, "%s has no member \"%s\".",
                               gib_check_short(c, type->name), gib_check_short(c, syntax->name));
     return member;

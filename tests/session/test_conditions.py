@@ -33,6 +33,8 @@ MEMBERS = {
     "zoo::Bird::feed": ["span > 1", "span == 0.5 && grams > 50", "id == 5", "this->id == 6", "text[0] == 'b'", "length == 4 && by.length == 3", "name.text[2] == 'l'", "kind == zoo::Kind::Owl",
                         "(double)grams * span > 100", "((zoo::Animal *)this)->id == 5", "zoo::Animal::count % 2"],
     "zoo::Animal::older": ["than && than->id > id", "than->kind == zoo::Kind::Owl", "years > 1.5", "than == this", "than->name.length * years > 3", "!than", "than->alive && alive"],
+    "place": ["kind == Kind::Owl", "kind != zoo::Kind::Dog", "visitors > 8", "p::visitors > 8", "Spot::used > 20", "spot.used > 20", "other->used % 3 == 0", "p::Spot::used % 4 == 0",
+              "((Spot *)other)->row > 5", "((p::Spot *)&spot)->row % 2", "other && sizeof(Spot) == 4"],
     "zoo::twice<int>": ["value > 10", "value % 2"], "zoo::twice<short>": ["value < -10"],
 }
 PROGRAMS = {"conditions": EXPRESSIONS, "conditions.cc": MEMBERS}
