@@ -52,6 +52,8 @@ static const struct gib_node *field(struct gib_checker *c, const struct gib_ctyp
     return gib_node_add(c, type, (struct gib_node){.operation = GIB_OP_FIELD, .number = offset});
 }
 
+#define CALL(member) offsetof(struct gib_condition_call, member)
+
 /* A value of `type` whose words these are; its address, when it is passed by one. */
 static struct gib_operand place_of(struct gib_checker *c, const struct gib_syntax *syntax,
                                    const struct gib_ctype *type, bool by_address,
@@ -77,16 +79,28 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
     return out;
 }
 
+/* The address of a stack argument. */
+static const struct gib_node *stack_argument(struct gib_checker *c, uint64_t eightbyte)
+{
+    const struct gib_ctype *type = &gib_ctype_unsigned_long;
+    return gib_node_make(c, GIB_OP_ADD, type, field(c, type, CALL(stack)),
+                         gib_node_number(c, type, 8 * eightbyte));
+}
+
 static struct gib_operand parameter(struct gib_checker *c, const struct gib_syntax *syntax,
                                     size_t index)
 {
     const struct gib_convention *convention = c->scope->convention;
     const struct gib_type *type = &c->scope->prototype->parameters[index].type;
     uint8_t count = index < convention->parameters ? convention->parameter[index].count : 0;
+    uint16_t stack = index < convention->parameters ? convention->parameter[index].stack : 0;
+    if (stack && !type->indirect && index < GIB_MAX_PARAMETERS &&
+        (type->kind == GIB_TYPE_RECORD || !count || count > 2))
+        return gib_check_at(c, syntax, stack_argument(c, stack - 1u), parameter_type(c, index));
     if (!count || index >= GIB_MAX_PARAMETERS || count > 2)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%s\" of %s is not in a place that Gibbon can read: it is a "
-                              "large value in memory, or passed in another way than usual.",
+                              "\"%s\" of %s is not in a place that Gibbon can read: it is "
+                              "passed in another way than usual.",
                               gib_check_shown(c, syntax), gib_check_function(c));
     const uint8_t *source = convention->source + convention->parameter[index].first;
     const struct gib_node *second = count == 2 ? word(c, source[1]) : NULL;
@@ -146,8 +160,6 @@ static struct gib_operand numbered(struct gib_checker *c, const struct gib_synta
         c, syntax, &gib_ctype_long,
         gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), &gib_ctype_long));
 }
-
-#define CALL(member) offsetof(struct gib_condition_call, member)
 
 static struct gib_operand result(struct gib_checker *c, const struct gib_syntax *syntax)
 {

@@ -26,6 +26,8 @@ EXPRESSIONS = {
              "((struct point *)p)->x == 5", "*(int *)p == -4", "(long)p % 16 == 0", "p == 16", "p > 100", "sizeof(*p) > 90 && p", "word && word[5] > 'a' && p && p->x",
              "*(short *)((char *)p + 4) == -1", "p->box.flag + p->box.level == 4", "color == RED ? p == 0 : word == 0"],
     "attempt": ["n % 2", "n > 20"],
+    "weigh": ["crate.weight[1] > 20", "crate.weight[n & 3] == 7", "crate.count == 3", "crate.label[4] == 'c'", "tag.kind < 0", "tag.number % 3000 == 0 && n > 3", "*&crate.weight[2] < -9",
+              "(&crate)->count && tag.kind > 50", "crate.weight[4] == n % 3", "other->weight[0] == crate.weight[0]", "sizeof crate == 56 && crate.weight[0] > other->count", "other == &crate"],
 }
 MEMBERS = {
     "zoo::Animal::feed": ["this->id == 3", "id == 8", "kind == zoo::Kind::Dog", "alive", "!alive && grams > 0", "name.length == 3 && by.length == 30", "name.text[0] == 't'", "by.text[0] == 'b'",

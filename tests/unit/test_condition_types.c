@@ -343,7 +343,9 @@ static const struct row rows[] = {
     {"by_value", "s.c[0] == 'A' && s.c[5] == 'F' && s.s == -2 && s.c == \"ABCDEF\"", NULL},
     {"by_value", "m.x == 0.25 && m.y == -8.f && m.k == 250", NULL},
     {"by_value", "s.c[t.a]", "constant index"},
-    {"by_value", "l.a[0] == 1", "large value in memory"},
+    {"by_value", "l.a[0] == 'a' && l.a[t.b > 1] == 'b' && (&l)->a[2] == l.a[2]", NULL},
+    {"by_value", "&l != 0 && sizeof l > 16 && *(char *)&l == 'a'", NULL},
+    {"by_value", "l", "computes with its members"},
     {"by_value", "&s == 0", "in a register"},
     {"by_value", "$ret.a == 0x33 && $ret.b == -0.5", NULL},
     {"pointers", "s->c == \"name\" || 1", NULL},
@@ -392,6 +394,8 @@ static void check_rows(struct program *program)
             call.gpr[2] = 250 | 0x7700;
             memcpy(&call.xmm[0], &d, 8);
             memcpy(&call.xmm[1], f, 8);
+            for (int k = 0; k < 5; k++)
+                stack[k] = (uint64_t)('a' + k);
         } else if (!strcmp(row->function, "pointers")) {
             call.gpr[0] = (uint64_t)(uintptr_t)words;
             call.gpr[1] = 0;
