@@ -90,16 +90,17 @@ def oracle(tmp_path_factory):
 
 
 def accepted(debugger, program, function, conditions, tmp_path):
-    """For each condition which calls were let through, by their times; and what `list` says."""
+    """For each condition which calls were let through; and what `list` says."""
     log = tmp_path / "log.jsonl"
     result = debugger.session(program, ["gibbon wrap %s -quiet" % function] + ["gibbon wrap %s -quiet if %s" % (function, c) for c in conditions] +
                               ["run", "gibbon list", "gibbon log -save %s -format jsonl" % log])
-    calls = [json.loads(line) for line in log.read_text().splitlines()]
-    times = sorted(call["time"] for call in calls if call["patch"] == 1)
-    chosen = [[False] * len(times) for _ in conditions]
-    for call in calls:
-        if call["patch"] > 1:
-            chosen[call["patch"] - 2][times.index(call["time"])] = True
+    chosen, calls = [[] for _ in conditions], 0
+    for line in log.read_text().splitlines():  # of one call, patch 1 comes first
+        patch = json.loads(line)["patch"]
+        calls += patch == 1
+        if patch > 1:
+            chosen[patch - 2].append(calls - 1)
+    chosen = [[number in some for number in range(calls)] for some in chosen]
     listed = re.split(r"^(?=\d)", result[len(conditions) + 2], flags=re.M)[1:]
     undecided = [int((re.search(r"(\d+) calls? (was|were) left out as the condition", text) or [0, "0"])[1]) for text in listed[1:]]
     return chosen, undecided
@@ -145,6 +146,22 @@ def test_caller_thread_and_number(debugger, target):
                                                      "gibbon wrap add -quiet if $calls % 10 == 0", "gibbon wrap add -quiet if $tid == 1", "gibbon wrap add -quiet if $arg1 == 5",
                                                      "run", "gibbon list"])
     assert re.findall(r"called (\d+) times?", result[6]) == ["12", "24", "4", "0", "2"], result[6]
+
+
+@pytest.mark.parametrize("calls,threads", [(200000, 1), (40000, 4)])
+def test_pointers_of_every_kind_are_followed(debugger, target, calls, threads):
+    """Good and bad ones, and one into a file that shrinks meanwhile: the program goes on, and each call is counted as what it is, or as one that could not be decided."""
+    program, conditions = target("followed", opt="-O2"), ["p->next->x == 3", "p && p->next && p->next->x == 3", '$streq(s, "x")', '$startswith(s, "xy")', '$strstr(s, "yz")', "a[i] > 0 && p->next->x == 3"]
+    result = debugger.session(program, ["gibbon wrap follow -count if " + c for c in conditions] + ["run", "gibbon list"], args=[str(calls), str(threads)])
+    assert "SIG" not in result.text, result.text
+    known = [[int(number) for number in line.split()] for line in result.out.splitlines()]
+    listed = re.split(r"^(?=\d)", result[7], flags=re.M)[1:]
+    assert len(known) == len(listed) == len(conditions), result.text
+    for condition, (true, false, bad, unknown), text in zip(conditions, known, listed):
+        assert true + false + bad + unknown == calls and min(true, false, bad) > calls / 100 and (threads > 1 or not unknown)
+        counted, undecided = int(re.search(r"called (\d+) time", text).group(1)), int(re.search(r"(\d+) calls? (was|were) left out as the condition", text).group(1))
+        assert true <= counted <= true + unknown and bad <= undecided <= bad + unknown, (condition, text, known)
+        assert counted + undecided <= calls - false, (condition, text, known)
 
 
 def test_a_mock_with_a_condition(debugger, target):
