@@ -194,7 +194,8 @@ def test_mistakes_name_the_column(debugger, target, condition, said):
 
 @pytest.mark.parametrize("command,said", [
     ("mock attempt 3 if $ret == 1", "decides before it is called"), ("wrap setjmp if $ret == 1", "its return, which is not seen"), ("wrap add if $ret == 1 -if 'a'", "column"),
-    ("wrap add -if 'a' if b", "two conditions"), ("wrap set if $ret == 1", "column 1")])
+    ("wrap add -if 'a' if b", "two conditions"), ("wrap add -if a == 3", '"==" is no location; a condition stands at the end, behind "if", or in quotes behind -if.'),
+    ("wrap add -if ''", "missing behind -if"), ("wrap add if", 'missing behind "if"'), ("wrap set if $ret == 1", "column 1")])
 def test_refusals(debugger, target, command, said):
     result = debugger.session(target("conditions"), ["break main", "run", "!gibbon " + command, "gibbon list"])
     assert said in result[2], result[2]
