@@ -110,23 +110,6 @@ static struct gib_operand parameter(struct gib_checker *c, const struct gib_synt
                     second);
 }
 
-struct gib_operand gib_check_parameter(struct gib_checker *c, const struct gib_syntax *syntax,
-                                       const char *name)
-{
-    const struct gib_prototype *prototype = c->scope->prototype, *manual = c->scope->manual;
-    const char *plain = name + strspn(name, "_"); /* a prototype's names have no underscores */
-    bool both = manual && prototype && manual->parameter_count == prototype->parameter_count;
-    for (int turn = 0; turn < 3; turn++) {
-        const struct gib_prototype *names = turn < 2 ? prototype : both ? manual : NULL;
-        for (size_t i = 0; names && i < names->parameter_count; i++) {
-            const char *own = names->parameters[i].name;
-            if (own && !strcmp(own, turn ? plain : name))
-                return parameter(c, syntax, i);
-        }
-    }
-    return (struct gib_operand){.type = NULL};
-}
-
 static struct gib_operand value(struct gib_checker *c, const struct gib_syntax *syntax,
                                 const struct gib_ctype *type, const struct gib_node *node)
 {
@@ -134,31 +117,83 @@ static struct gib_operand value(struct gib_checker *c, const struct gib_syntax *
         .type = node ? type : NULL, .syntax = syntax, .place = GIB_PLACE_VALUE, .value = node};
 }
 
-static struct gib_operand numbered(struct gib_checker *c, const struct gib_syntax *syntax)
+/* Argument `index` behind the named ones, or of a function of which nothing is known: a word, as if
+ * none was a floating number. */
+static struct gib_operand word_argument(struct gib_checker *c, const struct gib_syntax *syntax,
+                                        size_t index, const struct gib_ctype *type)
 {
     const struct gib_prototype *prototype = c->scope->prototype;
-    const struct gib_convention *convention = c->scope->convention;
-    size_t index = strtoul(syntax->name + 3, NULL, 10) - 1;
     bool known = prototype && !prototype->unspecified;
-    if (known && index < prototype->parameter_count)
-        return parameter(c, syntax, index);
-    size_t extra = known ? index - prototype->parameter_count : index;
-    if (known && prototype->variadic == GIB_VARIADIC_NO)
-        return gib_check_fail(
-            c, GIB_E_NOT_FOUND, syntax, "%s has %zu argument%s, so there is no \"%s\".",
-            gib_check_function(c), prototype->parameter_count,
-            prototype->parameter_count == 1 ? "" : "s", gib_check_shown(c, syntax));
-    /* Words behind the named ones, or of a function of which nothing is known: as if none was a
-     * floating number. */
-    size_t first = known ? convention->named_gpr : 0;
+    size_t named = known ? prototype->parameter_count : 0;
+    size_t first = known ? c->scope->convention->named_gpr : 0, extra = index - named;
     if (index > 100 || extra >= 6 - (first < 6 ? first : 6))
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
                               "where \"%s\" of %s is cannot be known without its prototype; "
                               "-prototype tells it.",
                               gib_check_shown(c, syntax), gib_check_function(c));
-    return value(
-        c, syntax, &gib_ctype_long,
-        gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), &gib_ctype_long));
+    return value(c, syntax, type,
+                 gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), type));
+}
+
+/* The place of `name` in "pathname,flags,mode"; SIZE_MAX: it is not there. */
+static size_t index_in(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; names && *names; i++) {
+        size_t size = strcspn(names, ",");
+        if (size == length && !memcmp(names, name, size))
+            return i;
+        names += size + (names[size] == ',');
+    }
+    return SIZE_MAX;
+}
+
+/* A name of the shipped prototype, when that is of the same arguments; SIZE_MAX: it has none. */
+static size_t shipped_index(const struct gib_checker *c, const char *name)
+{
+    const struct gib_prototype *prototype = c->scope->prototype, *shipped = c->scope->manual;
+    if (!shipped || !prototype || shipped->parameter_count != prototype->parameter_count)
+        return SIZE_MAX;
+    for (size_t i = 0; i < shipped->parameter_count; i++)
+        if (shipped->parameters[i].name && !strcmp(shipped->parameters[i].name, name))
+            return i;
+    return index_in(shipped->manual, name);
+}
+
+struct gib_operand gib_check_parameter(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       const char *name)
+{
+    const struct gib_prototype *prototype = c->scope->prototype;
+    const char *plain = name + strspn(name, "_"); /* a prototype's names have no underscores */
+    for (int turn = 0; turn < 2; turn++) {
+        for (size_t i = 0; prototype && i < prototype->parameter_count; i++) {
+            const char *own = prototype->parameters[i].name;
+            if (own && !strcmp(own, turn ? plain : name))
+                return parameter(c, syntax, i);
+        }
+    }
+    size_t index = shipped_index(c, plain);
+    if (index < SIZE_MAX && index < prototype->parameter_count)
+        return parameter(c, syntax, index);
+    /* The one behind open's flags. */
+    if (index < SIZE_MAX && c->scope->manual->variadic == GIB_VARIADIC_OPEN)
+        return word_argument(c, syntax, index, &gib_ctype_unsigned);
+    return (struct gib_operand){.type = NULL};
+}
+
+static struct gib_operand numbered(struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    const struct gib_prototype *prototype = c->scope->prototype;
+    size_t index = strtoul(syntax->name + 3, NULL, 10) - 1;
+    bool known = prototype && !prototype->unspecified;
+    if (known && index < prototype->parameter_count)
+        return parameter(c, syntax, index);
+    if (known && prototype->variadic == GIB_VARIADIC_NO)
+        return gib_check_fail(
+            c, GIB_E_NOT_FOUND, syntax, "%s has %zu argument%s, so there is no \"%s\".",
+            gib_check_function(c), prototype->parameter_count,
+            prototype->parameter_count == 1 ? "" : "s", gib_check_shown(c, syntax));
+    return word_argument(c, syntax, index, &gib_ctype_long);
 }
 
 static struct gib_operand result(struct gib_checker *c, const struct gib_syntax *syntax)

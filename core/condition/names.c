@@ -222,8 +222,10 @@ static struct gib_operand variable(struct gib_checker *c, const struct gib_synta
     if (name->storage == GIB_DEBUG_THREAD)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
                               "\"%s\" is another variable in each thread, which conditions "
-                              "cannot find.",
-                              gib_check_shown(c, syntax));
+                              "cannot find%s.",
+                              gib_check_shown(c, syntax),
+                              strcmp(syntax->name, "errno") ? ""
+                                                            : "; $errno is that of the return");
     bool is_placed = name->storage != GIB_DEBUG_UNLOCATED;
     if (name->external && symbol_address(c, symbol, &address))
         is_placed = true;
@@ -308,6 +310,9 @@ static struct gib_operand not_found(struct gib_checker *c, const struct gib_synt
     struct guess g = {.name = syntax->name, .distance = strlen(syntax->name) < 5 ? 2 : 3};
     char arguments[100];
     visit_names(c, guess, &g);
+    if (syntax->name[0] == 'E')
+        for (int number = 1; number < 256; number++)
+            guess(&g, strerrorname_np(number));
     list_arguments(c, arguments, sizeof arguments);
     return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
                           "\"%s\" is no argument of %s%s, no variable and no enumerator.%s%s%s",

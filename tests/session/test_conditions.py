@@ -288,3 +288,13 @@ def test_names_of_the_manual_page(debugger, target):
                                                      "!gibbon wrap write if nosuch", "continue", "gibbon list"])
     assert re.search(r'"nosuch" is no argument of write \(fd, buf, n(bytes)?\)', result[4]), result[4]
     assert re.search(r"malloc -count if size > 1\s+called [1-9]", result[6]) and re.search(r"fd < 0\s+called 1 time", result[6]), result[6]
+
+
+def test_both_names_of_an_argument(debugger, target):
+    """That of libc's header or debug information, and that of the manual page; a mode that is behind `...`."""
+    result = debugger.session(target("errors"), ["break main", "run", "gibbon wrap open -count if file == pathname && oflag == flags && $arg1 == pathname", "gibbon wrap open -count if flags & O_CREAT && mode == 0640",
+                                                 "gibbon wrap write -count if count == 3 && count == $arg3", "!gibbon wrap write if $errno == EBAFD", "!gibbon wrap write if errno == EBADF",
+                                                 "gibbon mock open -1 -errno EACCES if $streq(pathname, \"/nonexistent/file\")", "continue", "gibbon list"])
+    assert "column 11: " in result[5] and "Did you mean EBADF?" in result[5], result[5]
+    assert "column 1: " in result[6] and ("$errno is that of the return" in result[6] or "no argument of write" in result[6]), result[6]
+    assert re.findall(r"called (\d+) times?", result[9]) == ["2", "1", "1", "1"] and "open -1 13" in result.out, result.text
