@@ -249,7 +249,9 @@ void gib_escape_name(struct gib_out *out, const char *name);
  */
 void gib_escape_message(struct gib_out *out, const char *text, bool lines);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's
- * surrogateescape does. */
+ * surrogateescape does; in a strict buffer each becomes U+FFFD, and a backslash at the end is
+ * written as \u005c. Perfetto refuses halves of surrogate pairs, and takes a quote behind a
+ * backslash for one of the text, also when that backslash is itself an escaped one. */
 void gib_escape_json(struct gib_out *out, const char *bytes, size_t size);
 
 #endif

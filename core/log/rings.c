@@ -197,9 +197,9 @@ static void tell_name(struct gib_reader *r, struct gib_ring *ring)
     FILE *file = fopen(path, "re");
     if (!file)
         return;
-    if (fgets(name, sizeof name, file)) {
-        name[strcspn(name, "\n")] = '\0';
-        memcpy(word, name, strlen(name));
+    size_t size = fread(name, 1, sizeof name - 1, file); /* and a line end; it may have others */
+    if (size > 1) {
+        memcpy(word, name, size - 1);
         gib_batch_tell(r, ring, GIB_CALL_THREAD, word[0], word[1]);
     }
     fclose(file);
