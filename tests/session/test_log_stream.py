@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from conftest import asks
 from harness import LOG, Interactive, environment, jsonl, kill_session
 
@@ -24,6 +26,22 @@ def test_a_million_calls_followed_live(debugger, target, tmp_path):
     with open(log, "rb") as file:
         numbers = [int(number.search(line).group(1)) for line in file]
     assert numbers == list(range(MILLION))
+
+
+@pytest.mark.parametrize("live", ["off", "on"])
+def test_memory_does_not_grow(debugger, target, tmp_path, live):
+    """The debugger's own, of forty times as many calls; in every format."""
+    debugger.stdin, debugger.out, debugger.err = "/dev/null", "/dev/null", "/dev/null"
+    actions = ["gibbon set follow " + live, "gibbon wrap work"]
+    for count in 5000, 200000:
+        debugger.args = [str(count)]
+        for form in "text", "csv", "trace", "jsonl":
+            actions += ["gibbon log -save %s/log -format %s -follow on" % (tmp_path, form), debugger.launch("run" if debugger.name == "gdb" else ""), "gibbon stats 1"]
+        actions.append("python print('high', open('/proc/self/status').read().split('VmHWM:')[1].split()[0])")
+    result = debugger.session(target("calls", opt="-O2"), actions, timeout=300)
+    before, after = (int(kilobytes) for kilobytes in re.findall(r"^high (\d+)$", result.text, re.M))
+    assert os.path.getsize(tmp_path / "log") > 40 << 20 and "lost" not in result.text
+    assert after - before < 24 << 10, "%d KiB more" % (after - before)
 
 
 def test_it_goes_on_with_the_next_run(debugger, target, tmp_path):
