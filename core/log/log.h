@@ -150,6 +150,9 @@ struct gib_log_stream_state {
     int patch; /* 0: any */
     uint64_t written;
 };
+/* Opens a file for calls, empty: a descriptor, or -1 and *error. A pipe that nobody reads is an
+ * error, not a wait; writing does not wait either (O_NONBLOCK). */
+int gib_log_create(const char *path, struct gib_error *error);
 /* 0 or GIB_E_FILE. Only one at a time: a stream that was on is ended. */
 int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format format, int patch,
                    struct gib_error *error);

@@ -82,6 +82,17 @@ def test_what_it_refuses(debugger, target, tmp_path):
     assert "Calls of patch 1 are written to %s.2 as they come (text, 3 so far)." % log in result[10]
 
 
+def test_what_cannot_take_a_byte(debugger, target, tmp_path):
+    """One sentence, at once, and no other that says the contrary. A pipe that nobody reads keeps nobody waiting."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = debugger.session(target("calls"), ["gibbon wrap work -quiet", "!gibbon log -save /dev/full -format csv -follow on", "!gibbon log -save %s -follow on" % pipe, "!gibbon log -save %s" % pipe, "run",
+                                                "!gibbon log -save /dev/full -format jsonl -follow on", "!gibbon log -save /dev/full", "gibbon log"], args=["3"])
+    full, nobody = "/dev/full could not be written to the end: No space left on device.", "%s cannot be written: nobody reads this pipe." % pipe
+    assert [debugger.error(result[i]) for i in (1, 2, 3, 5, 6)] == [[full], [nobody], [nobody], [full], [full]]
+    assert len(LOG.findall(result[7])) == 3 and "as they come" not in result.text and "no longer" not in result.text
+
+
 def test_full_disk_and_removed_directory(debugger, target, tmp_path):
     """One sentence; the program goes on, and the calls are kept."""
     gone = tmp_path / "gone"
