@@ -197,7 +197,8 @@ static void show_missing(struct gib_engine *engine, const struct missing *m, con
 
 static void show_lost(struct gib_engine *engine)
 {
-    uint64_t lost = gib_log_lost(engine->log);
+    uint64_t unwritten = gib_log_unwritten(engine->log);
+    uint64_t lost = gib_log_lost(engine->log) - unwritten;
     uint64_t unseen =
         engine->process && engine->process->installed ? engine->process->shared->unrecorded : 0;
     if (lost)
@@ -205,6 +206,11 @@ static void show_lost(struct gib_engine *engine)
                   "%" PRIu64
                   " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
                   lost, lost == 1 ? " was" : "s were");
+    if (unwritten)
+        gib_print(engine,
+                  "%" PRIu64
+                  " record%s lost: Gibbon's temporary file in /tmp could not be written.\n",
+                  unwritten, unwritten == 1 ? " was" : "s were");
     if (unseen)
         gib_print(engine,
                   "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "

@@ -128,7 +128,9 @@ void gib_log_skip(struct gib_log *log);
  * calls written, or -1 with errno when writing failed. The rings are read meanwhile. */
 int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
                        FILE *out);
+/* Records that are in no log; of those, how many since its temporary file could not be written. */
 uint64_t gib_log_lost(struct gib_log *log);
+uint64_t gib_log_unwritten(struct gib_log *log);
 /* Calls that `log` has no more, since a stream has written them to its file. */
 uint64_t gib_log_streamed_away(struct gib_log *log);
 /* Ticks of the time stamp counter in a second; 0 before the first process. */

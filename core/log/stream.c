@@ -211,7 +211,8 @@ static void wait_for_more(struct gib_stream *s)
 static bool is_wanted(struct gib_stream *s)
 {
     pthread_mutex_lock(&s->log->lock);
-    bool wanted = s->wanted && s->cursor.place >= s->wanted_place;
+    bool wanted =
+        s->wanted && (s->cursor.place >= s->wanted_place || s->cursor.place >= s->log->spool.end);
     pthread_mutex_unlock(&s->log->lock);
     return wanted;
 }
@@ -233,7 +234,7 @@ static void *run(void *argument)
             pthread_cond_broadcast(&log->grown);
             pthread_mutex_unlock(&log->lock);
         } else if (gib_renderer_out(s->renderer)->used || s->pending ||
-                   s->place < s->cursor.place || !s->complete) {
+                   s->place != s->cursor.place || !s->complete) {
             good = write_out(s);
         }
         if (good)
@@ -256,7 +257,6 @@ static void free_stream(struct gib_stream *s)
     if (s->fd >= 0)
         close(s->fd);
     gib_renderer_free(s->renderer);
-    free(s->cursor.block);
     free(s);
 }
 
@@ -314,12 +314,16 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
     sigfillset(&all);
     pthread_mutex_lock(&log->life);
     pthread_mutex_lock(&log->lock);
-    s->cursor.place = s->place = gib_spool_begin(&log->spool);
+    s->place = gib_spool_begin(&log->spool);
+    s->cursor.keeps = !patch;
+    gib_spool_begin_cursor(&log->spool, &s->cursor, s->place);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = pthread_create(&s->thread, NULL, run, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!code)
         log->stream = s;
+    if (code)
+        gib_spool_end_cursor(&log->spool, &s->cursor);
     pthread_mutex_unlock(&log->lock);
     pthread_mutex_unlock(&log->life);
     if (code) {
@@ -391,6 +395,7 @@ int gib_log_stream_end(struct gib_log *log, uint64_t *written, struct gib_error 
         pthread_join(s->thread, NULL);
         pthread_mutex_lock(&log->lock);
         log->stream = NULL;
+        gib_spool_end_cursor(&log->spool, &s->cursor);
         if (s->error && !was_over) { /* this is where it is told */
             free(log->problem);
             log->problem = NULL;
