@@ -119,6 +119,16 @@ static struct rows choose_rows(const struct gib_times *t)
     }
 }
 
+/* Rows may be narrower than a nanosecond. */
+static void write_bound(double ticks, struct gib_engine *engine, char out[GIB_DURATION_TEXT])
+{
+    double seconds = seconds_of(engine, ticks), nanoseconds = seconds * 1e9;
+    if (nanoseconds > 0 && nanoseconds < 99.95)
+        snprintf(out, GIB_DURATION_TEXT, "%.*fns", nanoseconds < 9.995 ? 2 : 1, nanoseconds);
+    else
+        gib_log_duration(seconds, out);
+}
+
 static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t row, uint64_t count,
                      uint64_t highest, bool blocks)
 {
@@ -127,8 +137,8 @@ static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t r
     size_t size;
     if (to > GIB_HISTOGRAM_BUCKETS - 1)
         to = GIB_HISTOGRAM_BUCKETS - 1;
-    gib_log_duration(seconds_of(engine, (double)gib_histogram_from(from)), begins);
-    gib_log_duration(seconds_of(engine, (double)gib_histogram_from(to)), ends);
+    write_bound((double)gib_histogram_from(from), engine, begins);
+    write_bound((double)gib_histogram_from(to), engine, ends);
     FILE *out = open_memstream(&bar, &size);
     if (out && count)
         write_bar(out, (double)count / (double)highest, blocks);
