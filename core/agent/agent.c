@@ -76,6 +76,7 @@ static void record_call(struct gib_shared *shared, const struct gib_site *site,
     record->site = site->index;
     record->accepted = (uint8_t)accepted;
     record->caller = gib_real_caller(&view, shared, frame);
+    record->duration = (uint64_t)&frame->rbp;
     char *end = gib_capture_arguments(&view, site, frame, record);
     if (decision->depth)
         end = capture_backtrace(&view, frame, decision->depth, end);
