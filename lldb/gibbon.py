@@ -224,19 +224,7 @@ class FrontEnd(api.FrontEnd):
         return True
 
     def note_original(self, location, address):
-        """LLDB has no functions of a plugin's in expressions. A variable of its own is as near as it gets: `expression $_gibbon_original_f(3)`."""
-        function = location.rpartition("!")[2].rpartition(":")[2] if "::" not in location else ""
-        frame, options = self.selected_thread().GetFrameAtIndex(0), lldb.SBExpressionOptions()
-        if not function.isidentifier() or not frame.IsValid():
-            return
-        options.SetIgnoreBreakpoints(True)
-        name = "$_gibbon_original_" + function
-        # Its own type, or one that takes any arguments: in C++, in C.
-        for form in "%s = (__typeof__(%s)) %s", "__typeof__(&%s) %s = (__typeof__(&%s)) %s", "int (*%s)(...) = (int (*)(...)) %s", "int (*%s)() = (int (*)()) %s":
-            words = [name, name, hex(address)] if form[0] == "%" else [function, name, function, hex(address)] if form[0] == "_" else [name, hex(address)]
-            frame.EvaluateExpression(form % tuple(words), options)
-            if frame.EvaluateExpression(name, options).GetValueAsUnsigned() == address:
-                return
+        gibbon_lldb.note_original(self.selected_thread().GetFrameAtIndex(0), location, address)
 
     def watch(self, path, address, on):
         target = self.target()

@@ -89,11 +89,12 @@ if build build-fuzz "$fuzzers" -DCMAKE_C_COMPILER=clang -DGIBBON_FUZZ=ON; then
     done
 fi
 
+# A session is several processes in real time, and machines have other work: what fails is tried once more, and told.
 # Last, so that pytest's own summary stands beside the others at the end. Debuggers get no start-up files of the user's.
 if build build all; then
     if ls tests/session/test_*.py >/dev/null 2>&1; then
         echo "== session tests"
-        /usr/bin/python3 -m pytest -p no:cacheprovider --color=no -ra -n "$jobs" tests/session >"$work/session" 2>&1 || failed=1
+        /usr/bin/python3 -m pytest -p no:cacheprovider --color=no -ra --reruns 1 -n "$jobs" tests/session >"$work/session" 2>&1 || failed=1
         cat "$work/session"
         echo "session tests: $(tail -n 1 "$work/session")" >>"$work/summary"
     fi

@@ -33,7 +33,7 @@ static uint64_t milliseconds(void)
  * only a little counts: this process may have been stopped, and the debugger with it. */
 static bool wait_for_reader(struct gib_shared *shared, struct gib_thread *thread, uint64_t end)
 {
-    enum { PATIENCE = 500, LONGEST = 20 }; /* ms without a sign of life; of one nap */
+    enum { PATIENCE = 2000, LONGEST = 20 }; /* ms without a sign of life; of one nap */
     if (!gib_load(&shared->reader) || shared->overflow)
         return false;
     uint32_t beat = gib_load(&shared->reader_beat);

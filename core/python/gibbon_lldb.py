@@ -1,4 +1,4 @@
-"""What LLDB's front-end needs to call functions of the target."""
+"""What LLDB's front-end needs to call functions of the target, and to show things."""
 import ctypes
 import re
 import signal
@@ -19,6 +19,22 @@ def hold(thread):
     if not signals.GetShouldStop(signal.SIGTRAP):
         return False
     return ctypes.CDLL(None).tgkill(process.GetProcessID(), int(thread.GetThreadID()), signal.SIGTRAP) == 0
+
+
+def note_original(frame, location, address):
+    """LLDB has no functions of a plugin's in expressions. A variable of its own is as near as it gets: `expression $_gibbon_original_f(3)`."""
+    function = location.rpartition("!")[2].rpartition(":")[2] if "::" not in location else ""
+    options = lldb.SBExpressionOptions()
+    if not function.isidentifier() or not frame.IsValid():
+        return
+    options.SetIgnoreBreakpoints(True)
+    name = "$_gibbon_original_" + function
+    # Its own type, or one that takes any arguments: in C++, in C.
+    for form in "%s = (__typeof__(%s)) %s", "__typeof__(&%s) %s = (__typeof__(&%s)) %s", "int (*%s)(...) = (int (*)(...)) %s", "int (*%s)() = (int (*)()) %s":
+        words = [name, name, hex(address)] if form[0] == "%" else [function, name, function, hex(address)] if form[0] == "_" else [name, hex(address)]
+        frame.EvaluateExpression(form % tuple(words), options)
+        if frame.EvaluateExpression(name, options).GetValueAsUnsigned() == address:
+            return
 
 
 class Borrowed:

@@ -119,3 +119,10 @@ def built():
     if not os.path.exists(library) and "GIBBON_LIBRARY" not in os.environ:
         pytest.exit("%s is missing: cmake -S . -B build -G Ninja && cmake --build build" % library, 2)
     assert shutil.which("gcc"), "gcc is needed to build the targets"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What failed at first, with --reruns: a test that passed then has still something to say."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.write_sep("_", "tried again: " + report.nodeid)
+        terminalreporter.write_line(report.longreprtext)
