@@ -8,7 +8,7 @@
 set -eu
 
 build="gdb lldb-19 python3-lldb-19 cmake ninja-build gcc g++ libc6-dev binutils dpkg-dev libzydis-dev libzycore-dev libffi-dev libdw-dev libelf-dev"
-tests="clang libclang-rt-14-dev git procps sqlite3 python3 python3-pytest python3-pytest-xdist python3-pytest-rerunfailures libcmocka-dev libunicorn-dev"
+tests="clang libclang-rt-14-dev git procps sqlite3 libc6-dbg libunwind8 libunwind-14 python3 python3-pytest python3-pytest-xdist python3-pytest-rerunfailures libcmocka-dev libunicorn-dev"
 
 fail() {
     echo "setup: $1" >&2

@@ -76,6 +76,7 @@ static void record_call(struct gib_shared *shared, const struct gib_site *site,
     record->site = site->index;
     record->accepted = (uint8_t)accepted;
     record->caller = gib_real_caller(&view, shared, frame);
+    record->duration = (uint64_t)&frame->rbp;
     char *end = gib_capture_arguments(&view, site, frame, record);
     if (decision->depth)
         end = capture_backtrace(&view, frame, decision->depth, end);
@@ -208,12 +209,13 @@ static char *capture_result(struct gib_view *view, const struct gib_site *site,
     }
     if (gib_unlikely(has_failed(site, frame->rax))) {
         const struct gib_shared *shared = view->shared;
-        int32_t code = shared->errno_location ? gib_target_errno(shared) : 0;
+        if (!shared->errno_location)
+            return end; /* as in the loader: nobody can say whether it failed */
+        int32_t code = gib_target_errno(shared);
         bool always = site->errno_rule < GIB_ERRNO_MINUS_ONE_CHANGED;
         if (!always && code == (int32_t)frame->errno_before)
             return end; /* "no more", not a failure */
-        if (shared->errno_location)
-            end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
+        end = gib_capture_value(end, GIB_CHUNK_ERRNO, 0, (uint32_t)code, 4);
         for (uint32_t i = 0; i < site->actions; i++)
             if (frame->header >> 56 & 1u << i)
                 ++*gib_thread_counter(shared, view->thread,

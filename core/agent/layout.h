@@ -74,7 +74,9 @@ struct gib_record {
     uint8_t kind;      /* enum gib_record_kind */
     uint8_t accepted;  /* one bit for each action of the site that wants this record */
     uint64_t entered;  /* time stamp counter */
-    uint64_t duration; /* time stamp counter ticks; for RETURN the time stamp counter itself */
+    uint64_t duration; /* time stamp counter ticks; for RETURN the time stamp counter itself; for
+                          OPEN the address of its frame: a later call whose frame is no deeper tells
+                          that this one was left */
     uint64_t result;   /* rax, or the low eight bytes of xmm0 */
     uint64_t caller;   /* return address */
     uint64_t

@@ -186,22 +186,38 @@ static void write_words(FILE *out, const struct gib_patch *patch)
         fprintf(out, " %s", patch->value);
 }
 
+/* LLDB takes what is between backquotes for an expression of its own. In a condition they are only
+ * in texts and characters, where C's escape is the same. */
+static char *without_backquotes(const char *condition)
+{
+    struct gib_out out = {0};
+    for (const char *at = condition; *at; at++) {
+        if (*at == '`')
+            gib_out_text(&out, "\\140");
+        else
+            gib_out_byte(&out, *at);
+    }
+    return gib_out_take(&out);
+}
+
 /* The location comes first, as people type it, unless it looks like an option; the condition
  * last. */
 static void write_command(FILE *out, const struct gib_patch *patch)
 {
     bool dash = patch->location.text[0] == '-';
+    char *condition = patch->condition_text ? without_backquotes(patch->condition_text) : NULL;
     fprintf(out, "gibbon %s ", gib_patch_verb(patch));
     if (!dash)
         write_words(out, patch);
     fprintf(out, "%s%s -pending", patch->options, patch->enabled ? "" : " -disabled");
     if (dash) {
-        if (patch->condition_text)
-            gib_write_word((fputs(" -if ", out), out), patch->condition_text);
+        if (condition)
+            gib_write_word((fputs(" -if ", out), out), condition);
         write_words((fputs(" -- ", out), out), patch);
-    } else if (patch->condition_text) {
-        fprintf(out, " if %s", patch->condition_text);
+    } else if (condition) {
+        fprintf(out, " if %s", condition);
     }
+    free(condition);
     fputc('\n', out);
 }
 

@@ -2,11 +2,13 @@
 #include "command/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The option's value among some words; `otherwise` when it is not given. */
 static int parse_choice(const struct gib_arguments *arguments, const char *option,
@@ -65,10 +67,15 @@ static int save(struct gib_engine *engine, enum gib_log_format format, uint64_t 
                         "Calls are being written to %.150s; end that first (gibbon log -follow "
                         "off), or save to another file.",
                         path);
-    FILE *out = fopen(path, "we");
-    if (!out)
-        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", path,
-                        strerror(errno));
+    int fd = gib_log_create(path, error);
+    if (fd < 0)
+        return GIB_E_FILE;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    FILE *out = fdopen(fd, "w");
+    if (!out) {
+        close(fd);
+        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
+    }
     int64_t written = gib_log_render(engine->log, format, last, patch, out);
     int code = errno;
     if (fclose(out) && written >= 0) {

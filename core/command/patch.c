@@ -122,7 +122,8 @@ static int fill_condition(const struct gib_arguments *arguments, struct gib_patc
         return 0;
     if (!text[strspn(text, " \t\n")])
         return gib_fail(error, GIB_E_SYNTAX, 0,
-                        "A condition is missing behind \"if\": if fd == 3.");
+                        arguments->condition ? "A condition is missing behind \"if\": if fd == 3."
+                                             : "A condition is missing behind -if: -if 'fd == 3'.");
     if (gib_condition_parse(text, &p->condition, &why))
         return gib_fail(error, why.code, why.address, "In the condition, %s", why.message);
     p->condition_text = strdup(text);

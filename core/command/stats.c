@@ -119,6 +119,16 @@ static struct rows choose_rows(const struct gib_times *t)
     }
 }
 
+/* Rows may be narrower than a nanosecond. */
+static void write_bound(double ticks, struct gib_engine *engine, char out[GIB_DURATION_TEXT])
+{
+    double seconds = seconds_of(engine, ticks), nanoseconds = seconds * 1e9;
+    if (nanoseconds > 0 && nanoseconds < 99.95)
+        snprintf(out, GIB_DURATION_TEXT, "%.*fns", nanoseconds < 9.995 ? 2 : 1, nanoseconds);
+    else
+        gib_log_duration(seconds, out);
+}
+
 static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t row, uint64_t count,
                      uint64_t highest, bool blocks)
 {
@@ -127,8 +137,8 @@ static void show_row(struct gib_engine *engine, const struct rows *r, uint32_t r
     size_t size;
     if (to > GIB_HISTOGRAM_BUCKETS - 1)
         to = GIB_HISTOGRAM_BUCKETS - 1;
-    gib_log_duration(seconds_of(engine, (double)gib_histogram_from(from)), begins);
-    gib_log_duration(seconds_of(engine, (double)gib_histogram_from(to)), ends);
+    write_bound((double)gib_histogram_from(from), engine, begins);
+    write_bound((double)gib_histogram_from(to), engine, ends);
     FILE *out = open_memstream(&bar, &size);
     if (out && count)
         write_bar(out, (double)count / (double)highest, blocks);
@@ -197,7 +207,8 @@ static void show_missing(struct gib_engine *engine, const struct missing *m, con
 
 static void show_lost(struct gib_engine *engine)
 {
-    uint64_t lost = gib_log_lost(engine->log);
+    uint64_t unwritten = gib_log_unwritten(engine->log);
+    uint64_t lost = gib_log_lost(engine->log) - unwritten;
     uint64_t unseen =
         engine->process && engine->process->installed ? engine->process->shared->unrecorded : 0;
     if (lost)
@@ -205,6 +216,11 @@ static void show_lost(struct gib_engine *engine)
                   "%" PRIu64
                   " record%s lost: the target was faster than the reader (gibbon set ring-size).\n",
                   lost, lost == 1 ? " was" : "s were");
+    if (unwritten)
+        gib_print(engine,
+                  "%" PRIu64
+                  " record%s lost: Gibbon's temporary file in /tmp could not be written.\n",
+                  unwritten, unwritten == 1 ? " was" : "s were");
     if (unseen)
         gib_print(engine,
                   "%" PRIu64 " call%s not recorded: more than %d threads at once, or signal "

@@ -357,10 +357,11 @@ static bool one_patch(struct gib_engine *engine, const struct gib_stats_by *by,
     if (g.count)
         show(engine, &g);
     if (gib_patch_timed(patch) && calls > shown && g.count)
-        gib_print(engine,
-                  "  %" PRIu64 " of %" PRIu64 " calls are not in the log: under way, lost or "
-                  "cleared.\n",
-                  calls - shown, calls);
+        gib_print(
+            engine, "  %" PRIu64 " of %" PRIu64 " calls are not in the log: under way, lost%s\n",
+            calls - shown, calls,
+            gib_log_streamed_away(engine->log) ? ", cleared, or only in the file that they went to."
+                                               : " or cleared.");
     for (size_t i = 0; i < g.count; i++) {
         free(g.group[i].bytes);
         free(g.group[i].name);

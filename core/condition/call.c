@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "condition/typed.h"
-#include "symbols/distance.h"
 
 bool gib_check_own_file(const struct gib_checker *c, struct gib_condition_file *file)
 {
@@ -15,8 +14,7 @@ const char *gib_check_function(const struct gib_checker *c)
     const char *name = c->scope->name                 ? c->scope->name
                        : prototype && prototype->name ? prototype->name
                                                       : "the function";
-    char *shown = gib_pool_take(c->pool, GIB_SHORT_NAME);
-    return shown ? gib_name_shorten(name, shown) : "the function";
+    return gib_check_short(c, name);
 }
 
 /* The type that debug information has, if it is what the prototype says. */
@@ -54,6 +52,8 @@ static const struct gib_node *field(struct gib_checker *c, const struct gib_ctyp
     return gib_node_add(c, type, (struct gib_node){.operation = GIB_OP_FIELD, .number = offset});
 }
 
+#define CALL(member) offsetof(struct gib_condition_call, member)
+
 /* A value of `type` whose words these are; its address, when it is passed by one. */
 static struct gib_operand place_of(struct gib_checker *c, const struct gib_syntax *syntax,
                                    const struct gib_ctype *type, bool by_address,
@@ -68,9 +68,9 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
         return gib_check_at(c, syntax, first, gib_ctype_target(c, type));
     if (type->size > (second ? 16u : 8u) || (type->kind != GIB_CTYPE_RECORD && !type->size))
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" is of type %.60s, which is not in the words that are kept "
+                              "\"%s\" is of type %s, which is not in the words that are kept "
                               "of a call.",
-                              GIB_SHOWN(c, syntax), type->name);
+                              gib_check_shown(c, syntax), gib_check_short(c, type->name));
     out.type = type;
     out.place = GIB_PLACE_WORDS;
     out.word[0] = first;
@@ -79,40 +79,35 @@ static struct gib_operand place_of(struct gib_checker *c, const struct gib_synta
     return out;
 }
 
+/* The address of a stack argument. */
+static const struct gib_node *stack_argument(struct gib_checker *c, uint64_t eightbyte)
+{
+    const struct gib_ctype *type = &gib_ctype_unsigned_long;
+    return gib_node_make(c, GIB_OP_ADD, type, field(c, type, CALL(stack)),
+                         gib_node_number(c, type, 8 * eightbyte));
+}
+
 static struct gib_operand parameter(struct gib_checker *c, const struct gib_syntax *syntax,
                                     size_t index)
 {
     const struct gib_convention *convention = c->scope->convention;
     const struct gib_type *type = &c->scope->prototype->parameters[index].type;
     uint8_t count = index < convention->parameters ? convention->parameter[index].count : 0;
+    uint16_t stack = index < convention->parameters ? convention->parameter[index].stack : 0;
+    if (stack && !type->indirect && index < GIB_MAX_PARAMETERS &&
+        (type->kind == GIB_TYPE_RECORD || !count || count > 2))
+        return gib_check_at(c, syntax, stack_argument(c, stack - 1u), parameter_type(c, index));
     if (!count || index >= GIB_MAX_PARAMETERS || count > 2)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" of %.60s is not in a place that Gibbon can read: it is a "
-                              "large value in memory, or passed in another way than usual.",
-                              GIB_SHOWN(c, syntax), gib_check_function(c));
+                              "\"%s\" of %s is not in a place that Gibbon can read: it is "
+                              "passed in another way than usual.",
+                              gib_check_shown(c, syntax), gib_check_function(c));
     const uint8_t *source = convention->source + convention->parameter[index].first;
     const struct gib_node *second = count == 2 ? word(c, source[1]) : NULL;
     if (count == 2 && !second)
         return (struct gib_operand){.type = NULL};
     return place_of(c, syntax, parameter_type(c, index), type->indirect, word(c, source[0]),
                     second);
-}
-
-struct gib_operand gib_check_parameter(struct gib_checker *c, const struct gib_syntax *syntax,
-                                       const char *name)
-{
-    const struct gib_prototype *prototype = c->scope->prototype, *manual = c->scope->manual;
-    const char *plain = name + strspn(name, "_"); /* a prototype's names have no underscores */
-    bool both = manual && prototype && manual->parameter_count == prototype->parameter_count;
-    for (int turn = 0; turn < 3; turn++) {
-        const struct gib_prototype *names = turn < 2 ? prototype : both ? manual : NULL;
-        for (size_t i = 0; names && i < names->parameter_count; i++) {
-            const char *own = names->parameters[i].name;
-            if (own && !strcmp(own, turn ? plain : name))
-                return parameter(c, syntax, i);
-        }
-    }
-    return (struct gib_operand){.type = NULL};
 }
 
 static struct gib_operand value(struct gib_checker *c, const struct gib_syntax *syntax,
@@ -122,34 +117,84 @@ static struct gib_operand value(struct gib_checker *c, const struct gib_syntax *
         .type = node ? type : NULL, .syntax = syntax, .place = GIB_PLACE_VALUE, .value = node};
 }
 
+/* Argument `index` behind the named ones, or of a function of which nothing is known: a word, as if
+ * none was a floating number. */
+static struct gib_operand word_argument(struct gib_checker *c, const struct gib_syntax *syntax,
+                                        size_t index, const struct gib_ctype *type)
+{
+    const struct gib_prototype *prototype = c->scope->prototype;
+    bool known = prototype && !prototype->unspecified;
+    size_t named = known ? prototype->parameter_count : 0;
+    size_t first = known ? c->scope->convention->named_gpr : 0, extra = index - named;
+    if (index > 100 || extra >= 6 - (first < 6 ? first : 6))
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
+                              "where \"%s\" of %s is cannot be known without its prototype; "
+                              "-prototype tells it.",
+                              gib_check_shown(c, syntax), gib_check_function(c));
+    return value(c, syntax, type,
+                 gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), type));
+}
+
+/* The place of `name` in "pathname,flags,mode"; SIZE_MAX: it is not there. */
+static size_t index_in(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; names && *names; i++) {
+        size_t size = strcspn(names, ",");
+        if (size == length && !memcmp(names, name, size))
+            return i;
+        names += size + (names[size] == ',');
+    }
+    return SIZE_MAX;
+}
+
+/* A name of the shipped prototype, when that is of the same arguments; SIZE_MAX: it has none. */
+static size_t shipped_index(const struct gib_checker *c, const char *name)
+{
+    const struct gib_prototype *prototype = c->scope->prototype, *shipped = c->scope->manual;
+    if (!shipped || !prototype || shipped->parameter_count != prototype->parameter_count)
+        return SIZE_MAX;
+    for (size_t i = 0; i < shipped->parameter_count; i++)
+        if (shipped->parameters[i].name && !strcmp(shipped->parameters[i].name, name))
+            return i;
+    return index_in(shipped->manual, name);
+}
+
+struct gib_operand gib_check_parameter(struct gib_checker *c, const struct gib_syntax *syntax,
+                                       const char *name)
+{
+    const struct gib_prototype *prototype = c->scope->prototype;
+    const char *plain = name + strspn(name, "_"); /* a prototype's names have no underscores */
+    for (int turn = 0; turn < 2; turn++) {
+        for (size_t i = 0; prototype && i < prototype->parameter_count; i++) {
+            const char *own = prototype->parameters[i].name;
+            if (own && !strcmp(own, turn ? plain : name))
+                return parameter(c, syntax, i);
+        }
+    }
+    size_t index = shipped_index(c, plain);
+    if (index < SIZE_MAX && index < prototype->parameter_count)
+        return parameter(c, syntax, index);
+    /* The one behind open's flags. */
+    if (index < SIZE_MAX && c->scope->manual->variadic == GIB_VARIADIC_OPEN)
+        return word_argument(c, syntax, index, &gib_ctype_unsigned);
+    return (struct gib_operand){.type = NULL};
+}
+
 static struct gib_operand numbered(struct gib_checker *c, const struct gib_syntax *syntax)
 {
     const struct gib_prototype *prototype = c->scope->prototype;
-    const struct gib_convention *convention = c->scope->convention;
     size_t index = strtoul(syntax->name + 3, NULL, 10) - 1;
     bool known = prototype && !prototype->unspecified;
     if (known && index < prototype->parameter_count)
         return parameter(c, syntax, index);
-    size_t extra = known ? index - prototype->parameter_count : index;
     if (known && prototype->variadic == GIB_VARIADIC_NO)
-        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                              "%.60s has %zu argument%s, so there is no \"%.*s\".",
-                              gib_check_function(c), prototype->parameter_count,
-                              prototype->parameter_count == 1 ? "" : "s", GIB_SHOWN(c, syntax));
-    /* Words behind the named ones, or of a function of which nothing is known: as if none was a
-     * floating number. */
-    size_t first = known ? convention->named_gpr : 0;
-    if (index > 100 || extra >= 6 - (first < 6 ? first : 6))
-        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "where \"%.*s\" of %.60s is cannot be known without its prototype; "
-                              "-prototype tells it.",
-                              GIB_SHOWN(c, syntax), gib_check_function(c));
-    return value(
-        c, syntax, &gib_ctype_long,
-        gib_node_convert(c, word(c, (uint8_t)(GIB_SOURCE_GPR + first + extra)), &gib_ctype_long));
+        return gib_check_fail(
+            c, GIB_E_NOT_FOUND, syntax, "%s has %zu argument%s, so there is no \"%s\".",
+            gib_check_function(c), prototype->parameter_count,
+            prototype->parameter_count == 1 ? "" : "s", gib_check_shown(c, syntax));
+    return word_argument(c, syntax, index, &gib_ctype_long);
 }
-
-#define CALL(member) offsetof(struct gib_condition_call, member)
 
 static struct gib_operand result(struct gib_checker *c, const struct gib_syntax *syntax)
 {
@@ -162,13 +207,13 @@ static struct gib_operand result(struct gib_checker *c, const struct gib_syntax 
     const struct gib_type *type = &prototype->result;
     if (type->kind == GIB_TYPE_VOID)
         return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "%.60s returns nothing, so there is no "
+                              "%s returns nothing, so there is no "
                               "$ret.",
                               gib_check_function(c));
     if (type->eightbyte[0] == GIB_CLASS_X87 || type->kind == GIB_TYPE_VECTOR)
-        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "%.60s returns a %.60s, which conditions do not compute with.",
-                              gib_check_function(c), type->name ? type->name : "vector");
+        return gib_check_fail(
+            c, GIB_E_UNSUPPORTED, syntax, "%s returns a %s, which conditions do not compute with.",
+            gib_check_function(c), gib_check_short(c, type->name ? type->name : "vector"));
     bool found = gib_check_own_file(c, &file) &&
                  gib_elf_result_type(file.elf, c->scope->entry - file.bias, &debug);
     const struct gib_node *words[2] = {NULL, NULL};
@@ -185,7 +230,7 @@ static struct gib_operand result(struct gib_checker *c, const struct gib_syntax 
     if (!words[0]) {
         if (type->known_layout)
             return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                                  "$ret of %.60s is not in a place that Gibbon can read.",
+                                  "$ret of %s is not in a place that Gibbon can read.",
                                   gib_check_function(c));
         words[0] = field(c, word_type, CALL(rax));
     }

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "condition/typed.h"
+#include "symbols/distance.h"
 
 struct gib_operand gib_check_fail(struct gib_checker *c, int code, const struct gib_syntax *syntax,
                                   const char *format, ...)
 {
-    char sentence[256];
+    char sentence[GIB_ERROR_MESSAGE];
     va_list list;
     va_start(list, format);
     vsnprintf(sentence, sizeof sentence, format, list);
@@ -17,12 +18,24 @@ struct gib_operand gib_check_fail(struct gib_checker *c, int code, const struct 
     return (struct gib_operand){.type = NULL, .syntax = syntax};
 }
 
+const char *gib_check_short(const struct gib_checker *c, const char *name)
+{
+    char *shown = gib_pool_take(c->pool, GIB_SHORT_NAME);
+    return shown ? gib_name_shorten(name, shown) : "...";
+}
+
+const char *gib_check_shown(const struct gib_checker *c, const struct gib_syntax *syntax)
+{
+    char *shown = gib_pool_take(c->pool, GIB_SHORT_NAME);
+    return shown ? gib_text_shorten(c->text + syntax->at, syntax->end - syntax->at, shown) : "...";
+}
+
 static const struct gib_node *no_value(struct gib_checker *c, const struct gib_operand *operand,
                                        const char *why)
 {
-    gib_check_fail(c, GIB_E_SYNTAX, operand->syntax, "\"%.*s\" is %s%.60s%s",
-                   GIB_SHOWN(c, operand->syntax), operand->type ? "of type " : "",
-                   operand->type ? operand->type->name : "", why);
+    gib_check_fail(c, GIB_E_SYNTAX, operand->syntax, "\"%s\" is %s%s%s",
+                   gib_check_shown(c, operand->syntax), operand->type ? "of type " : "",
+                   gib_check_short(c, operand->type ? operand->type->name : ""), why);
     return NULL;
 }
 
@@ -42,8 +55,8 @@ const struct gib_node *gib_check_value(struct gib_checker *c, struct gib_operand
         return NULL;
     case GIB_PLACE_ADDRESS:
         gib_check_fail(c, GIB_E_SYNTAX, operand->syntax,
-                       "\"%.*s\" has no address: it is in a register.",
-                       GIB_SHOWN(c, operand->syntax->a));
+                       "\"%s\" has no address: it is in a register.",
+                       gib_check_shown(c, operand->syntax->a));
         return NULL;
     case GIB_PLACE_VOID:
         return no_value(c, operand, ", which has no value.");
@@ -120,9 +133,9 @@ static struct gib_operand size_of(struct gib_checker *c, const struct gib_syntax
         type->kind == GIB_CTYPE_VOID || type->kind == GIB_CTYPE_FUNCTION ? 1 : type->size;
     if (!size && type->kind == GIB_CTYPE_RECORD && !type->has_debug)
         return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                              "the size of %.60s is not known: no loaded module has debug "
+                              "the size of %s is not known: no loaded module has debug "
                               "information of it.",
-                              type->name);
+                              gib_check_short(c, type->name));
     const struct gib_node *node = gib_node_number(c, &gib_ctype_unsigned_long, size);
     return (struct gib_operand){.type = node ? &gib_ctype_unsigned_long : NULL,
                                 .syntax = syntax,

@@ -49,7 +49,7 @@ struct gib_condition_scope {
     const char *name; /* of the function, for messages; NULL: the prototype's */
     /* Of the function; NULL: only $arg1 to $arg6, as words. */
     const struct gib_prototype *prototype;
-    /* The same with the names of its manual page; NULL: there is none. */
+    /* The shipped one, with the names of headers and of the manual page; NULL: there is none. */
     const struct gib_prototype *manual;
     const struct gib_convention *convention;
     uint64_t entry; /* address of the function */

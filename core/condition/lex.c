@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "condition/syntax.h"
+#include "symbols/distance.h"
 
 struct gib_pool_block {
     struct gib_pool_block *next;
@@ -111,7 +112,8 @@ static bool integer_type(struct gib_word *out, bool decimal, bool is_unsigned, b
 
 static bool integer_suffix(const char *at, const char *end, bool *is_unsigned, bool *is_long)
 {
-    static const char *const suffixes[] = {"", "l", "ll", "z", "u", "ul", "ull", "lu", "uz", "llu"};
+    static const char *const suffixes[] = {"",    "l",  "ll", "z",  "u",  "ul",
+                                           "ull", "lu", "uz", "zu", "llu"};
     char lower[4] = "";
     size_t length = (size_t)(end - at);
     if (length > 3)
@@ -125,6 +127,14 @@ static bool integer_suffix(const char *at, const char *end, bool *is_unsigned, b
             return true;
         }
     return false;
+}
+
+static bool no_number(struct gib_error *error, const struct gib_word *word, const char *text,
+                      const char *why)
+{
+    char shown[GIB_SHORT_NAME];
+    return gib_condition_fail(error, GIB_E_SYNTAX, word->at, "\"%s\" %s",
+                              gib_text_shorten(text + word->at, word->length, shown), why);
 }
 
 static bool integer(const char *text, struct gib_word *out, struct gib_error *error)
@@ -146,11 +156,9 @@ static bool integer(const char *text, struct gib_word *out, struct gib_error *er
         overflow |= __builtin_mul_overflow(out->value, base, &out->value) ||
                     __builtin_add_overflow(out->value, (uint64_t)digit_of(*at), &out->value);
     if (at == digits || !integer_suffix(at, end, &is_unsigned, &is_long))
-        return gib_condition_fail(error, GIB_E_SYNTAX, out->at, "\"%.*s\" is no number of C.",
-                                  (int)out->length, text + out->at);
+        return no_number(error, out, text, "is no number of C.");
     if (overflow || !integer_type(out, base == 10, is_unsigned, is_long))
-        return gib_condition_fail(error, GIB_E_SYNTAX, out->at, "\"%.*s\" does not fit in 64 bits.",
-                                  (int)out->length, text + out->at);
+        return no_number(error, out, text, "does not fit in 64 bits.");
     return true;
 }
 
@@ -176,13 +184,11 @@ static bool real(const char *text, struct gib_word *out, struct gib_error *error
     out->real = read_real(start, &end, single);
     out->type_size = single ? 4 : 8;
     if (end == last && (*last | 0x20) == 'l')
-        return gib_condition_fail(error, GIB_E_UNSUPPORTED, out->at,
-                                  "\"%.*s\" is a long double, which conditions do not compute "
-                                  "with; without the L it is a double.",
-                                  (int)out->length, start);
+        return no_number(error, out, text,
+                         "is a long double, which conditions do not compute with; without the L "
+                         "it is a double.");
     if (end != last + !single)
-        return gib_condition_fail(error, GIB_E_SYNTAX, out->at, "\"%.*s\" is no number of C.",
-                                  (int)out->length, start);
+        return no_number(error, out, text, "is no number of C.");
     return true;
 }
 

@@ -190,13 +190,24 @@ static bool symbol_address(struct gib_checker *c, const char *symbol, uint64_t *
         for (size_t i = 0; c->scope->file && c->scope->file(c->scope->context, i, &file); i++) {
             const struct gib_elf_info *info = file.elf ? gib_elf_info(file.elf) : NULL;
             if (!info || (info->has_interpreter || !info->is_dynamic_object) != program ||
-                !gib_elf_definition(file.elf, symbol, NULL, &definition) ||
-                definition.thread_local_variable || definition.ifunc)
+                !gib_elf_definition(file.elf, symbol, NULL, &definition) || !definition.object)
                 continue;
             *address = definition.value + (definition.absolute ? 0 : file.bias);
             return true;
         }
     return false;
+}
+
+/* The definition of what a unit only declares. Link-time optimisation has definitions of static
+ * variables, too, in a unit of its own; they share the type's entry. */
+static bool is_elsewhere(struct gib_checker *c, const char *name, const struct found *declared,
+                         struct found *definition)
+{
+    return anywhere(c, name, GIB_DEBUG_VARIABLE, definition) &&
+           definition->name.storage == GIB_DEBUG_STATIC &&
+           (declared->name.external ||
+            (!definition->name.external && definition->file.elf == declared->file.elf &&
+             definition->name.type.entry == declared->name.type.entry));
 }
 
 static struct gib_operand variable(struct gib_checker *c, const struct gib_syntax *syntax,
@@ -210,22 +221,25 @@ static struct gib_operand variable(struct gib_checker *c, const struct gib_synta
         return number(c, syntax, type, (uint64_t)name->value);
     if (name->storage == GIB_DEBUG_THREAD)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" is another variable in each thread, which conditions "
-                              "cannot find.",
-                              GIB_SHOWN(c, syntax));
-    if (name->external || name->storage == GIB_DEBUG_UNLOCATED) {
-        bool bound = symbol_address(c, symbol, &address);
-        struct found other;
-        if (!bound && name->storage == GIB_DEBUG_UNLOCATED) {
-            if (!anywhere(c, syntax->name, GIB_DEBUG_VARIABLE, &other) ||
-                other.name.storage != GIB_DEBUG_STATIC)
-                return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                                      "debug information does not say where \"%.*s\" is: it was "
-                                      "optimised away, or its module is not loaded.",
-                                      GIB_SHOWN(c, syntax));
-            address = other.name.vaddr + other.file.bias;
-        }
+                              "\"%s\" is another variable in each thread, which conditions "
+                              "cannot find%s.",
+                              gib_check_shown(c, syntax),
+                              strcmp(syntax->name, "errno") ? ""
+                                                            : "; $errno is that of the return");
+    bool is_placed = name->storage != GIB_DEBUG_UNLOCATED;
+    if (name->external && symbol_address(c, symbol, &address))
+        is_placed = true;
+    struct found other;
+    /* A static one is its unit's own: what has its name elsewhere is another. */
+    if (!is_placed && is_elsewhere(c, syntax->name, found, &other)) {
+        address = other.name.vaddr + other.file.bias;
+        is_placed = true;
     }
+    if (!is_placed)
+        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
+                              "debug information does not say where \"%s\" is: it was "
+                              "optimised away, or its module is not loaded.",
+                              gib_check_shown(c, syntax));
     const struct gib_node *node = gib_node_number(c, &gib_ctype_unsigned_long, address);
     return node && type ? gib_check_at(c, syntax, node, type) : (struct gib_operand){.type = NULL};
 }
@@ -242,7 +256,7 @@ static void guess(void *context, const char *name)
 {
     struct guess *g = context;
     unsigned distance = name ? gib_name_distance(g->name, name, g->distance) : g->distance;
-    if (distance >= g->distance || strlen(name) >= sizeof g->copy)
+    if (!distance || distance >= g->distance || strlen(name) >= sizeof g->copy)
         return;
     g->distance = distance;
     strcpy(g->copy, name);
@@ -296,12 +310,15 @@ static struct gib_operand not_found(struct gib_checker *c, const struct gib_synt
     struct guess g = {.name = syntax->name, .distance = strlen(syntax->name) < 5 ? 2 : 3};
     char arguments[100];
     visit_names(c, guess, &g);
+    if (syntax->name[0] == 'E')
+        for (int number = 1; number < 256; number++)
+            guess(&g, strerrorname_np(number));
     list_arguments(c, arguments, sizeof arguments);
-    return gib_check_fail(
-        c, GIB_E_NOT_FOUND, syntax,
-        "\"%.*s\" is no argument of %.60s%s, no variable and no enumerator.%s%s%s",
-        GIB_SHOWN(c, syntax), gib_check_function(c), g.best ? "" : arguments,
-        g.best ? " Did you mean " : "", g.best ? g.best : "", g.best ? "?" : "");
+    return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
+                          "\"%s\" is no argument of %s%s, no variable and no enumerator.%s%s%s",
+                          gib_check_shown(c, syntax), gib_check_function(c),
+                          g.best ? "" : arguments, g.best ? " Did you mean " : "",
+                          g.best ? g.best : "", g.best ? "?" : "");
 }
 
 static struct gib_operand keyword(struct gib_checker *c, const struct gib_syntax *syntax)
@@ -348,17 +365,23 @@ static bool in_own_class(struct gib_checker *c, const struct gib_syntax *syntax,
            gib_debug_name_in(&class->debug, syntax->name, what, &found->name);
 }
 
+/* "ns::Class::name" of what was found in a class. */
+static char *member_name(struct gib_checker *c, const char *name, const struct found *member)
+{
+    const struct gib_ctype *owner = gib_ctype_debug(c, &member->name.owner[0]);
+    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
+    char *full = size ? gib_pool_take(c->pool, size) : NULL;
+    if (full)
+        snprintf(full, size, "%s::%s", owner->name, name);
+    return full;
+}
+
 /* With type units, a class does not lead to the definitions of its static members. */
 static bool defined_elsewhere(struct gib_checker *c, const char *name, unsigned what,
                               const struct found *own, struct found *found)
 {
-    const struct gib_ctype *owner = gib_ctype_debug(c, &own->name.owner[0]);
-    size_t size = owner ? strlen(owner->name) + strlen(name) + 3 : 0;
-    char *full = size ? gib_pool_take(c->pool, size) : NULL;
-    if (!full)
-        return false;
-    snprintf(full, size, "%s::%s", owner->name, name);
-    return near_function(c, full, what, found);
+    char *full = member_name(c, name, own);
+    return full && near_function(c, full, what, found);
 }
 
 static struct gib_operand constant_or_variable(struct gib_checker *c,
@@ -369,6 +392,25 @@ static struct gib_operand constant_or_variable(struct gib_checker *c,
         return number(c, syntax, gib_ctype_debug(c, &found->name.type),
                       (uint64_t)found->name.value);
     return variable(c, syntax, found);
+}
+
+struct gib_operand gib_check_static_member(struct gib_checker *c, const struct gib_syntax *syntax,
+                                           const struct gib_ctype *class)
+{
+    enum { VALUES = GIB_DEBUG_CONSTANT | GIB_DEBUG_VARIABLE };
+    struct found member = {.name.storage = GIB_DEBUG_UNLOCATED};
+    if (!gib_debug_name_in(&class->debug, syntax->name, VALUES, &member.name))
+        return (struct gib_operand){.type = NULL};
+    if (member.name.owner[1].entry)
+        return gib_check_ambiguous(c, syntax, syntax->name, member.name.owner);
+    /* By its whole name: the class may be of another module than the function. */
+    struct gib_syntax *whole = gib_pool_take(c->pool, sizeof *whole);
+    char *name = whole ? member_name(c, syntax->name, &member) : NULL;
+    if (!name || (!near_function(c, name, VALUES, &member) && !anywhere(c, name, VALUES, &member)))
+        return (struct gib_operand){.type = NULL};
+    *whole = *syntax;
+    whole->name = name;
+    return constant_or_variable(c, whole, &member);
 }
 
 /* A function as a value: its address, if there is one of that name. */

@@ -56,8 +56,11 @@ static struct gib_operand no_fit(struct gib_checker *c, const struct gib_syntax 
                                  const struct gib_operand *a, const struct gib_operand *b)
 {
     char sign[4] = {(char)syntax->mark, (char)(syntax->mark >> 8), (char)(syntax->mark >> 16), 0};
-    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" does not take %.60s and %.60s.",
-                          syntax->mark == '[' ? "[]" : sign, a->type->name, b->type->name);
+    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" does not take %s and %s.",
+                          syntax->mark == '['                 ? "[]"
+                          : syntax->kind == GIB_SYNTAX_CHOICE ? "?:"
+                                                              : sign,
+                          gib_check_short(c, a->type->name), gib_check_short(c, b->type->name));
 }
 
 /* Bytes of what a pointer points to; 0 and *error filled when they are not known. */
@@ -72,9 +75,9 @@ static uint64_t element_size(struct gib_checker *c, const struct gib_syntax *syn
         return 1;
     if (!target->size)
         gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                       "the size of %.60s is not known: no loaded module has debug information "
+                       "the size of %s is not known: no loaded module has debug information "
                        "of it.",
-                       target->name);
+                       gib_check_short(c, target->name));
     return target->size;
 }
 
@@ -101,8 +104,8 @@ static struct gib_operand points_at(struct gib_checker *c, const struct gib_synt
     const struct gib_ctype *target = gib_ctype_target(c, pointer->type);
     if (target && target->kind == GIB_CTYPE_VOID)
         return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "\"%.*s\" points to void: a cast says to what, as in *(int *)p.",
-                              GIB_SHOWN(c, pointer->syntax));
+                              "\"%s\" points to void: a cast says to what, as in *(int *)p.",
+                              gib_check_shown(c, pointer->syntax));
     return gib_check_at(c, syntax, pointer->value, target);
 }
 
@@ -124,8 +127,8 @@ static struct gib_operand word_element(struct gib_checker *c, const struct gib_s
         return failed;
     if (index->operation != GIB_OP_NUMBER)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "\"%.*s\" is in registers: its elements need a constant index.",
-                              GIB_SHOWN(c, a->syntax));
+                              "\"%s\" is in registers: its elements need a constant index.",
+                              gib_check_shown(c, a->syntax));
     struct gib_operand out = *a;
     out.place = GIB_PLACE_WORDS;
     out.type = target;
@@ -136,8 +139,8 @@ static struct gib_operand word_element(struct gib_checker *c, const struct gib_s
         out.offset += index->number * target->size;
     if (out.offset > out.extent || target->size > out.extent - out.offset)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "a %.60s there is outside of \"%.*s\", which is in registers.",
-                              target->name, GIB_SHOWN(c, a->syntax));
+                              "a %s there is outside of \"%s\", which is in registers.",
+                              gib_check_short(c, target->name), gib_check_shown(c, a->syntax));
     return out;
 }
 
@@ -166,8 +169,8 @@ static struct gib_operand dereference(struct gib_checker *c, const struct gib_sy
     if (!gib_check_value(c, a))
         return failed;
     if (a->type->kind != GIB_CTYPE_POINTER)
-        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%.*s\" is of type %.60s, no pointer.",
-                              GIB_SHOWN(c, a->syntax), a->type->name);
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" is of type %s, no pointer.",
+                              gib_check_shown(c, a->syntax), gib_check_short(c, a->type->name));
     return points_at(c, syntax, a);
 }
 
@@ -185,8 +188,8 @@ static struct gib_operand address_of(struct gib_checker *c, const struct gib_syn
         out.type = gib_ctype_pointer(c, a->type);
         return out;
     }
-    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%.*s\" has no address: it is %s.",
-                          GIB_SHOWN(c, a->syntax), a->is_bits ? "a bit-field" : "a value");
+    return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" has no address: it is %s.",
+                          gib_check_shown(c, a->syntax), a->is_bits ? "a bit-field" : "a value");
 }
 
 struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_syntax *syntax)
@@ -206,8 +209,8 @@ struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_synta
     bool fits =
         syntax->mark == '~' ? gib_ctype_is_integer(a.type) : gib_ctype_is_arithmetic(a.type);
     if (!fits)
-        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%c\" does not take %.60s.",
-                              (int)syntax->mark, a.type->name);
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%c\" does not take %s.",
+                              (int)syntax->mark, gib_check_short(c, a.type->name));
     if (!promote(c, &a))
         return failed;
     if (syntax->mark == '+')
@@ -391,8 +394,9 @@ static bool cast_class(struct gib_checker *c, const struct gib_syntax *syntax,
     unsigned down = up ? 0 : gib_debug_base(&to->debug, &from->debug, &place);
     if (up + down > 1 || (up + down && place.is_virtual)) {
         gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                       "%.60s cannot be cast to %.60s here: %.60s is %s of the other.",
-                       a->type->name, type->name, up ? to->name : from->name,
+                       "%s cannot be cast to %s here: %s is %s of the other.",
+                       gib_check_short(c, a->type->name), gib_check_short(c, type->name),
+                       gib_check_short(c, up ? to->name : from->name),
                        up + down > 1 ? "more than one base class" : "a virtual base class");
         return false;
     }
@@ -437,14 +441,14 @@ static struct gib_operand cast_to(struct gib_checker *c, const struct gib_syntax
     bool in_words = a->place == GIB_PLACE_ADDRESS && type->kind == GIB_CTYPE_POINTER;
     if (cast == GIB_CAST_FUNCTIONAL && type->kind == GIB_CTYPE_RECORD)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax,
-                              "%.60s(...): a condition calls no function of the program, and a "
+                              "%s(...): a condition calls no function of the program, and a "
                               "constructor is one.",
-                              type->name);
+                              gib_check_short(c, type->name));
     if (!in_words && !gib_check_value(c, a))
         return failed;
     if (!may_cast(cast, a->type, type))
-        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%.60s cannot be cast to %.60s here.",
-                              a->type->name, type->name);
+        return gib_check_fail(c, GIB_E_UNSUPPORTED, syntax, "%s cannot be cast to %s here.",
+                              gib_check_short(c, a->type->name), gib_check_short(c, type->name));
     bool same_object = cast != GIB_CAST_REINTERPRET && cast != GIB_CAST_CONST;
     if (same_object && !cast_class(c, syntax, type, a))
         return failed;

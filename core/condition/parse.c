@@ -9,6 +9,7 @@
 #include <string.h>
 #include "condition/condition.h"
 #include "condition/parser.h"
+#include "symbols/distance.h"
 
 bool gib_condition_word_is(const struct gib_word *word, const char *text, const char *name)
 {
@@ -37,9 +38,10 @@ void *gib_condition_expected(struct gib_condition_parser *p, const char *what)
     if (p->word.kind == GIB_WORD_END)
         return gib_condition_fail(p->error, GIB_E_SYNTAX, p->word.at,
                                   "the condition ends where %s was expected.", what);
-    return gib_condition_fail(
-        p->error, GIB_E_SYNTAX, p->word.at, "\"%.*s\" stands where %s was expected.",
-        p->word.length < 40 ? (int)p->word.length : 40, p->text + p->word.at, what);
+    char shown[GIB_SHORT_NAME];
+    return gib_condition_fail(p->error, GIB_E_SYNTAX, p->word.at,
+                              "\"%s\" stands where %s was expected.",
+                              gib_text_shorten(p->text + p->word.at, p->word.length, shown), what);
 }
 
 void *gib_condition_refuse(struct gib_condition_parser *p, const char *sentence)
@@ -159,10 +161,11 @@ static const struct gib_syntax *parse_dollar(struct gib_condition_parser *p)
         strspn(node.name + 3, "0123456789") == strlen(node.name + 3))
         return gib_condition_add(p, node);
     p->failed = true;
+    char shown[GIB_SHORT_NAME];
     return gib_condition_fail(p->error, GIB_E_SYNTAX, word.at,
-                              "\"$%.40s\" is not known; there are $arg1, $arg2..., $ret, $errno, "
+                              "\"$%s\" is not known; there are $arg1, $arg2..., $ret, $errno, "
                               "$tid, $calls, $caller, $streq, $strstr and $startswith.",
-                              node.name);
+                              gib_name_shorten(node.name, shown));
 }
 
 static const struct gib_syntax *parse_name(struct gib_condition_parser *p)

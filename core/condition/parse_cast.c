@@ -2,14 +2,16 @@
  * one: a call. */
 #include <string.h>
 #include "condition/parser.h"
+#include "symbols/distance.h"
 
 static void *refuse_call(struct gib_condition_parser *p, const char *name, size_t at)
 {
+    char shown[GIB_SHORT_NAME];
     p->failed = true;
     return gib_condition_fail(p->error, GIB_E_UNSUPPORTED, at,
-                              "%.60s(...): a condition calls no function of the program; of "
+                              "%s(...): a condition calls no function of the program; of "
                               "texts there are $streq, $strstr and $startswith.",
-                              name);
+                              gib_name_shorten(name, shown));
 }
 
 /* What a cast of C++ is applied to, `(a)`. */

@@ -286,6 +286,19 @@ static bool starts_operand(const struct gib_condition_parser *p)
     return p->word.kind != GIB_WORD_END;
 }
 
+/* Whether `int(a)` is next, as in `(int(a) + 1)`, and not `int (*)()`. */
+static bool is_functional(struct gib_condition_parser ahead)
+{
+    struct gib_written_type type;
+    if (!read_builtin(&ahead, &type) || !gib_condition_at(&ahead, '('))
+        return false;
+    gib_condition_advance(&ahead);
+    if (!gib_condition_at(&ahead, '*'))
+        return !ahead.failed;
+    gib_condition_advance(&ahead);
+    return !ahead.failed && !gib_condition_at(&ahead, ')');
+}
+
 bool gib_condition_type_follows(struct gib_condition_parser *p, bool alone)
 {
     struct gib_error ignored;
@@ -294,8 +307,9 @@ bool gib_condition_type_follows(struct gib_condition_parser *p, bool alone)
     gib_condition_advance(&ahead);
     if (ahead.failed)
         return false;
-    if (IS_ONE_OF(&ahead, qualifiers) || IS_ONE_OF(&ahead, builtins) || IS_ONE_OF(&ahead, tags) ||
-        is(&ahead, "typename"))
+    if (IS_ONE_OF(&ahead, builtins))
+        return !is_functional(ahead);
+    if (IS_ONE_OF(&ahead, qualifiers) || IS_ONE_OF(&ahead, tags) || is(&ahead, "typename"))
         return true;
     const struct gib_written_type *type = read_type(&ahead);
     if (!type || ahead.failed || ahead.word.kind != GIB_WORD_MARK || ahead.word.mark != ')')

@@ -51,13 +51,15 @@ struct gib_operand gib_check_ambiguous(struct gib_checker *c, const struct gib_s
         return (struct gib_operand){.type = NULL};
     if (!strcmp(one->name, other->name))
         return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "\"%.60s\" is ambiguous: %.60s is a base class more than once; a "
+                              "\"%s\" is ambiguous: %s is a base class more than once; a "
                               "cast to a class between says which.",
-                              name, one->name);
+                              gib_check_short(c, name), gib_check_short(c, one->name));
     return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                          "\"%.40s\" is ambiguous: it is in the base classes %.60s and %.60s; "
-                          "%.40s::%.20s would be the first.",
-                          name, one->name, other->name, one->name, name);
+                          "\"%s\" is ambiguous: it is in the base classes %s and %s; "
+                          "%s::%s would be the first.",
+                          gib_check_short(c, name), gib_check_short(c, one->name),
+                          gib_check_short(c, other->name), gib_check_short(c, one->name),
+                          gib_check_short(c, name));
 }
 
 struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib_operand *record,
@@ -72,9 +74,9 @@ struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib
         return gib_check_ambiguous(c, record->syntax, name, member.owner);
     if (member.is_virtual)
         return gib_check_fail(c, GIB_E_UNSUPPORTED, record->syntax,
-                              "\"%.60s\" is in a virtual base class, whose place conditions cannot "
+                              "\"%s\" is in a virtual base class, whose place conditions cannot "
                               "find.",
-                              name);
+                              gib_check_short(c, name));
     out.type = gib_ctype_debug(c, &member.type);
     if (!out.type)
         return out;
@@ -82,9 +84,9 @@ struct gib_operand gib_check_find_member(struct gib_checker *c, const struct gib
     if (member.is_bits) {
         if (member.width > 64 || !gib_ctype_is_integer(out.type))
             return gib_check_fail(c, GIB_E_UNSUPPORTED, record->syntax,
-                                  "the bit-field \"%.60s\" is of a type with which conditions do "
+                                  "the bit-field \"%s\" is of a type with which conditions do "
                                   "not compute.",
-                                  name);
+                                  gib_check_short(c, name));
         out.shift = (uint32_t)member.shift;
         out.width = (uint8_t)member.width;
         return out;
@@ -109,24 +111,25 @@ struct gib_operand gib_check_member(struct gib_checker *c, const struct gib_synt
     const struct gib_ctype *type = gib_ctype_complete(c, record.type);
     if (type && type->kind == GIB_CTYPE_POINTER)
         return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "\"%.*s\" is a pointer: its members follow ->.",
-                              GIB_SHOWN(c, syntax->a));
+                              "\"%s\" is a pointer: its members follow ->.",
+                              gib_check_shown(c, syntax->a));
     if (!type || type->kind != GIB_CTYPE_RECORD ||
         (record.place != GIB_PLACE_MEMORY && record.place != GIB_PLACE_WORDS))
-        return gib_check_fail(c, GIB_E_SYNTAX, syntax,
-                              "\"%.*s\" is of type %.60s and has no members.",
-                              GIB_SHOWN(c, syntax->a), record.type->name);
+        return gib_check_fail(c, GIB_E_SYNTAX, syntax, "\"%s\" is of type %s and has no members.",
+                              gib_check_shown(c, syntax->a), gib_check_short(c, record.type->name));
     if (!type->has_debug)
         return gib_check_fail(c, GIB_E_NOT_FOUND, syntax,
-                              "the members of %.60s are not known: no loaded module has debug "
+                              "the members of %s are not known: no loaded module has debug "
                               "information of it.",
-                              type->name);
+                              gib_check_short(c, type->name));
     c->error->code = 0;
     record.syntax = syntax;
     struct gib_operand member = gib_check_find_member(c, &record, syntax->name);
     if (!member.type && !c->error->code)
-        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax, "%.60s has no member \"%.60s\".",
-                              type->name, syntax->name);
+        member = gib_check_static_member(c, syntax, type);
+    if (!member.type && !c->error->code)
+        return gib_check_fail(c, GIB_E_NOT_FOUND, syntax, "%s has no member \"%s\".",
+                              gib_check_short(c, type->name), gib_check_short(c, syntax->name));
     return member;
 }
 
@@ -137,8 +140,8 @@ static const struct gib_node *bits_of_words(struct gib_checker *c, const struct 
 {
     uint64_t index = at / 64;
     if (index > 1 || at % 64 + width > 64 || !place->word[index]) {
-        gib_check_fail(c, GIB_E_UNSUPPORTED, place->syntax, "\"%.*s\" is not in one register.",
-                       GIB_SHOWN(c, place->syntax));
+        gib_check_fail(c, GIB_E_UNSUPPORTED, place->syntax, "\"%s\" is not in one register.",
+                       gib_check_shown(c, place->syntax));
         return NULL;
     }
     return gib_node_add(c, type,
@@ -160,8 +163,8 @@ static const struct gib_node *load_bits(struct gib_checker *c, const struct gib_
         unsigned first = place->shift % 8, bytes = (first + place->width + 7) / 8;
         if (bytes > 8) {
             gib_check_fail(c, GIB_E_UNSUPPORTED, place->syntax,
-                           "the bit-field \"%.*s\" lies over nine bytes.",
-                           GIB_SHOWN(c, place->syntax));
+                           "the bit-field \"%s\" lies over nine bytes.",
+                           gib_check_shown(c, place->syntax));
             return NULL;
         }
         /* Only its own bytes are read: there may be nothing behind them. */

@@ -23,8 +23,8 @@ static bool source_of(struct gib_checker *c, const struct gib_operand *operand, 
     bool untyped = asked && target && target->kind == GIB_CTYPE_VOID;
     if (!target || (!target->is_char && !untyped)) {
         gib_check_fail(c, GIB_E_SYNTAX, operand->syntax,
-                       "\"%.*s\" is of type %.60s, no text; a cast to char * may make it one.",
-                       GIB_SHOWN(c, operand->syntax), type->name);
+                       "\"%s\" is of type %s, no text; a cast to char * may make it one.",
+                       gib_check_shown(c, operand->syntax), gib_check_short(c, type->name));
         return false;
     }
     if (is_array && operand->place == GIB_PLACE_WORDS) {
@@ -126,13 +126,13 @@ bool gib_check_caller_equal(struct gib_checker *c, const struct gib_syntax *synt
             return false;
     }
     if (!count) {
-        *out = gib_check_fail(c, GIB_E_WAITING, other, "no loaded module has a function \"%.60s\".",
-                              name);
+        *out = gib_check_fail(c, GIB_E_WAITING, other, "no loaded module has a function \"%s\".",
+                              gib_check_short(c, name));
         return true;
     }
     if (count > MOST) {
-        *out =
-            gib_check_fail(c, GIB_E_AMBIGUOUS, other, "\"%.60s\" is more than 64 functions.", name);
+        *out = gib_check_fail(c, GIB_E_AMBIGUOUS, other, "\"%s\" is more than 64 functions.",
+                              gib_check_short(c, name));
         return true;
     }
     const struct gib_node *node =

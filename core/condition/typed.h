@@ -148,9 +148,9 @@ const struct gib_node *gib_check_value(struct gib_checker *c, struct gib_operand
 __attribute__((format(printf, 4, 5))) struct gib_operand
 gib_check_fail(struct gib_checker *c, int code, const struct gib_syntax *syntax, const char *format,
                ...);
-/* Its text, cut to a size that fits in a sentence. */
-#define GIB_SHOWN(c, s)                                                                            \
-    (int)((s)->end - (s)->at > 60 ? 60 : (s)->end - (s)->at), (c)->text + (s)->at
+/* A name, and an expression's text, for a sentence: what is too long has "..." in its middle. */
+const char *gib_check_short(const struct gib_checker *c, const char *name);
+const char *gib_check_shown(const struct gib_checker *c, const struct gib_syntax *syntax);
 
 /* operators.c */
 struct gib_operand gib_check_unary(struct gib_checker *c, const struct gib_syntax *syntax);
@@ -188,6 +188,10 @@ const struct gib_node *gib_check_load(struct gib_checker *c, const struct gib_op
 /* Fills c->prefix. */
 void gib_names_open(struct gib_checker *c);
 struct gib_operand gib_check_name(struct gib_checker *c, const struct gib_syntax *syntax);
+/* `a.name` or `a->name` of what the class of a has once for all its objects; type NULL, without
+ * an error: it has none. */
+struct gib_operand gib_check_static_member(struct gib_checker *c, const struct gib_syntax *syntax,
+                                           const struct gib_ctype *class);
 /* A type by its name; tag as in struct gib_written_type. NULL: there is none. */
 const struct gib_ctype *gib_find_type(struct gib_checker *c, const char *name, char tag);
 

@@ -249,12 +249,12 @@ const struct gib_ctype *gib_ctype_written(struct gib_checker *c,
         if (!type)
             return gib_condition_fail(
                 c->error, GIB_E_NOT_FOUND, written->at,
-                "no debug information of a loaded module has a type \"%s%.60s\".",
+                "no debug information of a loaded module has a type \"%s%s\".",
                 written->tag == 's'   ? "struct "
                 : written->tag == 'u' ? "union "
                 : written->tag == 'e' ? "enum "
                                       : "",
-                written->name);
+                gib_check_short(c, written->name));
         break;
     }
     for (unsigned i = 0; type && i < written->pointers; i++)

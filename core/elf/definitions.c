@@ -138,6 +138,8 @@ bool gib_elf_definition(struct gib_elf *elf, const char *name, const char *versi
         *out = (struct gib_elf_definition){.value = symbol.st_value,
                                            .size = symbol.st_size,
                                            .ifunc = type == STT_GNU_IFUNC,
+                                           .object = type == STT_OBJECT || type == STT_COMMON ||
+                                                     type == STT_NOTYPE,
                                            .thread_local_variable = type == STT_TLS,
                                            .absolute = symbol.st_shndx == SHN_ABS};
         return true;

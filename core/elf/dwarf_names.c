@@ -223,6 +223,17 @@ static bool look_at(struct wanted *wanted, Dwarf_Die *die, const char *rest, uns
     case DW_TAG_imported_module: /* using namespace */
         return gib_die_reference(die, DW_AT_import, &imported) &&
                look(wanted, &imported, rest, depth + 1);
+    case DW_TAG_imported_declaration: /* using ns::name; namespace name = ns; */
+        if (depth >= deepest || !gib_die_reference(die, DW_AT_import, &imported))
+            return false;
+        name = dwarf_diename(die);
+        if (!name) {
+            if (gib_die_reference(&imported, DW_AT_specification, &definition))
+                imported = definition; /* gcc's variables; that has the name */
+            return look_at(wanted, &imported, rest, depth + 1);
+        }
+        inner = behind_scope(rest, name);
+        return inner && look(wanted, &imported, inner, depth + 1);
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
     case DW_TAG_union_type:

@@ -120,6 +120,7 @@ struct gib_elf_definition {
     uint64_t value; /* vaddr; of an IFUNC, its resolver's */
     uint64_t size;
     bool ifunc;
+    bool object;                /* a variable that all threads share */
     bool thread_local_variable; /* value is an offset */
     bool absolute;              /* value is a number, no vaddr */
 };

@@ -81,11 +81,20 @@ int gib_location_parse(const char *text, struct gib_location *out, struct gib_er
                         "glob for every function needs a module, as in libm.so.6!*.",
                         text);
     }
-    /* `*foo` is an address, `*foo*` cannot be one. */
+    static const char operators[] = "=<>!&|+-/%^~?:";
+    if (*text && strspn(text, operators) == strlen(text) && !is_regex(text)) {
+        gib_location_free(out);
+        return gib_fail(error, GIB_E_SYNTAX, 0,
+                        "\"%.20s\" is no location; a condition stands at the end, behind \"if\", "
+                        "or in quotes behind -if.",
+                        text);
+    }
+    /* `*foo` is an address; `*foo*` cannot be one, and `*::foo` is foo in whatever class. */
     bool stars =
-        strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-            strlen(text) &&
-        strpbrk(text + 1, "*?");
+        !strncmp(text, "*::", 3) ||
+        (strspn(text, "*?_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+             strlen(text) &&
+         strpbrk(text + 1, "*?"));
     if (text[0] == '*' && text[1] && !bang && !stars) {
         out->kind = GIB_LOCATION_ADDRESS;
         out->function = strdup(text + 1);

@@ -176,9 +176,13 @@ static void add_to_spool(struct gib_reader *r, const struct gib_batch_entry *ent
                                   entry->status,
                                   entry->flags};
     bool failing = log->spool.failing;
+    uint64_t throws = log->spool.throws;
     uint64_t lost = gib_spool_add(&log->spool, &call, entry->record, entry->size, entry->more,
                                   entry->more_size);
     log->lost += lost;
+    log->unwritten += lost;
+    if (log->spool.throws != throws && log->printed > log->spool.written)
+        log->printed = log->spool.written;
     if (log->spool.failing && !failing)
         gib_log_set_problem(log,
                             "Gibbon's temporary file in /tmp cannot be written: %s. Calls are lost "

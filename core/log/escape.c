@@ -133,8 +133,12 @@ void gib_escape_json(struct gib_out *out, const char *bytes, size_t size)
             break;
         uint32_t point = 0;
         size_t length = decode((const unsigned char *)bytes + i, size - i, &point);
-        if (!length) {
+        if (!length && out->strict) {
+            gib_out_text(out, "\\ufffd");
+        } else if (!length) {
             gib_out_printf(out, "\\udc%02x", (unsigned char)bytes[i]);
+        } else if (point == '\\' && i + 1 == size && out->strict) {
+            gib_out_text(out, "\\u005c");
         } else if (point == '"' || point == '\\') {
             gib_out_byte(out, '\\');
             gib_out_byte(out, (char)point);

@@ -45,9 +45,9 @@ struct gib_log {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t grown; /* the spool has grown, or somebody is to look */
     struct gib_spool spool;
-    uint64_t printed; /* place in the spool: what has been shown */
-    uint64_t lost;
-    char *problem; /* a sentence for the user */
+    uint64_t printed;         /* place in the spool: what has been shown */
+    uint64_t lost, unwritten; /* records; of those, how many the spool could not take */
+    char *problem;            /* a sentence for the user */
     struct gib_stream *stream;
 
     pthread_mutex_t life; /* who starts and ends streams */

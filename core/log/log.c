@@ -265,7 +265,8 @@ void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *v
 {
     gib_log_drain(log);
     pthread_mutex_lock(&log->lock);
-    struct gib_spool_cursor cursor = {.place = gib_spool_begin(&log->spool)};
+    struct gib_spool_cursor cursor = {0};
+    gib_spool_begin_cursor(&log->spool, &cursor, gib_spool_begin(&log->spool));
     uint64_t end = log->spool.end;
     pthread_mutex_unlock(&log->lock);
     bool more = true;
@@ -277,17 +278,22 @@ void gib_log_each(struct gib_log *log, bool (*each)(const struct gib_log_view *v
             more = !gib_log_view_make(log, call, &view) || each(&view, context);
         pthread_rwlock_unlock(&log->sites);
     }
-    free(cursor.block);
+    pthread_mutex_lock(&log->lock);
+    gib_spool_end_cursor(&log->spool, &cursor);
+    pthread_mutex_unlock(&log->lock);
 }
 
 static char *next_text(struct gib_log *log, enum gib_log_format format)
 {
     enum { ENOUGH = 64 << 10 };
     pthread_mutex_lock(&log->lock);
-    struct gib_spool_cursor cursor = {.place = log->printed};
+    struct gib_spool_cursor cursor = {0};
     uint64_t end = log->spool.end;
+    bool any = log->printed < end;
+    if (any)
+        gib_spool_begin_cursor(&log->spool, &cursor, log->printed);
     pthread_mutex_unlock(&log->lock);
-    if (cursor.place >= end)
+    if (!any)
         return NULL;
     struct gib_renderer *renderer = gib_renderer_new(format);
     uint64_t none = 0;
@@ -303,10 +309,11 @@ static char *next_text(struct gib_log *log, enum gib_log_format format)
                 gib_render(renderer, &view, 0, true, &none);
         pthread_rwlock_unlock(&log->sites);
     }
-    free(cursor.block);
     pthread_mutex_lock(&log->lock);
-    if (log->printed < cursor.place) /* or it was all skipped meanwhile */
-        log->printed = cursor.place;
+    uint64_t place = gib_spool_cursor_place(&cursor);
+    gib_spool_end_cursor(&log->spool, &cursor);
+    if (log->printed < place) /* or it was all skipped meanwhile */
+        log->printed = place;
     if (!renderer || log->printed > log->spool.end)
         log->printed = log->spool.end;
     bool more = log->printed < log->spool.end;
@@ -468,6 +475,14 @@ uint64_t gib_log_lost(struct gib_log *log)
     return lost;
 }
 
+uint64_t gib_log_unwritten(struct gib_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t unwritten = log->unwritten;
+    pthread_mutex_unlock(&log->lock);
+    return unwritten;
+}
+
 uint64_t gib_log_streamed_away(struct gib_log *log)
 {
     pthread_mutex_lock(&log->lock);
@@ -483,7 +498,7 @@ void gib_log_clear(struct gib_log *log)
     gib_nesting_free(&log->nesting);
     pthread_mutex_lock(&log->lock);
     log->printed = log->spool.end;
-    log->lost = 0;
+    log->lost = log->unwritten = 0;
     gib_spool_clear(&log->spool, gib_stream_place(log));
     pthread_mutex_unlock(&log->lock);
     pthread_mutex_unlock(&log->show);

@@ -130,7 +130,9 @@ void gib_log_skip(struct gib_log *log);
  * calls written, or -1 with errno when writing failed. The rings are read meanwhile. */
 int64_t gib_log_render(struct gib_log *log, enum gib_log_format format, uint64_t last, int patch,
                        FILE *out);
+/* Records that are in no log; of those, how many since its temporary file could not be written. */
 uint64_t gib_log_lost(struct gib_log *log);
+uint64_t gib_log_unwritten(struct gib_log *log);
 /* Calls that `log` has no more, since a stream has written them to its file. */
 uint64_t gib_log_streamed_away(struct gib_log *log);
 /* Ticks of the time stamp counter in a second; 0 before the first process. */
@@ -152,6 +154,9 @@ struct gib_log_stream_state {
     int patch; /* 0: any */
     uint64_t written;
 };
+/* Opens a file for calls, empty: a descriptor, or -1 and *error. A pipe that nobody reads is an
+ * error, not a wait; writing does not wait either (O_NONBLOCK). */
+int gib_log_create(const char *path, struct gib_error *error);
 /* 0 or GIB_E_FILE. Only one at a time: a stream that was on is ended. */
 int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format format, int patch,
                    struct gib_error *error);
@@ -251,7 +256,9 @@ void gib_escape_name(struct gib_out *out, const char *name);
  */
 void gib_escape_message(struct gib_out *out, const char *text, bool lines);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+DC80..U+DCFF, as Python's
- * surrogateescape does. */
+ * surrogateescape does; in a strict buffer each becomes U+FFFD, and a backslash at the end is
+ * written as \u005c. Perfetto refuses halves of surrogate pairs, and takes a quote behind a
+ * backslash for one of the text, also when that backslash is itself an escaped one. */
 void gib_escape_json(struct gib_out *out, const char *bytes, size_t size);
 
 #endif

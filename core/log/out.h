@@ -16,6 +16,7 @@ struct gib_out {
     char *bytes; /* owned; no NUL behind them */
     size_t used, room;
     bool failed; /* out of memory: something is missing */
+    bool strict; /* JSON for readers that know less than all of it; see gib_escape_json() */
 };
 
 /* Room for `size` more bytes at the end; NULL (and `failed`) when there is no memory. */

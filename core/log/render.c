@@ -18,6 +18,7 @@ struct gib_renderer *gib_renderer_new(enum gib_log_format format)
     if (!renderer)
         return NULL;
     renderer->format = format;
+    renderer->out.strict = format == GIB_LOG_TRACE;
     if (format == GIB_LOG_TEXT || format == GIB_LOG_MARKED)
         return renderer;
     renderer->site = calloc(GIB_CACHED_SITES, sizeof *renderer->site);
@@ -73,11 +74,12 @@ void gib_renderer_end(struct gib_renderer *renderer)
 
 /* ---- texts made once ---- */
 
-static const struct gib_cached *find(struct gib_cached *place, uint64_t key, uint64_t other,
-                                     const struct gib_log_view *view, gib_make_text *make)
+static const struct gib_cached *find(const struct gib_renderer *renderer, struct gib_cached *place,
+                                     uint64_t key, uint64_t other, const struct gib_log_view *view,
+                                     gib_make_text *make)
 {
     if (!place->text || place->key[0] != key || place->key[1] != other) {
-        struct gib_out text = {0};
+        struct gib_out text = {.strict = renderer->out.strict};
         make(view, key, &text);
         free(place->text);
         *place = (struct gib_cached){{key, other}, text.bytes, text.used};
@@ -97,7 +99,7 @@ void gib_cached_thread(struct gib_renderer *renderer, const struct gib_log_view 
     const struct gib_call *call = view->call;
     uint64_t key = (uint64_t)(uint32_t)call->pid << 32 | (uint32_t)call->tid;
     struct gib_cached *place = &renderer->thread[(uint32_t)call->tid % GIB_CACHED_THREADS];
-    write_cached(renderer, find(place, key, call->process, view, make));
+    write_cached(renderer, find(renderer, place, key, call->process, view, make));
 }
 
 void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *view,
@@ -105,14 +107,15 @@ void gib_cached_site(struct gib_renderer *renderer, const struct gib_log_view *v
 {
     uint64_t key = view->site->serial, patch = (uint64_t)view->patch;
     struct gib_cached *place = &renderer->site[(key + patch * 31) % GIB_CACHED_SITES];
-    write_cached(renderer, find(place, key, patch, view, make));
+    write_cached(renderer, find(renderer, place, key, patch, view, make));
 }
 
 const char *gib_cached_names(struct gib_renderer *renderer, const struct gib_log_view *view,
                              gib_make_text *make)
 {
     uint64_t key = view->site->serial;
-    const char *text = find(&renderer->names[key % GIB_CACHED_SITES], key, 0, view, make)->text;
+    const char *text =
+        find(renderer, &renderer->names[key % GIB_CACHED_SITES], key, 0, view, make)->text;
     return text ? text : "";
 }
 
@@ -120,7 +123,8 @@ static void write_address(struct gib_renderer *renderer, const struct gib_log_vi
                           uint64_t key, uint64_t kind, gib_make_text *make)
 {
     struct gib_cached *place = &renderer->address[(key ^ key >> 12) % GIB_CACHED_ADDRESSES];
-    write_cached(renderer, find(place, key, kind << 32 | view->call->process, view, make));
+    write_cached(renderer,
+                 find(renderer, place, key, kind << 32 | view->call->process, view, make));
 }
 
 void gib_cached_caller(struct gib_renderer *renderer, const struct gib_log_view *view,
@@ -176,6 +180,8 @@ struct gib_log_result gib_log_result(const struct gib_log_view *view)
     if (second && second->size >= 8)
         memcpy(&r.word[1], gib_log_chunk_bytes(second), 8);
     r.words = gib_result_words(r.type, second ? 2 : 1);
+    if (r.text && r.text->flags & GIB_CHUNK_UNREADABLE && !r.text->size)
+        r.text = NULL; /* its address is all there is */
     if (code && code->size >= 4) {
         r.failed = true;
         memcpy(&r.code, gib_log_chunk_bytes(code), 4);

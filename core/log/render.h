@@ -21,6 +21,12 @@ enum {
     GIB_SEEN_PROCESSES = 64
 };
 
+/* The end of what a thread's track has last: as it was, and as it is shown. */
+struct gib_track_end {
+    int32_t pid, tid; /* 0: none yet */
+    int64_t end, shown;
+};
+
 struct gib_renderer {
     enum gib_log_format format;
     struct gib_out out;
@@ -28,8 +34,9 @@ struct gib_renderer {
     bool begun;                                /* there is an event before the next one: TRACE */
     struct gib_cached *site, *names, *address; /* GIB_CACHED_...; NULL: TEXT */
     struct gib_cached thread[GIB_CACHED_THREADS];
-    struct gib_out scratch;            /* a cell before it is quoted: CSV */
-    uint64_t origin;                   /* time stamp that is its time 0; 0: none yet */
+    struct gib_track_end track[GIB_CACHED_THREADS]; /* TRACE */
+    struct gib_out scratch;                         /* a cell before it is quoted: CSV */
+    uint64_t origin;                                /* time stamp that is its time 0; 0: none yet */
     uint64_t described;                /* when addresses were described: gib_modules_changes */
     int32_t named[GIB_SEEN_PROCESSES]; /* that have their name; the newest of them */
     unsigned named_count;

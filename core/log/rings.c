@@ -23,10 +23,23 @@ static void count_lost(struct gib_reader *r, uint64_t records)
 
 /* ---- joining ---- */
 
+/*
+ * Calls that longjmp or an exception has left do not return, and nobody tells. But a call whose
+ * frame is not below theirs was made after they had been left. That is known of the thread's own
+ * stack only: frames on others, of coroutines and of signal handlers, come and go in any order.
+ */
+static bool is_left(const struct gib_thread *thread, const struct gib_open_call *open,
+                    uint64_t frame)
+{
+    uint64_t its = ((const struct gib_record *)(open + 1))->duration;
+    uint64_t base = thread->stack_base, size = thread->stack_top - base;
+    return frame - base < size && its - base < size && its <= frame;
+}
+
 /* `ended`: the thread is no more, and may have ended in the newest of them. */
 static void report_unfinished(struct gib_reader *r, struct gib_ring *ring, bool ended)
 {
-    struct gib_open_call *first = NULL;
+    struct gib_open_call *first = NULL, *newest = ring->open;
     ring->opened = 0;
     while (ring->open &&
            !r->log->indent) { /* the list has the newest first, as indentation wants it */
@@ -42,7 +55,7 @@ static void report_unfinished(struct gib_reader *r, struct gib_ring *ring, bool 
     while (first) {
         struct gib_open_call *open = first;
         const struct gib_record *record = (const struct gib_record *)(open + 1);
-        bool inside = ended && !open->next && record->entered >= ring->latest;
+        bool inside = ended && open == newest && record->entered >= ring->latest;
         first = open->next;
         void *copy = gib_batch_room(r, open->size);
         if (copy)
@@ -70,6 +83,26 @@ static void give_up_oldest(struct gib_reader *r, struct gib_ring *ring)
     ring->opened = MOST_OPEN / 2;
 }
 
+/* What was left before the call at `position` began, or before it returned. */
+static void report_left(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
+                        const struct gib_record *record)
+{
+    const struct gib_thread *thread = gib_ring_block(r, (uint32_t)(ring - r->ring));
+    struct gib_open_call **link = &ring->open;
+    size_t opened = ring->opened, left = 0;
+    while (*link && (*link)->position != position && is_left(thread, *link, record->duration)) {
+        link = &(*link)->next;
+        left++;
+    }
+    if (!left)
+        return;
+    struct gib_open_call *older = *link;
+    *link = NULL;
+    report_unfinished(r, ring, false);
+    ring->open = older;
+    ring->opened = opened - left;
+}
+
 static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t position,
                           const struct gib_record *record, size_t size)
 {
@@ -78,6 +111,7 @@ static void remember_open(struct gib_reader *r, struct gib_ring *ring, uint64_t 
         count_lost(r, 1);
         return;
     }
+    report_left(r, ring, position, record);
     open->next = ring->open;
     open->position = position;
     memcpy(open + 1, record, size);
@@ -162,7 +196,11 @@ static void join(struct gib_reader *r, struct gib_ring *ring, struct gib_record 
         take = home->pid == ring->pid; /* after fork the parent returns as well */
     }
     back->site &= 0xffffff;
-    struct gib_open_call *open = find_open(home, back->word[0], take);
+    struct gib_open_call *open = find_open(home, back->word[0], false);
+    if (open && take) {
+        report_left(r, home, open->position, (const struct gib_record *)(open + 1));
+        find_open(home, back->word[0], true);
+    }
     if (!open && !take && index < GIB_MAX_THREADS) {
         open = peek_open(r, index, back->word[0], back);
         take = true;
@@ -197,9 +235,9 @@ static void tell_name(struct gib_reader *r, struct gib_ring *ring)
     FILE *file = fopen(path, "re");
     if (!file)
         return;
-    if (fgets(name, sizeof name, file)) {
-        name[strcspn(name, "\n")] = '\0';
-        memcpy(word, name, strlen(name));
+    size_t size = fread(name, 1, sizeof name - 1, file); /* and a line end; it may have others */
+    if (size > 1) {
+        memcpy(word, name, size - 1);
         gib_batch_tell(r, ring, GIB_CALL_THREAD, word[0], word[1]);
     }
     fclose(file);

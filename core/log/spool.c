@@ -74,6 +74,30 @@ static int temporary_file(void)
     return fd;
 }
 
+/* Everybody goes back to where the buffer begins. Returns how many of its calls a stream has. */
+static uint64_t throw_away(struct gib_spool *spool)
+{
+    uint64_t taken = spool->written, calls = 0;
+    for (struct gib_spool_cursor *c = spool->cursors; c; c = c->next) {
+        bool thrown = c->back != UINT64_MAX; /* what it has last was of an earlier buffer */
+        if (c->keeps && !thrown && c->block_start + c->block_size > taken)
+            taken = c->block_start + c->block_size;
+        if (c->back > spool->written)
+            c->back = spool->written;
+    }
+    for (uint64_t at = spool->written; at < taken && at < spool->end;) {
+        const struct gib_call *call =
+            (const struct gib_call *)(spool->buffer + (at - spool->written));
+        calls += call->status < GIB_CALL_LOST;
+        at += call->size;
+    }
+    if (taken > spool->written)
+        spool->buffer_lost = 0; /* it knows */
+    spool->end = spool->written;
+    spool->throws++;
+    return calls;
+}
+
 /* What cannot be kept is counted as lost; the target never waits for a disk. Returns how many calls
  * that were. */
 static uint64_t write_buffer(struct gib_spool *spool)
@@ -85,9 +109,11 @@ static uint64_t write_buffer(struct gib_spool *spool)
     if (spool->current.fd >= 0)
         error = gib_write_all(spool->current.fd, spool->buffer, size,
                               (int64_t)(spool->written - spool->current.start), spool->beat, &done);
-    uint64_t lost = error ? spool->buffer_calls : 0;
+    uint64_t lost = 0;
     if (error) {
-        spool->end = spool->written;
+        uint64_t taken = throw_away(spool);
+        lost = spool->buffer_calls - taken;
+        spool->gone += taken;
         spool->lost += spool->buffer_lost + lost;
     } else {
         spool->written = spool->end;
@@ -218,15 +244,43 @@ void gib_spool_trim(struct gib_spool *spool, uint64_t needed, bool bounded)
 
 /* ---- reading ---- */
 
+void gib_spool_begin_cursor(struct gib_spool *spool, struct gib_spool_cursor *cursor,
+                            uint64_t place)
+{
+    cursor->place = place;
+    cursor->back = UINT64_MAX;
+    cursor->next = spool->cursors;
+    spool->cursors = cursor;
+}
+
+uint64_t gib_spool_cursor_place(struct gib_spool_cursor *cursor)
+{
+    if (cursor->place > cursor->back)
+        cursor->place = cursor->back;
+    cursor->back = UINT64_MAX;
+    return cursor->place;
+}
+
+void gib_spool_end_cursor(struct gib_spool *spool, struct gib_spool_cursor *cursor)
+{
+    for (struct gib_spool_cursor **link = &spool->cursors; *link; link = &(*link)->next) {
+        if (*link == cursor) {
+            *link = cursor->next;
+            break;
+        }
+    }
+    free(cursor->block);
+    cursor->block = NULL;
+}
+
 bool gib_spool_fill(const struct gib_spool *spool, struct gib_spool_cursor *cursor)
 {
     if (!cursor->block && !(cursor->block = malloc(BUFFER)))
         return false;
-    if (cursor->place > spool->end) /* what was read from the buffer could not be written */
-        cursor->place = spool->end;
-    if (cursor->place < oldest(spool))
-        cursor->place = oldest(spool);
-    uint64_t from = cursor->place, size = BLOCK;
+    uint64_t from = gib_spool_cursor_place(cursor);
+    if (from < oldest(spool))
+        from = cursor->place = oldest(spool);
+    uint64_t size = BLOCK;
     ssize_t got = 0;
     cursor->block_start = from;
     cursor->block_size = 0;

@@ -32,6 +32,7 @@ struct gib_stream {
     bool wanted;    /* somebody waits until the file has all before wanted_place, and is complete */
     uint64_t wanted_place;
     bool stop, over, gone; /* gone: the file was removed */
+    bool starting;         /* whoever starts it tells of an error */
     int error;             /* why it ended itself */
 };
 
@@ -105,10 +106,11 @@ static void fail(struct gib_stream *s, int error)
     s->over = true;
     s->error = error;
     const char *why = s->gone ? "it was removed" : strerror(error);
-    gib_log_set_problem(log,
-                        "Calls are no longer written to %.200s: %s. It has %llu; later ones are "
-                        "kept for \"gibbon log -save\".",
-                        s->state.path, why, (unsigned long long)s->state.written);
+    if (!s->starting)
+        gib_log_set_problem(log,
+                            "Calls are no longer written to %.200s: %s. It has %llu; later ones "
+                            "are kept for \"gibbon log -save\".",
+                            s->state.path, why, (unsigned long long)s->state.written);
     pthread_cond_broadcast(&log->grown);
     pthread_mutex_unlock(&log->lock);
 }
@@ -209,7 +211,8 @@ static void wait_for_more(struct gib_stream *s)
 static bool is_wanted(struct gib_stream *s)
 {
     pthread_mutex_lock(&s->log->lock);
-    bool wanted = s->wanted && s->cursor.place >= s->wanted_place;
+    bool wanted =
+        s->wanted && (s->cursor.place >= s->wanted_place || s->cursor.place >= s->log->spool.end);
     pthread_mutex_unlock(&s->log->lock);
     return wanted;
 }
@@ -231,7 +234,7 @@ static void *run(void *argument)
             pthread_cond_broadcast(&log->grown);
             pthread_mutex_unlock(&log->lock);
         } else if (gib_renderer_out(s->renderer)->used || s->pending ||
-                   s->place < s->cursor.place || !s->complete) {
+                   s->place != s->cursor.place || !s->complete) {
             good = write_out(s);
         }
         if (good)
@@ -254,7 +257,6 @@ static void free_stream(struct gib_stream *s)
     if (s->fd >= 0)
         close(s->fd);
     gib_renderer_free(s->renderer);
-    free(s->cursor.block);
     free(s);
 }
 
@@ -271,6 +273,19 @@ static int refuse(struct gib_error *error, const char *format, const char *path,
     return GIB_E_FILE;
 }
 
+#define NOT_TO_THE_END "%.150s could not be written to the end: %s."
+
+int gib_log_create(const char *path, struct gib_error *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    struct stat status;
+    if (fd < 0 && errno == ENXIO && !stat(path, &status) && S_ISFIFO(status.st_mode))
+        refuse(error, "%.150s cannot be written: nobody reads this pipe.", path, 0);
+    else if (fd < 0)
+        refuse(error, "%.150s cannot be written: %s.", path, errno);
+    return fd;
+}
+
 int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format format, int patch,
                    struct gib_error *error)
 {
@@ -281,15 +296,14 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
         free(s);
         return refuse(error, "%.150s cannot be written: %s.", path, ENOMEM);
     }
-    /* A pipe without a reader is an error, not a wait. */
-    s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
-    int code = errno;
-    if (s->fd < 0 || fstat(s->fd, &status)) {
+    s->fd = gib_log_create(path, error);
+    if (s->fd < 0) {
         free_stream(s);
-        return refuse(error, "%.150s cannot be written: %s.", path, code);
+        return GIB_E_FILE;
     }
     s->log = log;
-    s->regular = S_ISREG(status.st_mode);
+    s->starting = true;
+    s->regular = !fstat(s->fd, &status) && S_ISREG(status.st_mode);
     s->state.format = format;
     s->state.patch = patch;
     snprintf(s->state.path, sizeof s->state.path, "%s", path);
@@ -300,12 +314,16 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
     sigfillset(&all);
     pthread_mutex_lock(&log->life);
     pthread_mutex_lock(&log->lock);
-    s->cursor.place = s->place = gib_spool_begin(&log->spool);
+    s->place = gib_spool_begin(&log->spool);
+    s->cursor.keeps = !patch;
+    gib_spool_begin_cursor(&log->spool, &s->cursor, s->place);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pthread_create(&s->thread, NULL, run, s);
+    int code = pthread_create(&s->thread, NULL, run, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!code)
         log->stream = s;
+    if (code)
+        gib_spool_end_cursor(&log->spool, &s->cursor);
     pthread_mutex_unlock(&log->lock);
     pthread_mutex_unlock(&log->life);
     if (code) {
@@ -313,7 +331,14 @@ int gib_log_stream(struct gib_log *log, const char *path, enum gib_log_format fo
         return refuse(error, "%.150s cannot be written: %s.", path, code);
     }
     gib_log_stream_complete(log);
-    return 0;
+    pthread_mutex_lock(&log->lock);
+    s->starting = false;
+    code = s->over ? s->error : 0;
+    pthread_mutex_unlock(&log->lock);
+    if (!code)
+        return 0;
+    gib_log_stream_end(log, NULL, NULL);
+    return refuse(error, NOT_TO_THE_END, path, code);
 }
 
 bool gib_log_streams(struct gib_log *log, struct gib_log_stream_state *state)
@@ -370,11 +395,11 @@ int gib_log_stream_end(struct gib_log *log, uint64_t *written, struct gib_error 
         pthread_join(s->thread, NULL);
         pthread_mutex_lock(&log->lock);
         log->stream = NULL;
+        gib_spool_end_cursor(&log->spool, &s->cursor);
         if (s->error && !was_over) { /* this is where it is told */
             free(log->problem);
             log->problem = NULL;
-            failed = refuse(error, "%.150s could not be written to the end: %s.", s->state.path,
-                            s->error);
+            failed = refuse(error, NOT_TO_THE_END, s->state.path, s->error);
         }
         pthread_mutex_unlock(&log->lock);
         if (written)

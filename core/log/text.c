@@ -134,7 +134,7 @@ static void put_duration(double seconds, struct gib_out *out)
 
 void gib_log_duration(double seconds, char out[GIB_DURATION_TEXT])
 {
-    struct gib_out text = {out, 0, GIB_DURATION_TEXT - 1, false}; /* it is always long enough */
+    struct gib_out text = {.bytes = out, .room = GIB_DURATION_TEXT - 1}; /* always long enough */
     put_duration(seconds, &text);
     out[text.used] = '\0';
 }

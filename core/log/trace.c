@@ -11,6 +11,10 @@
  *
  * Times are microseconds with three digits, from the first call of the trace. Begin and end are
  * rounded, not the duration, so that what is nested stays so.
+ *
+ * Where time stamps are coarse, a call may end when the one inside it does. Readers add begin and
+ * duration in floating point, and then either is the first: so the outer one is made to end a
+ * nanosecond later, and what follows it in the track begins no earlier.
  */
 #include "log/render.h"
 
@@ -152,15 +156,33 @@ static void write_lost(struct gib_renderer *renderer, const struct gib_log_view 
     gib_out_text(out, "}}");
 }
 
-static void write_phase_of_call(struct gib_out *out, const struct gib_renderer *renderer,
-                                const struct gib_log_view *view)
+/* Events of a track come in the order of their ends. */
+static void set_apart(struct gib_renderer *renderer, const struct gib_call *call, int64_t *began,
+                      int64_t *ended)
+{
+    struct gib_track_end *track = &renderer->track[(uint32_t)call->tid % GIB_CACHED_THREADS];
+    int64_t end = *ended;
+    if (track->pid == call->pid && track->tid == call->tid) {
+        if (*began >= track->end) /* behind it, else around it */
+            *began = *began > track->shown ? *began : track->shown;
+        else if (end <= track->shown)
+            *ended = track->shown + 1;
+        *ended = *ended > *began ? *ended : *began;
+    }
+    *track = (struct gib_track_end){call->pid, call->tid, end, *ended};
+}
+
+static void write_phase_of_call(struct gib_renderer *renderer, const struct gib_log_view *view)
 {
     const struct gib_call *call = view->call;
+    struct gib_out *out = &renderer->out;
     int64_t began = time_of(renderer, view, view->began);
     if (call->status == GIB_CALL_DONE) {
+        int64_t ended = began + view->lasted;
+        set_apart(renderer, call, &began, &ended);
         write_phase(out, "X", began);
         gib_out_text(out, ",\"dur\":");
-        gib_out_fixed(out, view->lasted, 3);
+        gib_out_fixed(out, ended - began, 3);
     } else if (call->status == GIB_CALL_UNFINISHED && call->flags & GIB_CALL_INSIDE) {
         write_phase(out, "B", began);
     } else {
@@ -182,7 +204,7 @@ void gib_log_trace(struct gib_renderer *renderer, const struct gib_log_view *vie
     }
     begin_event(renderer);
     gib_cached_site(renderer, view, make_site);
-    write_phase_of_call(out, renderer, view);
+    write_phase_of_call(renderer, view);
     write_track(renderer, view);
     gib_out_text(out, ",\"args\":{\"patch\":");
     gib_out_signed(out, view->patch);

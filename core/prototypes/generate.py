@@ -320,6 +320,20 @@ TYPES_HEADING = """\
 """
 
 
+def other_names(declaration, origin, name, has_mode):
+    """`manual=pathname,flags,mode`, when the manual page has other names than the header. Behind `...` only a mode counts."""
+    parameters = declaration[declaration.index(name + "(") + len(name) + 1:declaration.rindex(")")]
+    own, page = manual.names_of(parameters), manual.names_in_manual(origin)
+    wanted = len(own) + has_mode
+    if parameters.endswith("..."):
+        page = page[:wanted]
+    if len(page) != wanted or None in page or page == own:
+        return ""
+    if any(other in own and own.index(other) != i for i, other in enumerate(page)):
+        return ""  # one name for two of them
+    return "manual=" + ",".join(page)
+
+
 def function_lines(headers, exported, origin, annotations):
     alias = headers.public_alias()
     lines = []
@@ -330,7 +344,9 @@ def function_lines(headers, exported, origin, annotations):
         before = [alias.get(t, t) for t in before]
         parameters = with_plain_names([alias.get(t, t) for t in parameters], headers.typedefs)
         note = annotations.of(origin.get(name, name), fails=before != ["void"], meaning=meaning)
-        lines.append(spell(before + [name] + parameters) + ";" + (f" // {note}" if note else ""))
+        text = spell(before + [name] + parameters)
+        note = " ".join(filter(None, [note, other_names(text, origin.get(name, name), name, "open" in note.split())]))
+        lines.append(text + ";" + (f" // {note}" if note else ""))
     for name in annotations.unused(headers.functions | headers.typedefs):
         print(f"annotations.txt: {name} is not in these headers", file=sys.stderr)
     return lines

@@ -1,4 +1,4 @@
-"""How a function says that it failed: facts read from the manual pages, corrected by a reviewed list."""
+"""How a function says that it failed, and what its parameters are called there: facts read from the manual pages, corrected by a reviewed list."""
 import glob
 import gzip
 import re
@@ -35,6 +35,45 @@ def failure_in_manual(name):
             section = re.search(r'^\.SH "?RETURN VALUE"?\n(.*?)(?=^\.SH )', text, re.M | re.S)
             return "errno" if section and "errno" in section[1] else ""
     return ""
+
+
+def synopsis(text):
+    """The declarations of a page without its fonts: .BI "int open(const char *" pathname ", int " flags );"""
+    section = re.search(r'^\.SH "?SYNOPSIS"?\n(.*?)(?=^\.SH )', text, re.M | re.S)
+    out = []
+    for line in re.sub(r"\\\n", " ", section[1] if section else "").splitlines():
+        macro = re.match(r"\.(?:B|I|BI|IB|BR|RB)\s+(.*)", line)
+        if macro:
+            out.append("".join(quoted or plain for quoted, plain in re.findall(r'"((?:[^"]|"")*)"|(\S+)', macro[1])))
+    return re.sub(r"/\*.*?\*/|\\f[BIRP]", "", "\n".join(out), flags=re.S)
+
+
+def names_of(parameters):
+    """["pathname", "flags"] of `const char *pathname, int flags`; None where one has no name. "..." ends them."""
+    names, depth, start = [], 0, 0
+    for at, char in enumerate(parameters + ","):
+        depth += (char in "([") - (char in ")]")
+        if char != "," or depth:
+            continue
+        one = parameters[start:at].strip()
+        start = at + 1
+        if one in ("", "void", "..."):
+            break
+        pointer = re.search(r"\(\s*\*\s*(\w+)", one)
+        plain = re.search(r"(\w+)\s*(\[[^\]]*\]\s*)*$", one)
+        found = pointer or plain
+        names.append(found[1] if found else None)
+    return names
+
+
+def names_in_manual(name):
+    """A function's parameters as its manual page calls them; [] when the page does not say. The longest form counts: open's mode."""
+    for candidate in candidates(name):
+        text = page_of(candidate)
+        forms = re.findall(rf"\b{re.escape(candidate)}\s*\((.*?)\)\s*(?:\[\[[^;]*)?;", synopsis(text), re.S) if text else []
+        if forms:
+            return max((names_of(form) for form in forms), key=len)
+    return []
 
 
 class Annotations:

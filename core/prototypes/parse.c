@@ -130,8 +130,11 @@ static int read_annotations(struct gib_parser *parser, struct gib_prototype *pro
             prototype->variadic = GIB_VARIADIC_PRINTF;
         else if (prototype->variadic && prototype->parameter_count && gib_token_is(&token, "open"))
             prototype->variadic = GIB_VARIADIC_OPEN;
-        else if (gib_annotate_parameter(parser->store, prototype, word, token.length, &code) &&
-                 code)
+        else if (token.length > 7 && !prototype->manual && !strncmp(word, "manual=", 7)) {
+            if (!(prototype->manual = strndup(word + 7, token.length - 7)))
+                return gib_parser_memory(parser);
+        } else if (gib_annotate_parameter(parser->store, prototype, word, token.length, &code) &&
+                   code)
             return gib_parser_memory(parser);
         while (at < end && *at <= ' ')
             at++;
@@ -212,6 +215,7 @@ void gib_prototype_free(struct gib_prototype *prototype)
     free(prototype->parameters);
     gib_type_release(&prototype->result);
     free(prototype->name);
+    free(prototype->manual);
     free(prototype);
 }
 
@@ -297,8 +301,8 @@ struct gib_prototype *gib_prototype_copy(const struct gib_prototype *prototype)
     copy->failure = prototype->failure;
     copy->unspecified = prototype->unspecified;
     copy->foreign = prototype->foreign;
-    if (copy_text(&copy->name, prototype->name) && copy_type(&copy->result, &prototype->result) &&
-        copy_parameters(copy, prototype))
+    if (copy_text(&copy->name, prototype->name) && copy_text(&copy->manual, prototype->manual) &&
+        copy_type(&copy->result, &prototype->result) && copy_parameters(copy, prototype))
         return copy;
     gib_prototype_free(copy);
     return NULL;

@@ -119,6 +119,8 @@ struct gib_prototype {
     enum gib_failure failure;
     bool unspecified; /* "()" of old C: the parameters are not known */
     bool foreign;     /* not of the platform's calling convention: ms_abi, vectorcall, regcall */
+    char *manual;     /* names of the arguments in the manual page, "pathname,flags,mode"; NULL: the
+                         same; there may be more than parameters when it is variadic */
 };
 
 /* Frees what a type owns, but not itself. */

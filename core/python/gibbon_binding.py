@@ -13,7 +13,7 @@ WILL_PATCH, DID_PATCH, DID_UNPATCH, PENDING_RESOLVED = range(4)  # enum gib_patc
 
 
 class Error(Structure):
-    _fields_ = [("code", c_int), ("address", c_uint64), ("message", c_char * 256)]
+    _fields_ = [("code", c_int), ("address", c_uint64), ("message", c_char * 512)]
 
 
 class Thread(Structure):

@@ -50,20 +50,27 @@ static bool is_continued(char c)
     return (c & 0xc0) == 0x80; /* a byte in a character of UTF-8 */
 }
 
-const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME])
+const char *gib_text_shorten(const char *text, size_t length, char out[GIB_SHORT_NAME])
 {
     enum { MOST = 60, HEAD = 22, TAIL = 35 };
-    size_t length = strlen(name), head = HEAD, tail = length - TAIL;
+    size_t head = HEAD, tail = length - TAIL;
     if (length <= MOST) {
-        memcpy(out, name, length + 1);
+        memcpy(out, text, length);
+        out[length] = '\0';
         return out;
     }
-    while (head && is_continued(name[head]))
+    while (head && is_continued(text[head]))
         head--;
-    while (is_continued(name[tail]))
+    while (tail < length && is_continued(text[tail]))
         tail++;
-    memcpy(out, name, head);
+    memcpy(out, text, head);
     memcpy(out + head, "...", 3);
-    memcpy(out + head + 3, name + tail, length - tail + 1);
+    memcpy(out + head + 3, text + tail, length - tail);
+    out[head + 3 + length - tail] = '\0';
     return out;
+}
+
+const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME])
+{
+    return gib_text_shorten(name, strlen(name), out);
 }

@@ -3,6 +3,7 @@
 #define GIBBON_DISTANCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* How many characters must be put in, taken out, replaced or exchanged with their neighbour; at
  * most `limit`, limit + 1 when it is larger or a name is longer than 64 bytes. */
@@ -16,4 +17,6 @@ bool gib_name_is_nearer(const char *name, const char *candidate, unsigned *best)
  * place. Returns `out`. */
 enum { GIB_SHORT_NAME = 64 };
 const char *gib_name_shorten(const char *name, char out[GIB_SHORT_NAME]);
+/* The same of `length` bytes. */
+const char *gib_text_shorten(const char *text, size_t length, char out[GIB_SHORT_NAME]);
 #endif

@@ -11,7 +11,7 @@ __attribute__((noinline)) double seven(short a, char b, double c, const char *d,
     __asm__ volatile("" : : "r"(d), "r"(e) : "memory");
     return a + b + c + f + (double)g;
 }
-__attribute__((noinline)) char *named(int n) { return n ? "-x, \"y\"" : NULL; }
+__attribute__((noinline)) char *named(int n) { return n == 2 ? (char *)8 : n ? "-x, \"y\"" : NULL; }
 __attribute__((noinline)) long outer(long n)
 {
     long sum = say("inside", 1);
@@ -27,6 +27,7 @@ int main(void)
     seven(-7, 'x', 0.5, "=d", NULL, 4000000000u, -1);
     named(0);
     named(1);
+    named(2);
     outer(3);
     return 0;
 }

@@ -52,6 +52,20 @@ NOT_INLINED int attempt(int n)
     errno = n % 3 == 1 ? EACCES : n % 3 == 2 ? ENOENT : 0;
     return n % 3 ? -1 : n;
 }
+struct crate {
+    long weight[5];
+    char label[12];
+    int count;
+};
+struct __attribute__((packed)) tag {
+    char kind;
+    long number;
+};
+NOT_INLINED long weigh(struct crate crate, int n, struct tag tag, struct crate *other)
+{
+    __asm__ volatile("" : : "r"(&crate), "r"(&tag), "r"(other) : "memory");
+    return crate.weight[n & 3] + tag.number;
+}
 NOT_INLINED void set(char *buffer, int n)
 {
     snprintf(buffer, 8, "n%d", n);
@@ -87,6 +101,9 @@ int main(int argc, char **argv)
         sum += i % 7 == 5 ? 0 : look(p, i % 5 == 4 ? NULL : text[(i + 1) % 4], i % 3 ? RED : BLUE);
         sum += attempt(i);
         set(buffer, i);
+        struct crate crate = {{i, i * 2, -i, 7, i % 3}, "crate", i % 4};
+        crate.label[4] = (char)('a' + i % 5);
+        sum += weigh(crate, i, (struct tag){(char)(i * 11), i * 1000}, i % 6 ? &crate : NULL);
         sum += i % 2 ? first(i) : second(i);
     }
     if (calls > 5) /* a pointer that leads nowhere, to a function that does not follow it */

@@ -61,6 +61,27 @@ template <typename T> NOT_INLINED T twice(T value)
 }
 } // namespace zoo
 
+namespace park {
+struct Spot {
+    int row;
+    static int used;
+};
+int Spot::used = 7;
+int visitors = 3;
+} // namespace park
+using park::Spot;
+using park::visitors;
+using zoo::Kind;
+namespace p = park;
+
+NOT_INLINED long place(Kind kind, const Spot &spot, Spot *other, long n)
+{
+    __asm__ volatile("" : : "r"(&spot), "r"(other) : "memory");
+    Spot::used++;
+    visitors += static_cast<int>(n & 1);
+    return spot.row + static_cast<int>(kind) + n;
+}
+
 int main()
 {
     zoo::Animal cat(3, zoo::Kind::Cat, "tom"), dog(8, zoo::Kind::Dog, "rex");
@@ -71,6 +92,8 @@ int main()
     for (int i = 0; i < 24; i++) {
         sum += all[i % 4]->feed(i * 10 - 50, names[i % 3]);
         sum += all[(i + 1) % 4]->older(i % 5 ? all[(i + 2) % 4] : nullptr, i / 8.0);
+        Spot spot = {i}, other = {i / 2};
+        sum += place(i % 3 ? Kind::Owl : Kind::Dog, spot, i % 4 ? &other : nullptr, i % 5);
         sum += zoo::twice(i) + zoo::twice(static_cast<short>(-i));
     }
     printf("%ld\n", sum);

@@ -33,6 +33,11 @@ OWN void leaves(int n)
     inner(n);
     longjmp(away, 1);
 }
+OWN void enters(int n)
+{
+    inner(n);
+    leaves(1);
+}
 OWN int catches(int n)
 {
     if (!setjmp(away))
@@ -86,6 +91,11 @@ int main(int argc, char **argv)
         outer(2);
     } else if (!strcmp(what, "jumps")) {
         catches(1);
+        inner(5);
+    } else if (!strcmp(what, "rounds")) {
+        for (volatile int i = 0; i < 40; i++)
+            if (!setjmp(away))
+                enters(7);
         inner(5);
     } else if (!strcmp(what, "forks")) {
         if (!forks(1)) {

@@ -105,11 +105,18 @@ def test_threads_do_not_mix(debugger, nested):
 
 def test_calls_that_never_return(debugger, nested, tmp_path):
     debugger.session(nested, ["gibbon set indent on", "gibbon wrap catches leaves inner", "run", "gibbon log -save jumps"], args=["jumps"])
-    assert lines((tmp_path / "jumps").read_text()) == ("catches(n=1) {\n  leaves(n=1) {\n    inner(n=1) = 1\n    inner(n=1) = 1\n} catches = 1\ninner(n=5) = 5\n"
-                                 "leaves(n=1) <unfinished ...>\n")
+    assert lines((tmp_path / "jumps").read_text()) == ("catches(n=1) {\n  leaves(n=1) {\n    inner(n=1) = 1\n    inner(n=1) = 1\n  } leaves <unfinished ...>\n} catches = 1\ninner(n=5) = 5\n")
     debugger.session(nested, ["gibbon set indent on", "gibbon wrap last ends inner libc.so.6!exit", "run", "gibbon log -save ends"], args=["ends"])
     assert lines((tmp_path / "ends").read_text()) == ("last(n=1) {\n  inner(n=1) = 1\n  ends(n=2) {\n    inner(n=2) = 2\n    exit(status=0)\n"
                                 "  } ends <unfinished ...>\n} last <unfinished ...>\n")
+
+
+def test_a_loop_of_jumps(debugger, nested, tmp_path):
+    """What is left by longjmp is no level for the next round, though no call around it is patched."""
+    debugger.session(nested, ["gibbon set indent on", "gibbon wrap enters leaves inner", "run", "gibbon log -save rounds"], args=["rounds"])
+    begun, left = "enters(n=7) {\n  inner(n=7) = 7\n  leaves(n=1) {\n    inner(n=1) = 1\n", "  } leaves <unfinished ...>\n} enters <unfinished ...>\n"
+    # Nothing tells of the last one before it ends.
+    assert lines((tmp_path / "rounds").read_text()) == (begun + left) * 39 + begun + "    inner(n=5) = 5\n" + left
 
 
 def test_a_child_returns_too(debugger, nested):

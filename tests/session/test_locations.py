@@ -25,6 +25,14 @@ def test_address(debugger, target, location):
     assert len(result.calls("work")) == 3 and re.search(r"work in calls \(", result[3])
 
 
+def test_a_name_in_every_class(debugger, target):
+    """`*::name` is a glob, no address."""
+    result = debugger.session(target("conditions.cc"), ["break main", "run", "gibbon wrap *::feed -count", "!gibbon wrap *::nosuch", "gibbon wrap *(::main) -count" if debugger.name == "gdb" else "gibbon wrap *&main -count",
+                                                        "continue", "gibbon list"])
+    assert "2 functions" in result[2] and 'Function "*::nosuch" not found' in result[3] and "main() now" in result[4], result.text
+    assert re.findall(r"called (\d+) times?", result[6])[0] == "24", result[6]
+
+
 def test_address_inside_a_function_is_refused(debugger, target):
     """A detour in the middle of a function is never what is meant."""
     result = debugger.session(target("calls"), ["break main", "run", "!gibbon wrap *&work+2", "!gibbon wrap *0", "!gibbon wrap *0x10", "gibbon list", "continue"], args=["3"])

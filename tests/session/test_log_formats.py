@@ -21,7 +21,7 @@ def test_csv(debugger, target, tmp_path):
     assert data.startswith(",".join(COLUMNS).encode() + b"\r\n") and data.count(b"\n") == data.count(b"\r\n")
     assert not [c for c in data if c < 32 and c not in b"\r\n"]
     found, calls = rows(table), jsonl(lines)
-    assert len(found) == len(calls) == 13 + 1 + 2 + 8 and all(None not in row and None not in row.values() for row in found)
+    assert len(found) == len(calls) == 13 + 1 + 3 + 8 and all(None not in row and None not in row.values() for row in found)
     for row, call in zip(found, calls):
         for name in ("type", "process", "pid", "tid", "patch", "function", "module"):
             assert row[name] == str(call[name])
@@ -34,7 +34,8 @@ def test_csv(debugger, target, tmp_path):
     assert said[2]["arguments"] == r'what="say \"x\"", n=-2' and said[0]["arg3"] == said[0]["errno"] == said[0]["lost"] == ""
     seven = next(row for row in found if row["function"] == "seven")
     assert [seven["arg%d" % i] for i in range(1, 7)] == ["-7", "120", "0.5", "'=d", "NULL", "4000000000"] and seven["arguments"].endswith("g=-1")
-    assert [row["result"] for row in found if row["function"] == "named"] == ["NULL", "'-x, \"y\""]
+    assert [row["result"] for row in found if row["function"] == "named"] == ["NULL", "'-x, \"y\"", "0x8"]
+    assert [call.get("result_text") for call in calls if call["function"] == "named"] == [None, '-x, "y"', None]  # nobody can read the last one
     shown = result[4].splitlines()  # on a terminal without carriage returns
     assert shown[0] == ",".join(COLUMNS) and len(shown) == 2 and "\r" not in result[4]
 
@@ -60,7 +61,7 @@ def test_trace(debugger, target, tmp_path):
     assert ("process_name", "cells") in names and ("thread_name", "cells") in names
     assert len({(e["pid"], e["tid"]) for e in events}) == 1
     calls = spans(events)
-    assert len(calls) == 4 + 13 + 8 + 2 and all(e["ts"] >= 0 and e["dur"] >= 0 and e["cat"] == "cells" for e in calls)
+    assert len(calls) == 4 + 13 + 8 + 3 and all(e["ts"] >= 0 and e["dur"] >= 0 and e["cat"] == "cells" for e in calls)
     # Each call of outer encloses the next, and those of say made in it.
     nested = sorted((e for e in calls if e["name"] == "outer"), key=lambda e: e["ts"])
     assert [e["args"]["arguments"]["n"] for e in nested] == [3, 2, 1, 0]
@@ -72,7 +73,7 @@ def test_trace(debugger, target, tmp_path):
             assert sum(o["ts"] <= e["ts"] and e["ts"] + e["dur"] <= o["ts"] + o["dur"] + 1e-9 for o in nested) >= 1
     texts = [e["args"]["arguments"]["what"] for e in calls if e["name"] == "say"][:13]
     assert texts[9] == "tab\tesc\033[31m" and texts[12] is None
-    assert [e["args"]["result"] for e in calls if e["name"] == "named"] == [None, '-x, "y"']
+    assert [e["args"]["result"] for e in calls if e["name"] == "named"] == [None, '-x, "y"', "0x8"]
     assert spans(json.loads(result[3]))[0]["name"] == "outer"
 
 

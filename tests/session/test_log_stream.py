@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from conftest import asks
 from harness import LOG, Interactive, environment, jsonl, kill_session
 
@@ -24,6 +26,22 @@ def test_a_million_calls_followed_live(debugger, target, tmp_path):
     with open(log, "rb") as file:
         numbers = [int(number.search(line).group(1)) for line in file]
     assert numbers == list(range(MILLION))
+
+
+@pytest.mark.parametrize("live", ["off", "on"])
+def test_memory_does_not_grow(debugger, target, tmp_path, live):
+    """The debugger's own, of forty times as many calls; in every format."""
+    debugger.stdin, debugger.out, debugger.err = "/dev/null", "/dev/null", "/dev/null"
+    actions = ["gibbon set follow " + live, "gibbon wrap work"]
+    for count in 5000, 200000:
+        debugger.args = [str(count)]
+        for form in "text", "csv", "trace", "jsonl":
+            actions += ["gibbon log -save %s/log -format %s -follow on" % (tmp_path, form), debugger.launch("run" if debugger.name == "gdb" else ""), "gibbon stats 1"]
+        actions.append("python print('high', open('/proc/self/status').read().split('VmHWM:')[1].split()[0])")
+    result = debugger.session(target("calls", opt="-O2"), actions, timeout=300)
+    before, after = (int(kilobytes) for kilobytes in re.findall(r"^high (\d+)$", result.text, re.M))
+    assert os.path.getsize(tmp_path / "log") > 40 << 20 and "lost" not in result.text
+    assert after - before < 24 << 10, "%d KiB more" % (after - before)
 
 
 def test_it_goes_on_with_the_next_run(debugger, target, tmp_path):
@@ -62,6 +80,17 @@ def test_what_it_refuses(debugger, target, tmp_path):
     assert "No calls are being written to %s.2; they go to %s." % (log, log) in result[5]
     assert "-last is for calls that have come" in result[6] and 'Option -format is text, jsonl, csv or trace, not "cvs".' in result[7]
     assert "Calls of patch 1 are written to %s.2 as they come (text, 3 so far)." % log in result[10]
+
+
+def test_what_cannot_take_a_byte(debugger, target, tmp_path):
+    """One sentence, at once, and no other that says the contrary. A pipe that nobody reads keeps nobody waiting."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = debugger.session(target("calls"), ["gibbon wrap work -quiet", "!gibbon log -save /dev/full -format csv -follow on", "!gibbon log -save %s -follow on" % pipe, "!gibbon log -save %s" % pipe, "run",
+                                                "!gibbon log -save /dev/full -format jsonl -follow on", "!gibbon log -save /dev/full", "gibbon log"], args=["3"])
+    full, nobody = "/dev/full could not be written to the end: No space left on device.", "%s cannot be written: nobody reads this pipe." % pipe
+    assert [debugger.error(result[i]) for i in (1, 2, 3, 5, 6)] == [[full], [nobody], [nobody], [full], [full]]
+    assert len(LOG.findall(result[7])) == 3 and "as they come" not in result.text and "no longer" not in result.text
 
 
 def test_full_disk_and_removed_directory(debugger, target, tmp_path):

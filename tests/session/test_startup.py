@@ -123,6 +123,7 @@ def test_start_through_exec(debugger, early):
 def test_functions_of_the_loader_itself(debugger, early):
     """Code of ld.so runs before thread-local storage is set up."""
     result = debugger.session(early, ["starti", "gibbon wrap ld-linux-x86-64.so.2!_dl_map_object -count", "continue", "gibbon stats"])
+    assert "Patch 1" in result[1], result[1] + "libc6-dbg names it"
     assert result.out == "1 early, not set\n"
 
 

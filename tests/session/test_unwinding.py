@@ -155,7 +155,7 @@ def test_after_detach(debugger, server):
     process = server()
     result = debugger.session(None, ["attach %d" % process.pid, "gibbon wrap getenv", "detach", ("info files", "image list"), "attach %d" % process.pid, "backtrace"])
     assert process.poll() is None
-    assert "gibbon" not in result[5], result[5]
+    assert "gibbon:" not in result[5], result[5]
 
 
 def test_at_the_prompt(interactive, target, debugger):

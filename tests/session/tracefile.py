@@ -3,6 +3,7 @@ import collections
 import json
 import math
 import numbers
+import re
 
 
 def refuse(word):
@@ -24,9 +25,12 @@ def number(event, name):
 def read(path):
     """The events, after all that the format demands is checked: numbers, phases, nesting in each thread, and that begin and end only grow."""
     with open(path, "rb") as file:
-        events = json.loads(file.read().decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
+        text = file.read().decode("utf-8")
+    assert not re.search(r'(?<!\\)(\\\\)+"', text), "Perfetto takes a quote behind a backslash for one of the text"
+    events = json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+    json.dumps(events, ensure_ascii=False).encode("utf-8")  # no halves of surrogate pairs
     tracks = collections.defaultdict(list)
-    open_ended, last_end = {}, {}
+    open_ended, last_end, exact_end = {}, {}, {}
     for event in events:
         assert isinstance(event["name"], str) and event["name"] and event["ph"] in ("X", "B", "i", "M"), event
         assert type(event["pid"]) is int and type(event["tid"]) is int and isinstance(event.get("args", {}), dict), event
@@ -47,6 +51,10 @@ def read(path):
             assert end >= last_end.get(track, end), "ends before the one that was written before: %s" % event
             last_end[track] = end
             tracks[track].append((begin, -end, event))
+            # As readers add it up: what is around another one ends later.
+            before, exact = exact_end.get(track), event["ts"] + event["dur"]
+            assert before is None or begin >= before[0] or exact > before[1], "ends with the call inside it: %s" % event
+            exact_end[track] = end, exact
     for track, spans in tracks.items():
         inside = []
         for begin, end, event in sorted(spans, key=lambda span: span[:2]):

@@ -309,6 +309,22 @@ static void test_errno(void **state)
                      "fails_pointer(result=0, code=12345) = NULL errno 12345\n");
 }
 
+/* Before there is an errno, as in the loader, nobody can say that a call has failed: neither the
+ * log nor `stats`. */
+static void test_failure_without_errno(void **state)
+{
+    __typeof__(&fails) f = agent_patch(&a, fails, "int fails(int result, int code) // errno",
+                                       (struct patch_options){0});
+    uint64_t location = a.shared->errno_location;
+    a.shared->errno_location = 0;
+    assert_int_equal(f(-1, ENOENT), -1);
+    a.shared->errno_location = location;
+    assert_int_equal(f(-1, EACCES), -1);
+    agent_expect(&a, "fails(result=-1, code=2) = -1\n"
+                     "fails(result=-1, code=13) = -1 EACCES (Permission denied)\n");
+    assert_int_equal(agent_failures(&a, 0), 1);
+}
+
 /* A function that may mean -1 fails as a fact only when errno says so: `stats` counts what the log
  * shows. */
 static void test_maybe_failures_counted(void **state)
@@ -493,6 +509,7 @@ int main(void)
         TEST(test_printf),
         TEST(test_open),
         TEST(test_errno),
+        TEST(test_failure_without_errno),
         TEST(test_maybe_failures_counted),
         TEST(test_nothing_stale),
         TEST(test_recursion),

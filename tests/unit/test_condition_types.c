@@ -263,7 +263,9 @@ static const struct row rows[] = {
     {METHOD, "*&n == 7 && *&*&n == 7 && (&n)[0] == 7 && ((char *)&n)[1] == 0 && *(char *)&n == 7",
      NULL},
     {METHOD, "(int &)n == 7 && (unsigned char &)n == 7 && static_cast<int &&>(n) == 7", NULL},
-    {METHOD, "int(real) == 2 && unsigned char(263) == 7 && double(n) / 2 == 3.5 && bool(this)",
+    {METHOD,
+     "int(real) == 2 && unsigned char(263) == 7 && double(n) / 2 == 3.5 && bool(this) && "
+     "(int(real)) == 2 && (int(real) + 1) == 3",
      NULL},
     {METHOD, "Kind(200) == kind && Kind(n + 193) == Kind::Large && size(13) == 1",
      "calls no function"},
@@ -301,7 +303,7 @@ static const struct row rows[] = {
      "column 4: \"both\" is ambiguous: it is in the base classes Left and Right"},
     {"bases", "a->Left::both == 1 || a->Right::both == 1 || a->left || a->right || 1",
      "NULL is read"},
-    {"bases", "a->shared == 1", "has no member"},
+    {"bases", "a->shared == 61 && (*a).shared == Left::shared", NULL},
     {"bases", "h->both == 1", "NULL is read"},
     {"bases", "d->both == 1", "Left is a base class more than once"},
     {"bases", "d->Left::both == 1", "more than once"},
@@ -341,7 +343,9 @@ static const struct row rows[] = {
     {"by_value", "s.c[0] == 'A' && s.c[5] == 'F' && s.s == -2 && s.c == \"ABCDEF\"", NULL},
     {"by_value", "m.x == 0.25 && m.y == -8.f && m.k == 250", NULL},
     {"by_value", "s.c[t.a]", "constant index"},
-    {"by_value", "l.a[0] == 1", "large value in memory"},
+    {"by_value", "l.a[0] == 'a' && l.a[t.b > 1] == 'b' && (&l)->a[2] == l.a[2]", NULL},
+    {"by_value", "&l != 0 && sizeof l > 16 && *(char *)&l == 'a'", NULL},
+    {"by_value", "l", "computes with its members"},
     {"by_value", "&s == 0", "in a register"},
     {"by_value", "$ret.a == 0x33 && $ret.b == -0.5", NULL},
     {"pointers", "s->c == \"name\" || 1", NULL},
@@ -390,6 +394,8 @@ static void check_rows(struct program *program)
             call.gpr[2] = 250 | 0x7700;
             memcpy(&call.xmm[0], &d, 8);
             memcpy(&call.xmm[1], f, 8);
+            for (int k = 0; k < 5; k++)
+                stack[k] = (uint64_t)('a' + k);
         } else if (!strcmp(row->function, "pointers")) {
             call.gpr[0] = (uint64_t)(uintptr_t)words;
             call.gpr[1] = 0;

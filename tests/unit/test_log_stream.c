@@ -272,6 +272,66 @@ static void test_no_room_for_the_spool(void **state)
     free(lines);
 }
 
+static void *read_pipe(void *argument)
+{
+    struct gib_out *out = argument;
+    char piece[65536];
+    ssize_t size;
+    int fd = open(path, O_RDONLY);
+    while ((size = read(fd, piece, sizeof piece)) > 0)
+        gib_out_bytes(out, piece, (size_t)size);
+    close(fd);
+    return NULL;
+}
+
+/* The spool fails again and again while a stream reads what could not be written: no call is there
+ * twice or torn, and those that are neither there nor in the stream are counted, once. */
+static void test_no_room_for_the_spool_of_a_stream(void **state)
+{
+    enum { ROUNDS = 6, EACH = 40000 };
+    struct gib_out out = {0};
+    struct rlimit before, small;
+    pthread_t reader;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_pipe, &out), 0);
+    struct gib_error error;
+    while (gib_log_stream(a.log, path, GIB_LOG_JSONL, 0, &error))
+        usleep(1000); /* nobody reads yet */
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1 << 20;
+    for (long round = 0; round < ROUNDS; round++) {
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, round % 2 ? &small : &before), 0);
+        for (long n = round * EACH; n < (round + 1) * EACH; n += 1000) {
+            call(n, n + 1000);
+            gib_log_drain(a.log);
+            if (n / 1000 % 16 < 8) /* else the stream is behind */
+                gib_log_stream_complete(a.log);
+        }
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    call(ROUNDS * EACH, ROUNDS * EACH + 40000); /* the log can tell of what is lost */
+    end();
+    pthread_join(reader, NULL);
+    char *text = gib_out_take(&out);
+    long calls = 0, lost = 0, next = 0;
+    for (char *line = text, *behind; (behind = strchr(line, '\n')); line = behind + 1) {
+        *behind = '\0';
+        assert_true(*line == '{' && behind[-1] == '}');
+        char *found = strstr(line, "\"lost\":"), *number = strstr(line, "{\"n\":");
+        long n = atol(found ? found + 7 : number + 5);
+        if (!found && n != next)
+            fail_msg("call %ld where %ld is due", n, next);
+        lost += found ? n : 0;
+        calls += !found;
+        next = found ? next + n : n + 1;
+    }
+    free(text);
+    assert_true(gib_log_streamed_away(a.log) > 0);
+    assert_int_equal(calls + lost, ROUNDS * EACH + 40000);
+    assert_int_equal(lost, gib_log_lost(a.log));
+}
+
 static void test_removed_directory(void **state)
 {
     start(GIB_LOG_JSONL, 0);
@@ -357,6 +417,7 @@ int main(void)
         TEST(test_full_disk),
         TEST(test_file_too_large),
         TEST(test_no_room_for_the_spool),
+        TEST(test_no_room_for_the_spool_of_a_stream),
         TEST(test_removed_directory),
         TEST(test_what_cannot_be_opened),
         TEST(test_slow_pipe),

@@ -52,6 +52,16 @@ static void check_annotations(const char *line, const struct gib_prototype *prot
         const char *equals = memchr(at, '=', length);
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             found += strlen(known[i]) == length && !memcmp(at, known[i], length);
+        if (!strncmp(at, "manual=", 7)) {
+            /* A name for each parameter, and that of the mode behind open's flags. */
+            size_t names = 1, more = prototype->variadic == GIB_VARIADIC_OPEN;
+            for (const char *comma = at;
+                 (comma = memchr(comma, ',', length - (size_t)(comma - at))); comma++)
+                names++;
+            assert_int_equal(names, prototype->parameter_count + more);
+            assert_true(prototype->manual && strlen(prototype->manual) == length - 7);
+            found++;
+        }
         for (size_t i = 0; equals && i < prototype->parameter_count; i++) {
             const struct gib_parameter *p = &prototype->parameters[i];
             if (!p->name || strlen(p->name) != (size_t)(equals - at) ||

@@ -26,6 +26,8 @@ static void on_stack(struct gib_convention *c, const struct gib_type *type, size
     uint32_t align = type->align > 8 ? type->align : 8;
     c->stack_copy = (c->stack_copy + align - 1) & ~(align - 1);
     uint32_t words = (type->size + 7) / 8, first = c->stack_copy / 8;
+    if (parameter < GIB_MAX_PARAMETERS && first < UINT16_MAX)
+        c->parameter[parameter].stack = (uint16_t)(first + 1);
     for (uint32_t i = 0; i < words; i++) {
         /* A large record is not kept, nor one of which nobody can tell what is in its words. */
         bool kept = words <= 2 || (words <= GIB_RECORD_WORDS && type->member_count);
@@ -186,8 +188,11 @@ void gib_convention_make(const struct gib_prototype *prototype, struct gib_conve
     for (uint8_t i = 0; i < out->words; i++)
         out->reads_xmm |= out->source[i] >= GIB_SOURCE_XMM && out->source[i] < GIB_SOURCE_STACK;
     out->named_stack = (uint8_t)(named / 8 < 255 ? named / 8 : 255);
-    if (!certain)
+    if (!certain) {
         out->stack_copy = GIB_COPY_UNKNOWN + most(prototype);
+        for (uint8_t i = 0; i < out->parameters; i++)
+            out->parameter[i].stack = 0;
+    }
     if (prototype->variadic != GIB_VARIADIC_NO) {
         /* Nobody knows how many there are; printf's may be floating. An open's mode is in a
          * register. */

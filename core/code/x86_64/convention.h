@@ -16,7 +16,9 @@ struct gib_convention {
     uint8_t words;
     struct {
         uint8_t first,
-            count; /* words of one parameter; count 0: not recorded (in memory, or too many) */
+            count;      /* words of one parameter; count 0: not recorded (in memory, or too many) */
+        uint16_t stack; /* the eightbyte of the stack arguments at which it begins, from 1; 0: it is
+                           in registers, or nobody can be sure */
     } parameter[GIB_MAX_PARAMETERS];
     uint8_t parameters;  /* how many of the prototype's parameters are described above */
     uint32_t stack_copy; /* bytes of stack arguments, a multiple of 8; from GIB_COPY_UNKNOWN on, as

@@ -240,7 +240,7 @@ static void call_texts(struct emitter *e, const struct gib_thunk_request *r)
 
 /*
  *      mov eax, [rdx + fast_counter] ; inc qword [r11 + rax]
- *      record: header, caller, words      mov [rcx + ...], ...
+ *      record: header, caller, rbp, words     mov [rcx + ...], ...
  *      frame:  header, thread, generation
  *      the texts, if there are any
  *      rdtsc ; mov [rcx + entered], rax ; mov [frame entered], rax
@@ -256,6 +256,7 @@ static void write_entry(struct emitter *e, const struct gib_thunk_request *r)
     save(e, RAX, header);
     gib_memory(e, LOAD, RAX, RBP, IN_FRAME(caller));
     gib_memory(e, STORE, RAX, RCX, IN_RECORD(caller));
+    gib_memory(e, STORE, RBP, RCX, IN_RECORD(duration));
     for (int i = 0; i < shape->words; i++) {
         int64_t place = IN_RECORD(word) + 8 * i;
         uint8_t source = shape->source[i];

@@ -46,10 +46,12 @@ enum gib_error_code {
     GIB_E_CALL,        /* a function whose calls cannot be passed on: parameters, result, return */
 };
 
+enum { GIB_ERROR_MESSAGE = 512 }; /* bytes, with the NUL */
 struct gib_error {
-    int code;          /* one of enum gib_error_code */
-    uint64_t address;  /* the target's address it is about, or 0 */
-    char message[256]; /* one sentence for the user: what, where and what would help */
+    int code;         /* one of enum gib_error_code */
+    uint64_t address; /* the target's address it is about, or 0 */
+    char
+        message[GIB_ERROR_MESSAGE]; /* one sentence for the user: what, where and what would help */
 };
 
 enum gib_arch { GIB_ARCH_X86_64, GIB_ARCH_AARCH64 };
