@@ -457,8 +457,8 @@ class StopHook:
 
     def handle_stop(self, context, stream):
         thread = context.GetThread()
-        _front_end.tidy()
         _front_end.event(binding.STOPPED, thread=thread)
+        _front_end.tidy()  # behind it: the process may have executed another program, which has other places
         _front_end.tend_breakpoints()
         text, commands = _front_end.stopped.pop(key_of(thread), (None, ""))
         if key_of(thread) in _front_end.on_their_way:  # another thread has stopped before this one was resumed

@@ -348,10 +348,16 @@ static int borrow_syscall(pid_t tid, uint64_t instruction, long number, const ui
     registers.r10 = a[3];
     registers.r8 = a[4];
     registers.r9 = a[5];
-    int failed = ptrace(PTRACE_SETREGS, tid, NULL, &registers) ||
-                 run_borrowed(tid, PTRACE_SINGLESTEP) ||
-                 ptrace(PTRACE_GETREGS, tid, NULL, &registers);
-    *result = registers.rax;
+    struct user_regs_struct after = registers;
+    int failed = 0;
+    for (int tries = 0; !failed && tries < 2 && after.rip == instruction; tries++) {
+        if (tries) /* the step only ended the execve or fork that had stopped it: now that has its
+                      result */
+            saved.rax = after.rax;
+        failed = ptrace(PTRACE_SETREGS, tid, NULL, &registers) ||
+                 run_borrowed(tid, PTRACE_SINGLESTEP) || ptrace(PTRACE_GETREGS, tid, NULL, &after);
+    }
+    *result = after.rax;
     if (ptrace(PTRACE_SETREGS, tid, NULL, &saved))
         return -1;
     return failed ? -1 : 0;

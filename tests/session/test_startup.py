@@ -120,6 +120,14 @@ def test_start_through_exec(debugger, early):
     assert result.bodies("early_work") == ["early_work(n=11) = 12"]
 
 
+def test_exec_is_not_over_when_the_debugger_tells_of_it(debugger, early):
+    """The stop is in the middle of the system call, whose result would come over what is put into rax there; and addresses of the old image are nobody's now."""
+    result = debugger.session("/usr/bin/env", ["gibbon wrap _exit -pending", "run", ("", "continue"), "gibbon list"], args=[early])
+    assert result.out == "1 early, not set\n"
+    assert "libc.so.6!_exit(status=0)" in result.text and "called 1 time" in result[3], result.text
+    assert "cannot be sized" not in result.text and "warning" not in result.text and "error" not in result.text, result.text
+
+
 def test_functions_of_the_loader_itself(debugger, early):
     """Code of ld.so runs before thread-local storage is set up."""
     result = debugger.session(early, ["starti", "gibbon wrap ld-linux-x86-64.so.2!_dl_map_object -count", "continue", "gibbon stats"])
