@@ -241,10 +241,9 @@ int gib_command_save(struct gib_engine *engine, const struct gib_arguments *argu
 {
     if (arguments->words != 1 || !*arguments->word[0])
         return gib_fail(error, GIB_E_SYNTAX, 0, "\"gibbon save\" needs one file name.");
-    FILE *out = fopen(arguments->word[0], "we");
+    FILE *out = gib_open_output(arguments->word[0], error);
     if (!out)
-        return gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", arguments->word[0],
-                        strerror(errno));
+        return GIB_E_FILE;
     size_t saved = 0;
     for (size_t i = 0; i < engine->patch_count; i++) {
         const struct gib_patch *patch = engine->patch[i];

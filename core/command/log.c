@@ -58,6 +58,20 @@ static bool is_same_file(const char *one, const char *other)
     return !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+FILE *gib_open_output(const char *path, struct gib_error *error)
+{
+    int fd = gib_log_create(path, error);
+    if (fd < 0)
+        return NULL;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    FILE *out = fdopen(fd, "w");
+    if (!out) {
+        gib_fail(error, GIB_E_FILE, 0, "%.150s cannot be written: %s.", path, strerror(errno));
+        close(fd);
+    }
+    return out;
+}
+
 static int save(struct gib_engine *engine, enum gib_log_format format, uint64_t last, int patch,
                 const char *path, struct gib_error *error)
 {
@@ -67,15 +81,9 @@ static int save(struct gib_engine *engine, enum gib_log_format format, uint64_t 
                         "Calls are being written to %.150s; end that first (gibbon log -follow "
                         "off), or save to another file.",
                         path);
-    int fd = gib_log_create(path, error);
-    if (fd < 0)
+    FILE *out = gib_open_output(path, error);
+    if (!out)
         return GIB_E_FILE;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    FILE *out = fdopen(fd, "w");
-    if (!out) {
-        close(fd);
-        return gib_fail(error, GIB_E_MEMORY, 0, "The debugger is out of memory.");
-    }
     int64_t written = gib_log_render(engine->log, format, last, patch, out);
     int code = errno;
     if (fclose(out) && written >= 0) {

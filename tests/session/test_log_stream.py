@@ -87,9 +87,9 @@ def test_what_cannot_take_a_byte(debugger, target, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     result = debugger.session(target("calls"), ["gibbon wrap work -quiet", "!gibbon log -save /dev/full -format csv -follow on", "!gibbon log -save %s -follow on" % pipe, "!gibbon log -save %s" % pipe, "run",
-                                                "!gibbon log -save /dev/full -format jsonl -follow on", "!gibbon log -save /dev/full", "gibbon log"], args=["3"])
+                                                "!gibbon log -save /dev/full -format jsonl -follow on", "!gibbon log -save /dev/full", "gibbon log", "!gibbon save %s" % pipe, "!gibbon save /dev/full"], args=["3"])
     full, nobody = "/dev/full could not be written to the end: No space left on device.", "%s cannot be written: nobody reads this pipe." % pipe
-    assert [debugger.error(result[i]) for i in (1, 2, 3, 5, 6)] == [[full], [nobody], [nobody], [full], [full]]
+    assert [debugger.error(result[i]) for i in (1, 2, 3, 5, 6, 8, 9)] == [[full], [nobody], [nobody], [full], [full], [nobody], [full]]
     assert len(LOG.findall(result[7])) == 3 and "as they come" not in result.text and "no longer" not in result.text
 
 
