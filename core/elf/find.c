@@ -77,7 +77,7 @@ static void move_const(char *text)
 static size_t operator_length(const char *text, size_t at)
 {
     static const char *const symbols[] = {"->*", "<=>", "<<=", ">>=", "->", "<<", ">>",
-                                          "<=",  ">=",  "()",  "[]",  "<",  ">"};
+                                          "<=",  ">=",  "()",  "[]",  "<",  ">",  "\"\" "};
     if (strncmp(text + at, "operator", 8) || (at && is_word(text[at - 1])))
         return 0;
     for (size_t i = 0; i < GIB_COUNT(symbols); i++) {

@@ -157,6 +157,8 @@ static void names(void **state)
         {"free_function(int, const std::vector<int, std::allocator<int>>)", 0, NULL},
         {"free_function(int, std::vector<int, std::allocator<int>>)", 1, NULL},
         {"make<int>", 1, "_Z4makeIiESt6vectorIT_SaIS1_EES1_"},
+        {"operator\"\" _units", 1, "_Zli6_unitsy"},
+        {"operator\"\"_units(unsigned long long)", 1, "_Zli6_unitsy"},
         {"c_name", 1, "c_name"},
         {"c_name(char const*)", 0, NULL},
         {"Class::method", 0, NULL},

@@ -74,4 +74,5 @@ KEEP int free_function(int n, std::vector<int> v) { sink += n + v.size(); return
 KEEP int free_function(unsigned n) { sink += n; return n; }
 template <typename T> KEEP std::vector<T> make(T value) { sink++; return std::vector<T>(3, value); }
 template std::vector<int> make<int>(int);
+KEEP int operator"" _units(unsigned long long n) { sink += n; return n; }
 extern "C" KEEP int c_name(const char *text) { return text[0]; }
