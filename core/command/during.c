@@ -25,6 +25,8 @@ static int check_patch_command(const char **text, struct gib_error *error)
 /* The command may let the program run, and give gibbon commands itself. */
 static int execute(struct gib_engine *engine, const char *command, char why[256])
 {
+    if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
+        gib_watch_exit(engine);
     gib_describe_code(engine);
     gib_check_breakpoints(engine);
     engine->interruptible = false;
