@@ -124,7 +124,7 @@ def test_exec_is_not_over_when_the_debugger_tells_of_it(debugger, early):
     """The stop is in the middle of the system call, whose result would come over what is put into rax there; and addresses of the old image are nobody's now."""
     result = debugger.session("/usr/bin/env", ["gibbon wrap _exit -pending", "run", ("", "continue"), "gibbon list"], args=[early])
     assert result.out == "1 early, not set\n"
-    assert "libc.so.6!_exit(status=0)" in result.text and "called 1 time" in result[3], result.text
+    assert "_exit(status=0)" in result.text and "called 1 time" in result[3], result.text
     assert "cannot be sized" not in result.text and "warning" not in result.text and "error" not in result.text, result.text
 
 
