@@ -369,8 +369,7 @@ class FrontEnd(api.FrontEnd):
             self.engine.command(text, interactive)
         finally:
             self.settle_symbols()
-            if frame is not None and frame.is_valid() and newest == gibbon_gdb.frames()[0]:
-                frame.select()  # threads and memory were looked at, after which GDB has selected the newest
+            gibbon_gdb.select_again(newest, frame)
 
     def later(self, function):
         if self.in_event:

@@ -169,6 +169,15 @@ def frames():
         return None, None
 
 
+def select_again(newest, frame):
+    """What frames() said, if it is still so: threads and memory were looked at, after which GDB has selected the newest."""
+    try:
+        if frame is not None and frame.is_valid() and newest == gdb.newest_frame():
+            frame.select()
+    except gdb.error:  # "No registers.": the process has ended
+        pass
+
+
 class Calls(gdb.Function):
     """$_gibbon_calls(N): how often the function of patch N was called."""
 
