@@ -41,6 +41,16 @@ static void print_what(struct gib_engine *engine, const struct gib_patch *patch,
         gib_print(engine, " (%s)", patch->location.text);
 }
 
+/* Below it, as `info breakpoints` does. */
+static void show_commands(struct gib_engine *engine, const char *commands)
+{
+    while (*commands) {
+        size_t length = strcspn(commands, "\n");
+        gib_print(engine, "        %.*s\n", (int)length, commands);
+        commands += length + (commands[length] == '\n');
+    }
+}
+
 /* `named`: by its number, so with all there is to say. */
 static void list_patch(struct gib_engine *engine, const struct gib_patch *patch, bool named)
 {
@@ -76,6 +86,8 @@ static void list_patch(struct gib_engine *engine, const struct gib_patch *patch,
     else if (patch->placed || calls)
         gib_print(engine, "        called %" PRIu64 " time%s, %zu thread%s inside\n", calls,
                   calls == 1 ? "" : "s", inside, inside == 1 ? "" : "s");
+    if (patch->commands)
+        show_commands(engine, patch->commands);
     uint64_t unknown = gib_patch_unknown(engine, patch);
     if (unknown)
         gib_print(engine,
@@ -177,27 +189,30 @@ int gib_command_delete(struct gib_engine *engine, const struct gib_arguments *ar
 
 /* ---- save ---- */
 
-static void write_words(FILE *out, const struct gib_patch *patch)
-{
-    gib_write_word(out, patch->location.text);
-    if (patch->type == GIB_PATCH_REPLACE)
-        gib_write_word((fputc(' ', out), out), patch->library ? patch->library : patch->with.text);
-    if (patch->type == GIB_PATCH_MOCK) /* a literal, with its quotes */
-        fprintf(out, " %s", patch->value);
-}
-
-/* LLDB takes what is between backquotes for an expression of its own. In a condition they are only
- * in texts and characters, where C's escape is the same. */
-static char *without_backquotes(const char *condition)
+/* LLDB takes what is between backquotes for an expression of its own. In a condition or value they
+ * are only in texts and characters, where C's escape is the same. */
+static char *without_backquotes(const char *written)
 {
     struct gib_out out = {0};
-    for (const char *at = condition; *at; at++) {
+    for (const char *at = written; *at; at++) {
         if (*at == '`')
             gib_out_text(&out, "\\140");
         else
             gib_out_byte(&out, *at);
     }
     return gib_out_take(&out);
+}
+
+static void write_words(FILE *out, const struct gib_patch *patch)
+{
+    gib_write_word(out, patch->location.text);
+    if (patch->type == GIB_PATCH_REPLACE)
+        gib_write_word((fputc(' ', out), out), patch->library ? patch->library : patch->with.text);
+    if (patch->type == GIB_PATCH_MOCK) { /* a literal, with its quotes */
+        char *value = without_backquotes(patch->value);
+        fprintf(out, " %s", value ? value : patch->value);
+        free(value);
+    }
 }
 
 /* The location comes first, as people type it, unless it looks like an option; the condition

@@ -23,7 +23,11 @@ static bool source_of(struct gib_checker *c, const struct gib_operand *operand, 
     bool untyped = asked && target && target->kind == GIB_CTYPE_VOID;
     if (!target || (!target->is_char && !untyped)) {
         gib_check_fail(c, GIB_E_SYNTAX, operand->syntax,
-                       "\"%s\" is of type %s, no text; a cast to char * may make it one.",
+                       target ? "\"%s\" is of type %s, no text; a cast to char * may make it one."
+                       : type->kind == GIB_CTYPE_RECORD
+                           ? "\"%s\" is of type %s, no text; a member of it may be one (of "
+                             "std::string, ._M_dataplus._M_p)."
+                           : "\"%s\" is of type %s, no text.",
                        gib_check_shown(c, operand->syntax), gib_check_short(c, type->name));
         return false;
     }

@@ -253,13 +253,14 @@ def test_quotes_and_backslashes_are_saved(both, target, tmp_path):
     some = [r"""word != "a\"b" && '\'' == 39""", r"""word[0] == '\\' || word[5] == 'b'""", r"""word == "/tmp/" "b7" && "#x\\" != word""", r"""word != "$(x) %s; quit # `p 1`\\" """.strip(),
             r"""$streq(word, "\\\\") || word == "\x2ftmp\57c14" """.strip(), r"""word && word != "-if \"x\" if y" && word[5] > '`'"""]
     one, other = both
-    plain = one.session(program, ["gibbon wrap look -count if " + condition for condition in some] + ["gibbon save %s" % saved, "run", "gibbon list"])
-    counts = re.findall(r"called (\d+) times?", plain[8])
+    plain = one.session(program, ["gibbon wrap look -count if " + condition for condition in some] + ["gibbon mock getenv \"a `b` c\"", "gibbon save %s" % saved, "run", "gibbon list"])
+    counts = re.findall(r"look .*\n +called (\d+) times?", plain[9])
     assert len(counts) == len(some) and "0" not in counts, plain.text
     for debugger in (other, one):
         result = debugger.session(program, [("source %s" % saved, "command source -s true %s" % saved), "run", "gibbon list"])
         listed = re.findall(r"look -count if (.*)\n +called (\d+) times?", result[2])
         assert [condition.replace("`", r"\140") for condition in some] == [text for text, _count in listed] and counts == [count for _text, count in listed], result.text
+        assert r'returns "a \140b\140 c"' in result[2], result[2]
 
 
 def test_switched_and_joined(debugger, target):

@@ -374,3 +374,8 @@ def test_the_selected_frame_stays(debugger, target):
     result = debugger.session(target("calls"), ["gibbon stop work", "run", chosen, "gibbon list", show, "gibbon wrap between", show, "gibbon explain work", "gibbon disable 1", show])
     for step in (4, 6, 9):
         assert re.search(r"#1.*\bmain\b", result[step]), result.text
+
+
+def test_list_shows_the_commands(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon stop work", 'gibbon commands "info registers rip" "bt 1"', "gibbon list"])
+    assert re.search(r"<PENDING> +work\n +info registers rip\n +bt 1\n", result[2]), result[2]
