@@ -437,8 +437,14 @@ static bool on_stack(const struct finder *f, const struct extent *extent,
         else
             high = middle;
     }
-    /* The last instruction of a function may be a call that does not return. */
-    for (; low < stopped->word_count && stopped->words[low].word <= extent->end; low++)
+    /* The last instruction of a function may be a call that does not return. But where another
+     * function begins right behind, a word is rather that one's address. */
+    uint64_t start, end, bias = f->subject->module->bias;
+    bool other =
+        gib_elf_function_range(f->subject->module->elf, extent->end - bias, &start, &end) &&
+        start + bias == extent->end;
+    uint64_t last = extent->end - other;
+    for (; low < stopped->word_count && stopped->words[low].word <= last; low++)
         if (stopped->words[low].tid == tid && is_return(f, stopped->words[low].word))
             return true;
     return false;

@@ -194,3 +194,11 @@ def test_members_and_templates(debugger, target, cc):
     result = debugger.session(program, ["break stop_here", "run", "gibbon wrap Box::get 'Box::convert<int>' outside"])
     for name in (r"Box::get\(int\) const", r"int Box::convert<int>\(int\)", r"outside\(int\)"):
         assert re.search(r"^  1 copy of %s was inlined and is not patched: main \(references\.cc:%d\)\.$" % (name, line_of("COPY", "references.cc")), result[2], re.M), result[2]
+
+
+def test_a_pointer_to_the_next_function_is_no_return_address(debugger, target):
+    program = target("behind", opt="-O0")
+    places = {name: (int(value, 16), int(size, 16)) for value, size, _kind, name in (line.split() for line in subprocess.run(["nm", "-S", program], capture_output=True, text=True, check=True).stdout.splitlines() if len(line.split()) == 4)}
+    assert sum(places["risky"]) == places["work"][0], "the compiler leaves room between them"
+    result = debugger.session(program, ["break work", "run", "gibbon wrap risky -quiet", ("delete", "breakpoint delete -f"), "continue"])
+    assert "Patch 1" in result[2] and "inside" not in result[2], result[2]
