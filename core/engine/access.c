@@ -197,21 +197,21 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
-/* TracerPid of /proc/PID/status; -1 when the process is gone. */
 pid_t gib_tracer_of(pid_t pid)
 {
     char name[64], line[256];
     pid_t tracer = -1;
     snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
     FILE *file = fopen(name, "re");
-    while (file && fgets(line, sizeof line, file)) {
+    if (!file)
+        return errno == ENOENT || errno == ESRCH ? -1 : GIB_TRACER_UNKNOWN;
+    while (fgets(line, sizeof line, file)) {
         if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
             break;
         if (sscanf(line, "TracerPid: %d", &tracer) == 1)
             break;
     }
-    if (file)
-        fclose(file);
+    fclose(file);
     return tracer;
 }
 

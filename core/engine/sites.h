@@ -278,8 +278,9 @@ void gib_watch_exit(struct gib_engine *engine);
 void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process);
 
 /* fork.c */
-/* Whether the shared memory of `process` is mapped at its place in process `pid`. */
-bool gib_has_memory(const struct gib_process *process, int32_t pid);
+/* Whether the shared memory of `process` is mapped at its place in process `pid`: 1, 0, or -1: that
+ * cannot be read now. */
+int gib_has_memory(const struct gib_process *process, int32_t pid);
 /* A child of the process that was forked from it with our memory, and is debugged; 0: there is
  * none. */
 int32_t gib_followed_child(const struct gib_process *process);
