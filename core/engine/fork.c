@@ -144,6 +144,14 @@ bool gib_leave_for_other(struct gib_engine *engine)
     return true;
 }
 
+bool gib_is_foreign(struct gib_engine *engine)
+{
+    const struct gib_process *process = engine->process;
+    int32_t pid = process && process->installed ? engine->ops.pid(engine->context) : 0;
+    return pid > 0 && pid != process->pid && gib_tracer_of(process->pid) > 0 &&
+           gib_has_memory(process, pid) == 0;
+}
+
 bool gib_is_elsewhere(struct gib_engine *engine)
 {
     const struct gib_process *process = engine->process;

@@ -292,6 +292,8 @@ bool gib_went_on(struct gib_engine *engine, int32_t pid);
 /* Before the debugger lets this process go: when it holds another of the same fork, this one gets
  * its code back and nothing else, and gib_went_on() will be true. */
 bool gib_leave_for_other(struct gib_engine *engine);
+/* The debugger holds the process, but stands in another that has nothing to do with it. */
+bool gib_is_foreign(struct gib_engine *engine);
 /* The debugger holds the process, but stands where there is none. */
 bool gib_is_elsewhere(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);
