@@ -278,3 +278,9 @@ def test_another_process_is_left_alone(debugger, server, target):
     assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} tick in server", result[9], re.M), result.text
     for process in (one, two):
         still_works(process)
+
+
+def test_a_detach_that_fails_changes_nothing(lldb, target):
+    fails = ["script lldb.debugger.HandleCommand('process detach %s')" % words for words in ("-s true", "--no-such-option", "word")]
+    result = lldb.session(target("calls"), ["gibbon wrap work -quiet", "gibbon stop between", "run", *fails, "continue", "gibbon list"], args=["4"])
+    assert result.text.count("error: ") == 3 and re.search(r"work -quiet\n +called 4 times", result[7]), result.text
