@@ -471,8 +471,10 @@ class StopHook:
 
 
 def on_detach(*words):
-    """LLDB runs this before its own `process detach`; of other ways to let a process go the engine hears afterwards."""
-    _front_end.event(binding.DETACHING)
+    """LLDB runs this before its own `process detach`, also where that will fail, as only one with options does; of other ways to let a process
+    go the engine hears afterwards."""
+    if len(words) == 2:
+        _front_end.event(binding.DETACHING)
     return False
 
 

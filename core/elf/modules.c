@@ -1,6 +1,7 @@
 #include "elf/modules.h"
 #include "elf/describe.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -280,7 +281,7 @@ int gib_modules_update(struct gib_modules *modules, pid_t pid)
     snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
     FILE *maps = fopen(name, "re");
     if (!maps)
-        return -1;
+        return errno == ENOENT || errno == ESRCH ? -1 : 0;
     gib_modules_lock(modules);
     for (size_t i = 0; i < modules->count; i++)
         modules->list[i]->seen = false;

@@ -36,7 +36,7 @@ struct gib_modules *gib_modules_new(void);
 void gib_modules_free(struct gib_modules *modules);
 
 /* Reads /proc/PID/maps again. Returns how many modules came or went, or -1 when the process is
- * gone. Modules keep their address as long as the table lives. */
+ * gone (0 when they cannot be read now). Modules keep their address as long as the table lives. */
 int gib_modules_update(struct gib_modules *modules, pid_t pid);
 
 /* Grows with every change of any table: what was described before may be something else now. */

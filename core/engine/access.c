@@ -197,25 +197,33 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
     }
 }
 
-/* TracerPid of /proc/PID/status; -1 when the process is gone. */
 pid_t gib_tracer_of(pid_t pid)
 {
     char name[64], line[256];
     pid_t tracer = -1;
     snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
     FILE *file = fopen(name, "re");
-    while (file && fgets(line, sizeof line, file)) {
+    if (!file)
+        return errno == ENOENT || errno == ESRCH ? -1 : GIB_TRACER_UNKNOWN;
+    while (fgets(line, sizeof line, file)) {
         if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
             break;
         if (sscanf(line, "TracerPid: %d", &tracer) == 1)
             break;
     }
-    if (file)
-        fclose(file);
+    fclose(file);
     return tracer;
 }
 
 /* ---- borrowing a thread by ptrace ---- */
+
+/* In the middle of vfork it would not step before its child has let it. */
+static bool is_in_vfork(pid_t tid)
+{
+    siginfo_t stop;
+    return ptrace(PTRACE_GETSIGINFO, tid, NULL, &stop) == 0 &&
+           stop.si_code == (SIGTRAP | PTRACE_EVENT_VFORK << 8);
+}
 
 /* The thread to borrow: one that this very thread traces and that is stopped now. */
 static pid_t borrowed_thread(struct gib_engine *engine)
@@ -225,7 +233,7 @@ static pid_t borrowed_thread(struct gib_engine *engine)
         return 0;
     struct user_regs_struct registers;
     pid_t tid = one[0].tid;
-    return ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0 ? tid : 0;
+    return !is_in_vfork(tid) && ptrace(PTRACE_GETREGS, tid, NULL, &registers) == 0 ? tid : 0;
 }
 
 /* Waits for a function that the thread was made to call; one that does not come back, as it waits
@@ -577,7 +585,8 @@ int gib_target_syscall(struct gib_engine *engine, long number, const uint64_t ar
     /* The tracer's own thread must not be asked to call: it would do so from inside an event. */
     if (gib_tracer_of(engine->process->pid) == getpid())
         return gib_fail(error, GIB_E_TARGET, 0,
-                        "No thread of process %d can be borrowed for a system call.",
+                        "No thread of process %d can be borrowed for a system call now; one that "
+                        "waits in vfork for its child must go on first.",
                         engine->process->pid);
     return stub_syscall(engine, number, arguments, result, error);
 }

@@ -73,7 +73,9 @@ int gib_target_step_to(struct gib_engine *engine, uint64_t from, uint64_t to, ui
 /* Calls a function without parameters in the selected thread. */
 int gib_target_call(struct gib_engine *engine, uint64_t address, uint64_t *result,
                     struct gib_error *error);
-/* Who traces the process by ptrace, 0: nobody; -1 when it is gone. */
+/* Who traces the process by ptrace, 0: nobody; -1 when it is gone. Where that cannot be read now,
+ * as without a free descriptor, it is taken for somebody. */
+enum { GIB_TRACER_UNKNOWN = INT32_MAX };
 pid_t gib_tracer_of(pid_t pid);
 /* Locations of the user's breakpoints, or of one (0: all); the array is malloc'ed. */
 int gib_target_breakpoints(struct gib_engine *engine, int32_t number,

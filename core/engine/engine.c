@@ -298,6 +298,14 @@ int gib_engine_command(struct gib_engine *engine, const char *text, bool interac
         return gib_fail(error, GIB_E_STATE, 0,
                         "No gibbon command can be given while a patch is about to be made.");
     }
+    if (gib_is_foreign(engine)) {
+        int32_t pid = engine->process->pid;
+        pthread_mutex_unlock(&engine->lock);
+        return gib_fail(error, GIB_E_STATE, 0,
+                        "Process %d has the patches, and they can be in one process at a time: "
+                        "select that one, or let it go first.",
+                        pid);
+    }
     gib_hold_interrupts();
     gib_follow_fork(engine);
     if (engine->ops.state(engine->context) == GIB_TARGET_STOPPED)
@@ -389,8 +397,13 @@ uint64_t gib_engine_thunk_at(struct gib_engine *engine, uint64_t pc)
 void gib_engine_event(struct gib_engine *engine, enum gib_event event, uint64_t value)
 {
     pthread_mutex_lock(&engine->lock);
+    bool whichever = event == GIB_EVENT_UNMAPPED || event == GIB_EVENT_EXITED;
+    if (!whichever && gib_is_foreign(engine)) {
+        pthread_mutex_unlock(&engine->lock);
+        return;
+    }
     gib_hold_interrupts();
-    if (event != GIB_EVENT_UNMAPPED && event != GIB_EVENT_EXITED)
+    if (!whichever)
         gib_follow_fork(engine);
     switch (event) {
     case GIB_EVENT_LOADED:

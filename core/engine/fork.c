@@ -9,13 +9,14 @@
 #include "engine/internal.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool gib_has_memory(const struct gib_process *process, int32_t pid)
+int gib_has_memory(const struct gib_process *process, int32_t pid)
 {
     char name[64], *line = NULL;
     size_t room = 0;
@@ -23,15 +24,16 @@ bool gib_has_memory(const struct gib_process *process, int32_t pid)
     uint64_t start, inode;
     struct stat status;
     if (process->fd < 0 || fstat(process->fd, &status))
-        return false;
+        return 0;
     snprintf(name, sizeof name, "/proc/%d/maps", pid);
     FILE *maps = fopen(name, "re");
-    while (maps && !found && getline(&line, &room, maps) > 0)
+    if (!maps)
+        return errno == ENOENT || errno == ESRCH ? 0 : -1;
+    while (!found && getline(&line, &room, maps) > 0)
         found = sscanf(line, "%" SCNx64 "-%*x %*s %*x %*x:%*x %" SCNu64, &start, &inode) == 2 &&
                 start == process->data && inode == status.st_ino;
     free(line);
-    if (maps)
-        fclose(maps);
+    fclose(maps);
     return found;
 }
 
@@ -72,7 +74,7 @@ void gib_follow_fork(struct gib_engine *engine)
     int32_t pid = engine->ops.pid(engine->context);
     if (pid <= 0 || (pid == process->pid && !process->unseen) ||
         engine->ops.state(engine->context) != GIB_TARGET_STOPPED || gib_tracer_of(pid) <= 0 ||
-        !gib_has_memory(process, pid))
+        gib_has_memory(process, pid) <= 0)
         return;
     if (pid != process->pid)
         move_to(engine, process, pid);
@@ -88,7 +90,7 @@ static int32_t child_of_thread(const struct gib_process *process, const char *th
     snprintf(name, sizeof name, "/proc/%d/task/%.12s/children", process->pid, thread);
     FILE *children = fopen(name, "re");
     while (children && !found && fscanf(children, "%d", &child) == 1)
-        if (gib_tracer_of(child) > 0 && gib_has_memory(process, child))
+        if (gib_tracer_of(child) > 0 && gib_has_memory(process, child) > 0)
             found = child;
     if (children)
         fclose(children);
@@ -114,7 +116,7 @@ int32_t gib_followed_child(const struct gib_process *process)
 static bool holds_other(const struct gib_process *process)
 {
     return process->installed && process->other && gib_tracer_of(process->other) == getpid() &&
-           gib_has_memory(process, process->other);
+           gib_has_memory(process, process->other) > 0;
 }
 
 bool gib_went_on(struct gib_engine *engine, int32_t pid)
@@ -140,6 +142,14 @@ bool gib_leave_for_other(struct gib_engine *engine)
     if (gib_restore_all(engine, &error))
         gib_warn(engine, "gibbon: the program's code could not be restored: %s\n", error.message);
     return true;
+}
+
+bool gib_is_foreign(struct gib_engine *engine)
+{
+    const struct gib_process *process = engine->process;
+    int32_t pid = process && process->installed ? engine->ops.pid(engine->context) : 0;
+    return pid > 0 && pid != process->pid && gib_tracer_of(process->pid) > 0 &&
+           gib_has_memory(process, pid) == 0;
 }
 
 bool gib_is_elsewhere(struct gib_engine *engine)

@@ -312,7 +312,7 @@ void gib_process_end(struct gib_engine *engine)
 /* The agent's memory is gone when the process has executed another program. */
 static bool image_changed(const struct gib_process *process)
 {
-    return process->installed && !gib_has_memory(process, process->pid);
+    return process->installed && gib_has_memory(process, process->pid) == 0;
 }
 
 struct gib_process *gib_process_here(struct gib_engine *engine)

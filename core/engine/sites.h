@@ -278,8 +278,9 @@ void gib_watch_exit(struct gib_engine *engine);
 void gib_stop_watching_exit(struct gib_engine *engine, struct gib_process *process);
 
 /* fork.c */
-/* Whether the shared memory of `process` is mapped at its place in process `pid`. */
-bool gib_has_memory(const struct gib_process *process, int32_t pid);
+/* Whether the shared memory of `process` is mapped at its place in process `pid`: 1, 0, or -1: that
+ * cannot be read now. */
+int gib_has_memory(const struct gib_process *process, int32_t pid);
 /* A child of the process that was forked from it with our memory, and is debugged; 0: there is
  * none. */
 int32_t gib_followed_child(const struct gib_process *process);
@@ -291,6 +292,8 @@ bool gib_went_on(struct gib_engine *engine, int32_t pid);
 /* Before the debugger lets this process go: when it holds another of the same fork, this one gets
  * its code back and nothing else, and gib_went_on() will be true. */
 bool gib_leave_for_other(struct gib_engine *engine);
+/* The debugger holds the process, but stands in another that has nothing to do with it. */
+bool gib_is_foreign(struct gib_engine *engine);
 /* The debugger holds the process, but stands where there is none. */
 bool gib_is_elsewhere(struct gib_engine *engine);
 void gib_resolve_pending(struct gib_engine *engine);

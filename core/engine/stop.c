@@ -25,7 +25,7 @@ extern const uint8_t gib_agent_image_start[];
 
 /* A thread that waits at an entry, with a pass for the call (core/agent/layout.h). */
 struct gib_waiting {
-    int32_t tid;
+    int32_t pid, tid;
     uint64_t entry, sp, pass;
     struct gib_waiting *next;
 };
@@ -236,7 +236,10 @@ static void wait_at_entry(struct gib_engine *engine, const struct gib_layer *lay
     if (!w)
         return;
     *w = (struct gib_waiting){
-        selected_thread(engine), entry, sp,
+        process->pid,
+        selected_thread(engine),
+        entry,
+        sp,
         gib_stop_pass(frame, process->data + process->shared->sites +
                                  sizeof(struct gib_site) * (uint64_t)layer->index),
         engine->waiting};
@@ -271,7 +274,8 @@ void gib_stops_withdraw(struct gib_engine *engine)
                       offsetof(struct gib_frame, undecided),
                  word, none = 0;
         struct gib_error ignored;
-        bool waits = false;
+        /* Of another process of the same fork, whose stack has the same addresses. */
+        bool waits = w->pid != engine->process->pid;
         for (size_t i = 0; i < count; i++)
             waits |= still_waits(engine->process, w, &threads[i]);
         if (waits) {

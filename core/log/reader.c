@@ -34,7 +34,7 @@ bool gib_has_ended(pid_t pid)
     snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(name, "re");
     if (!file)
-        return true;
+        return errno == ENOENT || errno == ESRCH;
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[size] = '\0';

@@ -102,7 +102,8 @@ bool gib_ring_read(struct gib_reader *r, uint32_t index);
  * open. */
 void gib_rings_unfinished(struct gib_reader *r);
 
-/* reader.c: whether the process has ended; a zombie has, though its parent has not noticed yet. */
+/* reader.c: whether the process has ended; a zombie has, though its parent has not noticed yet.
+ * One that cannot be looked at now has not. */
 bool gib_has_ended(pid_t pid);
 
 #endif

@@ -105,3 +105,18 @@ def test_a_child_goes_on_by_the_old_way(debugger, target, told, tmp_path):
     goes = ("shell touch " + told, "platform shell touch " + told)
     result = debugger.session(target("family"), ["gibbon wrap stride -quiet", "gibbon stop libc.so.6?!usleep", "run", "gibbon load %s" % package, "gibbon delete 2", goes, "continue", "gibbon list"], args=[told])
     assert re.search(r"^3 .* mine of later\n +called 1 time", result[7], re.M) and result.out == "child 5, 0 wrong\n", result.text
+
+
+def test_each_has_its_own_pass_at_an_entry(gdb, target, told):
+    """What one waits with at the entry is at the same place of the other's stack, and not taken away there."""
+    open(told, "w").close()
+    result = gdb.session(target("family", opt="-O2", debug=False), ["set detach-on-fork off", "gibbon stop stride", "gibbon mock stride 7", "run", "inferior 2", "continue", "inferior 1", "continue", "inferior 2", "continue", "gibbon list"], args=[told])
+    assert [stops(result[step]) for step in (3, 5, 7, 9)] == [[1]] * 4, result.text
+    assert re.search(r"^2 +mock.*\n +called 2 times", result[10], re.M), result.text
+
+
+def test_a_parent_in_vfork_is_not_stepped(gdb, target):
+    """It would not stop before its child, which the debugger holds, has let it go on."""
+    result = gdb.session(target("forks"), ["catch vfork", "run", "!gibbon wrap getenv", "delete 1", "break getenv", "continue", "gibbon list", "delete", "continue"], args=["vfork"])
+    assert "one that waits in vfork for its child must go on first." in result[2], result.text
+    assert re.match(r"parent \d+ child \d+ status 0\n", result.out), result.text

@@ -332,3 +332,19 @@ def test_return_from_a_patched_function(debugger, target, cc):
     result = debugger.session(target("saves", cc=cc), ["gibbon wrap work", "break between", "run", ("up", "frame select -r 1"), ("return (long) 77", "thread return (long)77"), ("delete", "breakpoint delete -f"), "continue"], args=["1"])
     assert result.out == "1 calls, last 77\n", result.text
     assert re.search(r"work\(i=0, twice=0\) = 77$", result.bodies("work")[0]), result.text
+
+
+# A debugger that has no file descriptor left.
+
+def starved(command):
+    """An action: a gibbon command while the debugger can open nothing."""
+    code = "import os, resource; n = resource.RLIMIT_NOFILE; old = resource.getrlimit(n); resource.setrlimit(n, (0, old[1])); %s; resource.setrlimit(n, old)"
+    return "python " + code % ("gdb.gibbon_front_end.engine.command(%r, False)" % command), "script " + code % ("lldb.debugger.HandleCommand('gibbon %s')" % command)
+
+
+def test_a_process_that_cannot_be_looked_at_has_not_ended(debugger, target):
+    result = debugger.session(target("calls"), ["gibbon wrap work -quiet", "gibbon stop between", "run", starved("list"), "gibbon list", "continue", "gibbon list"], args=["3"])
+    for step in (3, 4):
+        assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]+ work in calls -quiet$", result[step], re.M), result.text
+    assert "another tool" not in result.text and re.search(r"^        called 3 times", result[6], re.M), result.text
+    assert result.out == "3 calls, last 3\n", result.text

@@ -264,3 +264,23 @@ def test_the_last_lines_of_a_session(debugger, target):
     for _ in range(4):
         result = debugger.session(target("unfinished"), ["gibbon wrap outer inner", "run"])
         assert [line.split(" ", 3)[3] for line in result.log[-2:]] == ["outer(n=3) <unfinished ...>", "inner(n=3) <unfinished ...>"], result.text
+
+
+def test_another_process_is_left_alone(debugger, server, target):
+    """Patches are in one process at a time. What the user does with another that the debugger holds is no end of it."""
+    one, two = server(), server()
+    look = "python import sys; sys.path.insert(0, %r); from harness import text_differences; print('changed:', [bool(text_differences(p)) for p in (%d, %d)])" % (os.path.dirname(INSIDE), one.pid, two.pid)
+    result = debugger.session(None, ["attach %d" % one.pid, "gibbon wrap tick -quiet", ("add-inferior", "target create /proc/%d/exe" % two.pid), ("inferior 2", "script pass"), "attach %d" % two.pid,
+                                     "!gibbon list", "!gibbon delete 1", "detach", ("inferior 1", "target select 0"), "gibbon list", "detach", look])
+    for step in (5, 6):
+        assert "Process %d has the patches, and they can be in one process at a time: select that one, or let it go first." % one.pid in result[step], result.text
+    assert "changed: [False, False]" in result[11], result.text
+    assert re.search(r"^1 +wrap +keep y +0x[0-9a-f]{16} tick in server", result[9], re.M), result.text
+    for process in (one, two):
+        still_works(process)
+
+
+def test_a_detach_that_fails_changes_nothing(lldb, target):
+    fails = ["script lldb.debugger.HandleCommand('process detach %s')" % words for words in ("-s true", "--no-such-option", "word")]
+    result = lldb.session(target("calls"), ["gibbon wrap work -quiet", "gibbon stop between", "run", *fails, "continue", "gibbon list"], args=["4"])
+    assert result.text.count("error: ") == 3 and re.search(r"work -quiet\n +called 4 times", result[7]), result.text
