@@ -76,8 +76,8 @@ const char *gib_argument_text(const struct gib_arguments *arguments,
 bool gib_argument_given(const struct gib_arguments *arguments, const char *option);
 uint64_t gib_argument_number(const struct gib_arguments *arguments, const char *option,
                              uint64_t otherwise);
-/* A file for output, empty; NULL and *error, also for a pipe that nobody reads. The caller closes it
- * and looks at what that says. */
+/* A file for output, empty; NULL and *error, also for a pipe that nobody reads. The caller closes
+ * it and looks at what that says. */
 FILE *gib_open_output(const char *path, struct gib_error *error);
 /* Writes a word so that the parser reads it back as it is. */
 void gib_write_word(FILE *out, const char *word);
