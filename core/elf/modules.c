@@ -275,13 +275,21 @@ uint64_t gib_modules_changes(void)
     return __atomic_load_n(&changes_ever, __ATOMIC_ACQUIRE);
 }
 
+FILE *gib_open_proc(pid_t pid, const char *name, bool *gone)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    FILE *file = fopen(path, "re");
+    *gone = !file && (errno == ENOENT || errno == ESRCH);
+    return file;
+}
+
 int gib_modules_update(struct gib_modules *modules, pid_t pid)
 {
-    char name[64];
-    snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
-    FILE *maps = fopen(name, "re");
+    bool process_gone;
+    FILE *maps = gib_open_proc(pid, "maps", &process_gone);
     if (!maps)
-        return errno == ENOENT || errno == ESRCH ? -1 : 0;
+        return process_gone ? -1 : 0;
     gib_modules_lock(modules);
     for (size_t i = 0; i < modules->count; i++)
         modules->list[i]->seen = false;

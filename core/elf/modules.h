@@ -8,6 +8,7 @@
 #ifndef GIBBON_MODULES_H
 #define GIBBON_MODULES_H
 
+#include <stdio.h>
 #include <sys/types.h>
 #include "elf/elf.h"
 
@@ -35,6 +36,9 @@ struct gib_modules;
 struct gib_modules *gib_modules_new(void);
 void gib_modules_free(struct gib_modules *modules);
 
+/* Opens /proc/PID/NAME for reading, or returns NULL. *gone: there is no such process; else it could
+ * not be opened now, as without a free descriptor. The caller closes it. */
+FILE *gib_open_proc(pid_t pid, const char *name, bool *gone);
 /* Reads /proc/PID/maps again. Returns how many modules came or went, or -1 when the process is
  * gone (0 when they cannot be read now). Modules keep their address as long as the table lives. */
 int gib_modules_update(struct gib_modules *modules, pid_t pid);

@@ -199,12 +199,12 @@ int gib_target_threads(struct gib_engine *engine, struct gib_target_thread **thr
 
 pid_t gib_tracer_of(pid_t pid)
 {
-    char name[64], line[256];
+    char line[256];
     pid_t tracer = -1;
-    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(name, "re");
+    bool gone;
+    FILE *file = gib_open_proc(pid, "status", &gone);
     if (!file)
-        return errno == ENOENT || errno == ESRCH ? -1 : GIB_TRACER_UNKNOWN;
+        return gone ? -1 : GIB_TRACER_UNKNOWN;
     while (fgets(line, sizeof line, file)) {
         if (!strncmp(line, "State:", 6) && strpbrk(line, "ZX"))
             break;

@@ -9,7 +9,6 @@
 #include "engine/internal.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +17,16 @@
 
 int gib_has_memory(const struct gib_process *process, int32_t pid)
 {
-    char name[64], *line = NULL;
+    char *line = NULL;
     size_t room = 0;
-    bool found = false;
+    bool found = false, gone;
     uint64_t start, inode;
     struct stat status;
     if (process->fd < 0 || fstat(process->fd, &status))
         return 0;
-    snprintf(name, sizeof name, "/proc/%d/maps", pid);
-    FILE *maps = fopen(name, "re");
+    FILE *maps = gib_open_proc(pid, "maps", &gone);
     if (!maps)
-        return errno == ENOENT || errno == ESRCH ? 0 : -1;
+        return gone ? 0 : -1;
     while (!found && getline(&line, &room, maps) > 0)
         found = sscanf(line, "%" SCNx64 "-%*x %*s %*x %*x:%*x %" SCNu64, &start, &inode) == 2 &&
                 start == process->data && inode == status.st_ino;

@@ -103,8 +103,6 @@ void gib_log_drain(struct gib_log *log);
 void gib_log_ended(struct gib_log *log);
 /* To be called before gib_log_next_text by whoever was woken: the reader may wake again. */
 void gib_log_flushed(struct gib_log *log);
-/* Whether the process has ended, as the reader sees it. */
-bool gib_log_process_gone(struct gib_log *log);
 
 /* Registers a site of the process being read; the log owns *site (malloc'ed) from now on. NULL out
  * of memory. */

@@ -6,7 +6,6 @@
  */
 #include "log/reader.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -30,11 +29,11 @@ static bool pass(struct gib_reader *r)
 
 bool gib_has_ended(pid_t pid)
 {
-    char name[64], text[512];
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(name, "re");
+    char text[512];
+    bool gone;
+    FILE *file = gib_open_proc(pid, "stat", &gone);
     if (!file)
-        return errno == ENOENT || errno == ESRCH;
+        return gone;
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[size] = '\0';
@@ -260,11 +259,6 @@ void gib_log_flushed(struct gib_log *log)
     struct gib_reader *r = log->reader;
     if (r)
         atomic_store(&r->waking, false);
-}
-
-bool gib_log_process_gone(struct gib_log *log)
-{
-    return log->reader && atomic_load(&log->reader->gone);
 }
 
 void gib_log_stop(struct gib_log *log)
